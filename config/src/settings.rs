@@ -1,0 +1,277 @@
+//! What `cluster.toml` says, as values. Durations and sizes are parsed, secrets are resolved,
+//! and every field has its documented default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// All of `cluster.toml`.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The shard map's file, resolved against the folder of `cluster.toml`.
+    pub shard_map: PathBuf,
+    /// `[router]`
+    pub router: RouterSettings,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[cluster]`
+    pub cluster: Cluster,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[heartbeat]`
+    pub heartbeat: Heartbeat,
+    /// `[history]`
+    pub history: Retention,
+    /// `[inbox]`
+    pub inbox: InboxSettings,
+    /// `[presence]`
+    pub presence: PresenceSettings,
+    /// `[log]`
+    pub log: LogSettings,
+}
+
+/// `[router]`: the client side.
+#[derive(Clone, Debug)]
+pub struct RouterSettings {
+    /// Where clients connect; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served.
+    pub metrics: SocketAddr,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// Whether `/echo` is served, for conformance suites.
+    pub echo: bool,
+    /// Origins that a browser may connect from.
+    pub allowed_origins: AllowedOrigins,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The certificate and key of `wss`, if any.
+    pub tls: Option<Certificate>,
+}
+
+/// `allowed_origins`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    /// The origin of the request's own Host, and requests with no Origin.
+    Same,
+    /// These besides the same origin, as `scheme://host[:port]`, in lower case.
+    Listed(Vec<String>),
+    /// `"*"`: every origin.
+    Any,
+}
+
+/// Files of a certificate chain and its key, in PEM. They are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The chain's file.
+    pub cert: PathBuf,
+    /// The private key's file.
+    pub key: PathBuf,
+}
+
+/// `[auth]`: how it is decided who speaks.
+#[derive(Clone, Debug, Default)]
+pub enum Auth {
+    /// Development: the name in the query is believed.
+    #[default]
+    Open,
+    /// The token's `sub` speaks.
+    Jwt(JwtSettings),
+}
+
+/// `auth.jwt`
+#[derive(Clone)]
+pub struct JwtSettings {
+    /// The one algorithm that is accepted.
+    pub algorithm: JwtAlgorithm,
+    /// The shared secret (HS256) or the public key in PEM.
+    pub key: Vec<u8>,
+    /// The audience that a token must name, if any.
+    pub audience: Option<String>,
+}
+
+impl std::fmt::Debug for JwtSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JwtSettings").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// The signature algorithms that a configuration can pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// `[cluster]`: how routers and shards know each other.
+#[derive(Clone, Default)]
+pub struct Cluster {
+    /// A secret that all processes share.
+    pub secret: Option<String>,
+    /// Mutual TLS on trunks and links.
+    pub tls: Option<ClusterTls>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster")
+            .field("secret", &self.secret.as_ref().map(|_| "…"))
+            .field("tls", &self.tls)
+            .finish()
+    }
+}
+
+/// `cluster.tls`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterTls {
+    /// This process's certificate chain, a file in PEM. It must be valid for the host of its `grpc` address.
+    pub cert: PathBuf,
+    /// Its private key, a file in PEM.
+    pub key: PathBuf,
+    /// The authority that signed the others' certificates, a file in PEM.
+    pub ca: PathBuf,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest message of a client, in bytes.
+    pub message: usize,
+    /// Rooms that one session may be in.
+    pub rooms_per_session: usize,
+    /// Publishes a second and connection, sustained.
+    pub publish_rate: u32,
+    /// Publishes that a connection may make at once.
+    pub publish_burst: u32,
+    /// Bytes that may wait for one connection.
+    pub out_queue: usize,
+    /// Connections of one router worker.
+    pub connections_per_worker: usize,
+    /// Bytes of a request's header.
+    pub header: usize,
+    /// How long a header, or a TLS handshake, may take.
+    pub header_timeout: Duration,
+}
+
+/// `[heartbeat]`
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    /// A ping is sent this long after the last.
+    pub interval: Duration,
+    /// The connection is closed when nothing was received for this long after a ping.
+    pub timeout: Duration,
+}
+
+/// `[history]`: what a room's log keeps. What is beyond any of the three is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of messages.
+    pub bytes: usize,
+    /// Age.
+    pub age: Duration,
+}
+
+/// `[inbox]`: what waits for a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxSettings {
+    /// Messages.
+    pub messages: usize,
+    /// Age.
+    pub age: Duration,
+}
+
+/// `[presence]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresenceSettings {
+    /// How long the members behind a broken trunk or link are kept.
+    pub grace: Duration,
+    /// Above this number of members no `joined` or `left` is sent.
+    pub announce_up_to: usize,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// A level, or a filter such as `info,trunkline_router=debug`.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for RouterSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            metrics: SocketAddr::from(([127, 0, 0, 1], 9080)),
+            workers: 0,
+            echo: false,
+            allowed_origins: AllowedOrigins::Same,
+            trusted_proxies: Vec::new(),
+            tls: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: 64 * 1024,
+            rooms_per_session: 256,
+            publish_rate: 500,
+            publish_burst: 2000,
+            out_queue: 256 * 1024,
+            connections_per_worker: 15_000,
+            header: 16 * 1024,
+            header_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { messages: 1000, bytes: 1024 * 1024, age: Duration::from_secs(24 * 3600) }
+    }
+}
+
+impl Default for InboxSettings {
+    fn default() -> Self {
+        Self { messages: 1000, age: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+impl Default for PresenceSettings {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(10), announce_up_to: 200 }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}

@@ -1,0 +1,258 @@
+//! The queue behind every outgoing stream: whatever is ready leaves as one batch, nothing waits.
+//!
+//! A channel of items would cost a wake-up and a lock per item, and a batch would have to be
+//! gathered on the other side. Here a sender appends to a vector and the stream takes the whole
+//! vector when the transport asks for the next message, so batches grow by themselves exactly
+//! when the transport is the slower side.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_util::Stream;
+
+/// The bounds of an outbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes that may wait; a push beyond it finds the outbox [`Full`].
+    pub capacity: usize,
+    /// Bytes after which a batch is closed and the rest waits for the next. One item may exceed it.
+    pub batch: usize,
+}
+
+/// The outbox has no room: its reader has stayed behind. The item was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stream's queue is full")]
+pub struct Full;
+
+#[derive(Debug)]
+struct State<T> {
+    items: Vec<(T, usize)>,
+    bytes: usize,
+    closed: bool,
+    reader: Option<Waker>,
+    drained: Vec<Waker>,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    bounds: Bounds,
+    state: Mutex<State<T>>,
+}
+
+impl<T> Shared<T> {
+    // A panic while the lock is held leaves a vector and a number that are still consistent.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sending side. Clones share one queue.
+#[derive(Debug)]
+pub struct Outbox<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Clone for Outbox<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// The stream of batches. Dropping it closes the outbox.
+#[derive(Debug)]
+pub struct Batches<T> {
+    shared: Arc<Shared<T>>,
+}
+
+/// An outbox and the stream that empties it.
+#[must_use]
+pub fn outbox<T>(bounds: Bounds) -> (Outbox<T>, Batches<T>) {
+    let state =
+        State { items: Vec::new(), bytes: 0, closed: false, reader: None, drained: Vec::new() };
+    let shared = Arc::new(Shared { bounds, state: Mutex::new(state) });
+    (Outbox { shared: Arc::clone(&shared) }, Batches { shared })
+}
+
+impl<T> Outbox<T> {
+    /// Appends an item of about `size` bytes.
+    ///
+    /// # Errors
+    /// [`Full`] when more than the capacity waits, or when the stream is gone.
+    pub fn push(&self, item: T, size: usize) -> Result<(), Full> {
+        let mut state = self.shared.lock();
+        if state.closed || state.bytes >= self.shared.bounds.capacity {
+            return Err(Full);
+        }
+        state.bytes += size;
+        state.items.push((item, size));
+        wake(state);
+        Ok(())
+    }
+
+    /// Appends many items under one lock. The same outcome as pushing each in turn.
+    ///
+    /// # Errors
+    /// [`Full`] when an item found no room; those before it were taken.
+    pub fn push_all(&self, items: impl IntoIterator<Item = (T, usize)>) -> Result<(), Full> {
+        let mut state = self.shared.lock();
+        for (item, size) in items {
+            if state.closed || state.bytes >= self.shared.bounds.capacity {
+                wake(state);
+                return Err(Full);
+            }
+            state.bytes += size;
+            state.items.push((item, size));
+        }
+        wake(state);
+        Ok(())
+    }
+
+    /// Ready when at most half of the capacity waits: who produces pauses until then.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        if state.closed || state.bytes <= self.shared.bounds.capacity / 2 {
+            return Poll::Ready(());
+        }
+        if !state.drained.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.drained.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Ends the stream after what is queued.
+    pub fn close(&self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        wake(state);
+    }
+
+    /// Whether the stream has ended or its reader is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().closed
+    }
+}
+
+fn wake<T>(mut state: MutexGuard<'_, State<T>>) {
+    let reader = state.reader.take();
+    drop(state);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+impl<T> Stream for Batches<T> {
+    type Item = Vec<T>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<T>>> {
+        let mut state = self.shared.lock();
+        if state.items.is_empty() {
+            if state.closed {
+                return Poll::Ready(None);
+            }
+            state.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let mut size = 0;
+        let mut count = 0;
+        for (_, item) in &state.items {
+            if count > 0 && size + item > self.shared.bounds.batch {
+                break;
+            }
+            size += item;
+            count += 1;
+        }
+        state.bytes -= size;
+        let rest = state.items.split_off(count);
+        let batch = std::mem::replace(&mut state.items, rest);
+        let drained = if state.bytes <= self.shared.bounds.capacity / 2 {
+            std::mem::take(&mut state.drained)
+        } else {
+            Vec::new()
+        };
+        drop(state);
+        for waker in drained {
+            waker.wake();
+        }
+        Poll::Ready(Some(batch.into_iter().map(|(item, _)| item).collect()))
+    }
+}
+
+impl<T> Drop for Batches<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        state.items.clear();
+        state.bytes = 0;
+        let drained = std::mem::take(&mut state.drained);
+        drop(state);
+        for waker in drained {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, StreamExt};
+
+    const BOUNDS: Bounds = Bounds { capacity: 100, batch: 30 };
+
+    #[test]
+    fn everything_that_is_ready_leaves_as_one_batch() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push(1, 10).expect("room");
+        outbox.push(2, 10).expect("room");
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![1, 2])));
+        assert_eq!(batches.next().now_or_never(), None);
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_bound_and_keeps_the_order() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push_all((0..5).map(|n| (n, 15))).expect("room");
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![0, 1])));
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![2, 3])));
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![4])));
+    }
+
+    #[test]
+    fn a_full_outbox_takes_nothing_more() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push(1, 100).expect("room");
+        assert_eq!(outbox.push(2, 1), Err(Full));
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![1])));
+        assert_eq!(outbox.push(2, 1), Ok(()));
+    }
+
+    #[test]
+    fn who_waits_for_room_is_woken_by_the_batch_that_makes_it() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push(1, 60).expect("room");
+        let room = std::future::poll_fn(|cx| outbox.poll_room(cx));
+        futures_util::pin_mut!(room);
+        assert_eq!(room.as_mut().now_or_never(), None);
+        let _ = batches.next().now_or_never();
+        assert_eq!(room.now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn a_dropped_stream_closes_the_outbox() {
+        let (outbox, batches) = outbox(BOUNDS);
+        outbox.push(1, 1).expect("room");
+        drop(batches);
+        assert!(outbox.is_closed());
+        assert_eq!(outbox.push(2, 1), Err(Full));
+    }
+
+    #[test]
+    fn closing_lets_what_is_queued_leave_first() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push(1, 1).expect("room");
+        outbox.close();
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![1])));
+        assert_eq!(batches.next().now_or_never(), Some(None));
+    }
+}
