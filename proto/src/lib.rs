@@ -1,7 +1,9 @@
 //! The wire between routers and shards, and between shards: what tonic makes of the `.proto`
 //! files, and the one queue that all three kinds of stream send from.
 
+pub mod credential;
 pub mod outbox;
+pub mod transport;
 
 /// The trunk: router ↔ shard.
 #[allow(missing_docs, unused_qualifications, unreachable_pub, clippy::all, clippy::pedantic)]
