@@ -110,18 +110,18 @@ impl Options {
         self
     }
 
-    fn wrong(&self, why: impl ToString) -> ConnectError {
+    fn wrong(&self, why: &dyn fmt::Display) -> ConnectError {
         ConnectError::Url { url: self.url.clone(), why: why.to_string() }
     }
 
     /// The address with the scheme of a WebSocket, the path and the query.
     pub(crate) fn uri(&self) -> Result<Uri, ConnectError> {
         let (scheme, rest) =
-            self.url.split_once("://").ok_or_else(|| self.wrong("it has no scheme"))?;
+            self.url.split_once("://").ok_or_else(|| self.wrong(&"it has no scheme"))?;
         let scheme = match scheme {
             "ws" | "http" => "ws",
             "wss" | "https" => "wss",
-            _ => return Err(self.wrong("its scheme is neither ws nor wss")),
+            _ => return Err(self.wrong(&"its scheme is neither ws nor wss")),
         };
         let (authority, path) = match rest.split_once('/') {
             None | Some((_, "")) => (rest.trim_end_matches('/'), "ws"),
@@ -146,7 +146,7 @@ impl Options {
         };
         format!("{scheme}://{authority}/{path}{mark}{}", query.join("&"))
             .parse()
-            .map_err(|error| self.wrong(error))
+            .map_err(|error| self.wrong(&error))
     }
 
     /// Where to open a TCP connection to, as `host:port`.
@@ -155,7 +155,7 @@ impl Options {
         if uri.scheme_str() == Some("wss") {
             return Err(ConnectError::NeedsTls);
         }
-        let host = uri.host().ok_or_else(|| self.wrong("it has no host"))?;
+        let host = uri.host().ok_or_else(|| self.wrong(&"it has no host"))?;
         Ok(format!("{host}:{}", uri.port_u16().unwrap_or(80)))
     }
 
