@@ -5,10 +5,15 @@
 
 pub mod key;
 pub mod placement;
+pub mod problem;
+mod read;
 pub mod settings;
 pub mod shard_map;
+mod value;
 
 pub use key::{Digest, HashKey, ShardKey};
 pub use placement::Placement;
+pub use problem::{Problem, Problems};
+pub use read::{Loaded, load, load_map, load_with_map, render_map};
 pub use settings::Settings;
 pub use shard_map::{MapId, Shard, ShardMap};
