@@ -1,1 +1,69 @@
-//! x
+//! The pure state machine of a shard: sessions, rooms and inboxes.
+//!
+//! [`Core::handle`] takes an [`Input`] and the time, [`Core::poll_output`] gives what is to be
+//! done about it, [`Core::poll_timeout`] says when to call [`Core::handle`] with
+//! [`Input::Tick`] at the latest. The crate has no runtime, socket, clock, thread or randomness of
+//! its own, and no order of a hash map reaches an output, so that the same inputs give the same
+//! outputs: whole clusters of cores are simulated from a seed.
+//!
+//! Inside, a core has two halves that know each other only by [`PeerMessage`]: `home` keeps the
+//! sessions whose connections this shard carries, `owner` keeps the topics that hash to it. What
+//! one half says to the other of the same shard takes the same way as what it says to another
+//! shard's, without the link; so there is one path to get right.
+
+mod core;
+mod deadlines;
+mod dialect;
+mod home;
+mod input;
+mod link;
+mod log;
+mod message;
+mod name;
+mod output;
+mod owner;
+mod peer;
+mod position;
+mod rights;
+mod session_id;
+mod settings;
+mod time;
+mod topic;
+
+pub use self::core::{Core, Gauges};
+pub use input::{Attach, Identity, Input};
+pub use link::ShardIndex;
+pub use log::{LogFailure, LogOutcome, LogRequest, Opened, ReadQuery};
+pub use message::{Arguments, Body, Record};
+pub use name::{NameError, Namespace, RoomId, UserId};
+pub use output::{CloseCode, Frame, FrameKind, Output};
+pub use peer::{
+    Action, Delivery, Joined, Member, PeerMessage, Refusal, Reply, RequestId, SendStatus,
+    UserPresence,
+};
+pub use position::{Epoch, Position};
+pub use rights::{Rights, RoomRight};
+pub use session_id::SessionId;
+pub use settings::CoreSettings;
+pub use time::{Mono, Now};
+pub use topic::Topic;
+
+/// A trunk, numbered by the shell; never used twice in one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrunkId(pub u64);
+
+/// A connection, numbered by its router; unique on its trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// A group of connections on one trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u64);
+
+/// Names an output whose result comes back as an input. Each ticket is answered exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Names a frame whose arrival in an out-queue is to be reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceiptId(pub u64);

@@ -1,0 +1,190 @@
+//! One shard's state machine: routes inputs to its two halves and what they say to each other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use trunkline_config::ShardMap;
+
+use crate::Ticket;
+use crate::home::Home;
+use crate::input::Input;
+use crate::link::{Links, ShardIndex};
+use crate::output::Output;
+use crate::owner::Owner;
+use crate::peer::PeerMessage;
+use crate::session_id::SessionId;
+use crate::settings::CoreSettings;
+use crate::time::{Mono, Now};
+use crate::topic::Topic;
+
+/// The state machine of a shard.
+#[derive(Debug)]
+pub struct Core {
+    io: Io,
+    home: Home,
+    owner: Owner,
+}
+
+/// How much a core holds, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Sessions whose home this is.
+    pub sessions: usize,
+    /// Rooms that this shard owns and somebody is in.
+    pub rooms: usize,
+    /// Memberships in these rooms.
+    pub members: usize,
+    /// Requests that wait for an answer.
+    pub requests: usize,
+    /// Topics in memory, rooms and inboxes, with or without members.
+    pub topics: usize,
+}
+
+/// What both halves share: the time of the input, what is known of the cluster, and where
+/// outputs go.
+#[derive(Debug)]
+pub(crate) struct Io {
+    pub(crate) settings: CoreSettings,
+    pub(crate) now: Now,
+    pub(crate) links: Links,
+    map: Arc<ShardMap>,
+    outputs: VecDeque<Output>,
+    local: VecDeque<PeerMessage>,
+    tickets: u64,
+}
+
+impl Io {
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    /// Says something to a peer, or to the other half of this core. To a peer whose link is
+    /// down nothing is said: claims set it right when the link is back.
+    pub(crate) fn tell(&mut self, peer: ShardIndex, message: PeerMessage) {
+        if peer == self.links.me() {
+            self.local.push_back(message);
+        } else if self.links.is_up(peer) {
+            self.outputs.push_back(Output::Peer { peer, message });
+        }
+    }
+
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    pub(crate) fn owner_of(&self, topic: &Topic) -> ShardIndex {
+        ShardIndex(self.map.owner(&topic.key()))
+    }
+
+    pub(crate) fn home_of(&self, session: &SessionId) -> ShardIndex {
+        ShardIndex(self.map.placement().owner(session.digest()))
+    }
+}
+
+impl Core {
+    /// A core for the shard with index `me` of `map`.
+    #[must_use]
+    pub fn new(map: Arc<ShardMap>, me: ShardIndex, settings: CoreSettings) -> Self {
+        let io = Io {
+            links: Links::new(me, map.shards().len()),
+            now: Now::default(),
+            outputs: VecDeque::new(),
+            local: VecDeque::new(),
+            tickets: 0,
+            map,
+            settings,
+        };
+        Self { home: Home::new(&io.settings), owner: Owner::new(&io.settings), io }
+    }
+
+    /// Takes an input. The time must not go backwards.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        let Self { io, home, owner } = self;
+        io.now = now;
+        home.run_timers(io);
+        owner.run_timers(io);
+        match input {
+            Input::TrunkUp { trunk: _, restarted } => {
+                if restarted {
+                    owner.doubt(io);
+                }
+            }
+            Input::TrunkDown { trunk } => home.trunk_down(io, trunk),
+            Input::Attach { trunk, attach } => home.attach(io, trunk, attach),
+            Input::Detach { trunk, connection } => home.detach(io, trunk, connection),
+            Input::Message { trunk, connection, sequence, payload } => {
+                home.message(io, trunk, connection, sequence, &payload);
+            }
+            Input::Receipt { trunk: _, receipt, passed } => home.receipt(io, receipt, passed),
+            Input::LinkUp { peer, restarted } => {
+                io.links.set(peer, true);
+                if restarted {
+                    owner.doubt(io);
+                }
+                home.link_up(io, peer);
+            }
+            Input::LinkDown { peer } => {
+                io.links.set(peer, false);
+                home.link_down(io, peer);
+                owner.link_down(io, peer);
+            }
+            Input::Peer { peer, message } => route(io, home, owner, peer, message),
+            Input::Log { ticket, outcome } => owner.log(io, ticket, outcome),
+            Input::Verified { ticket, identity } => home.verified(io, ticket, identity),
+            Input::Tick => {}
+        }
+        let me = io.links.me();
+        while let Some(message) = io.local.pop_front() {
+            route(io, home, owner, me, message);
+        }
+    }
+
+    /// What is to be done next, until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.io.outputs.pop_front()
+    }
+
+    /// When [`Core::handle`] has to be called again at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        [self.home.next_timer(), self.owner.next_timer()].into_iter().flatten().min()
+    }
+
+    /// How much it holds.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            sessions: self.home.sessions(),
+            requests: self.home.requests(),
+            rooms: self.owner.rooms(),
+            members: self.owner.members(),
+            topics: self.owner.topics(),
+        }
+    }
+}
+
+/// Hands a message of the shard `from` to the half that it is for.
+fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, message: PeerMessage) {
+    match message {
+        PeerMessage::Request { request, member, sequence, topic, action } => {
+            owner.request(io, from, request, member, sequence, topic, action);
+        }
+        PeerMessage::Claim { topic, after, members } => {
+            owner.claim(io, from, topic, after, members);
+        }
+        PeerMessage::Forget { topic, session } => owner.forget(io, from, &topic, session),
+        PeerMessage::Suspend { topic, session } => owner.suspend(&topic, session),
+        PeerMessage::Handed { topic, handover, passed } => {
+            owner.handed(io, from, &topic, handover, passed);
+        }
+        PeerMessage::Whisper { request, to, from: sender, body, ephemeral } => {
+            home.whisper(io, from, request, to, &sender, &body, ephemeral);
+        }
+        PeerMessage::Reply { request, result } => home.reply(io, request, result),
+        PeerMessage::Deliver { topic, delivery } => home.deliver(io, from, &topic, delivery),
+        PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
+            home.claimed(io, &topic, &epoch, gap, &missed, last, handover);
+        }
+    }
+}

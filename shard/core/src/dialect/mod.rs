@@ -1,0 +1,3 @@
+//! How clients speak.
+
+pub(crate) mod native;

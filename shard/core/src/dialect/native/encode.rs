@@ -1,0 +1,326 @@
+//! From what a client is told to its JSON text.
+//!
+//! Texts are put together by hand around the arguments' raw JSON: a serializer would want to
+//! parse them first, and they are most of a message.
+
+use bytes::Bytes;
+
+use super::error::Problem;
+use crate::message::{Arguments, Body, Record};
+use crate::name::{RoomId, UserId};
+use crate::peer::UserPresence;
+use crate::position::{Epoch, Position};
+use crate::session_id::SessionId;
+
+/// Where a kept message stands.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Room(&'a RoomId),
+    Inbox,
+}
+
+/// A JSON object that is being written.
+struct Object(Vec<u8>);
+
+impl Object {
+    fn new(kind: &str, capacity: usize) -> Self {
+        let mut object = Self(Vec::with_capacity(capacity + 96));
+        object.0.extend_from_slice(b"{\"type\":\"");
+        object.0.extend_from_slice(kind.as_bytes());
+        object.0.push(b'"');
+        object
+    }
+
+    fn key(&mut self, key: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn text(mut self, key: &str, value: &str) -> Self {
+        self.key(key);
+        write_text(&mut self.0, value);
+        self
+    }
+
+    fn number(mut self, key: &str, value: u64) -> Self {
+        self.key(key);
+        self.0.extend_from_slice(value.to_string().as_bytes());
+        self
+    }
+
+    fn flag(self, key: &str, value: bool) -> Self {
+        self.raw(key, if value { "true" } else { "false" })
+    }
+
+    fn raw(mut self, key: &str, json: &str) -> Self {
+        self.key(key);
+        self.0.extend_from_slice(json.as_bytes());
+        self
+    }
+
+    fn list<T>(mut self, key: &str, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) -> Self {
+        self.key(key);
+        self.0.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.0.push(b',');
+            }
+            write(&mut self.0, item);
+        }
+        self.0.push(b']');
+        self
+    }
+
+    fn position(self, position: &Position) -> Self {
+        self.text("epoch", position.epoch.as_str()).number("offset", position.offset)
+    }
+
+    fn arguments(mut self, arguments: &Arguments) -> Self {
+        if arguments.count() == 1 {
+            return self.raw("data", arguments.json());
+        }
+        self.key("args");
+        self.0.push(b'[');
+        self.0.extend_from_slice(arguments.json().as_bytes());
+        self.0.push(b']');
+        self
+    }
+
+    fn end(mut self) -> Bytes {
+        self.0.push(b'}');
+        Bytes::from(self.0)
+    }
+}
+
+/// A JSON string. Writing into a vector can't fail.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(out, text);
+}
+
+pub(crate) fn welcome(
+    session: &SessionId,
+    user: &UserId,
+    heartbeat_ms: u128,
+    max_message_bytes: usize,
+) -> Bytes {
+    Object::new("welcome", 160)
+        .text("session", &session.to_string())
+        .text("user", user.as_str())
+        .raw("heartbeat_ms", &heartbeat_ms.to_string())
+        .number("max_message_bytes", max_message_bytes as u64)
+        .end()
+}
+
+/// What an `ok` carries, besides its `id`.
+pub(crate) mod ok {
+    use bytes::Bytes;
+
+    use super::{Object, RoomId};
+    use crate::peer::SendStatus;
+    use crate::position::Position;
+
+    fn begin(id: u64) -> Object {
+        Object::new("ok", 32).number("id", id)
+    }
+
+    pub(crate) fn nothing(id: u64) -> Bytes {
+        begin(id).end()
+    }
+
+    pub(crate) fn room(id: u64, room: &RoomId) -> Bytes {
+        begin(id).text("room", room.as_str()).end()
+    }
+
+    pub(crate) fn joined(
+        id: u64,
+        room: &RoomId,
+        position: &Position,
+        members: usize,
+        recovered: Option<bool>,
+    ) -> Bytes {
+        let object = begin(id)
+            .text("room", room.as_str())
+            .position(position)
+            .number("members", members as u64);
+        match recovered {
+            Some(recovered) => object.flag("recovered", recovered).end(),
+            None => object.end(),
+        }
+    }
+
+    pub(crate) fn published(id: u64, room: &RoomId, position: &Position) -> Bytes {
+        begin(id).text("room", room.as_str()).position(position).end()
+    }
+
+    pub(crate) fn sent(id: u64, to: &str, status: SendStatus) -> Bytes {
+        begin(id).text("to", to).text("status", status.as_str()).end()
+    }
+}
+
+/// The reply to `history`.
+pub(crate) fn history(
+    id: u64,
+    room: &RoomId,
+    epoch: &Epoch,
+    records: &[impl AsRef<Record>],
+) -> Bytes {
+    let size: usize = records.iter().map(|record| record.as_ref().size() + 64).sum();
+    Object::new("ok", size)
+        .number("id", id)
+        .text("room", room.as_str())
+        .text("epoch", epoch.as_str())
+        .list("messages", records, |out, record| {
+            out.extend_from_slice(&message(Source::Room(room), epoch, record.as_ref()));
+        })
+        .end()
+}
+
+/// The reply to `presence`.
+pub(crate) fn presence(id: u64, room: &RoomId, users: &[UserPresence], sure: bool) -> Bytes {
+    Object::new("ok", users.len() * 40)
+        .number("id", id)
+        .text("room", room.as_str())
+        .list("users", users, |out, presence| {
+            out.extend_from_slice(b"{\"user\":");
+            write_text(out, presence.user.as_str());
+            out.extend_from_slice(b",\"connections\":");
+            out.extend_from_slice(presence.connections.to_string().as_bytes());
+            out.push(b'}');
+        })
+        .flag("sure", sure)
+        .end()
+}
+
+pub(crate) fn error(id: Option<u64>, problem: &Problem) -> Bytes {
+    let object = Object::new("error", problem.message.len());
+    let object = match id {
+        Some(id) => object.number("id", id),
+        None => object,
+    };
+    object.text("code", problem.code.as_str()).text("message", &problem.message).end()
+}
+
+/// A kept message of a room, or of an inbox.
+pub(crate) fn message(source: Source<'_>, epoch: &Epoch, record: &Record) -> Bytes {
+    match source {
+        Source::Room(room) => Object::new("message", record.size())
+            .text("room", room.as_str())
+            .text("epoch", epoch.as_str())
+            .number("offset", record.offset)
+            .text("from", record.from.as_str())
+            .text("event", &record.body.event)
+            .arguments(&record.body.arguments)
+            .number("time", record.time_ms)
+            .end(),
+        Source::Inbox => Object::new("private", record.size())
+            .text("from", record.from.as_str())
+            .text("event", &record.body.event)
+            .arguments(&record.body.arguments)
+            .text("epoch", epoch.as_str())
+            .number("offset", record.offset)
+            .number("time", record.time_ms)
+            .end(),
+    }
+}
+
+/// A message of a room that is not kept.
+pub(crate) fn ephemeral(room: &RoomId, from: &UserId, body: &Body) -> Bytes {
+    Object::new("ephemeral", body.size())
+        .text("room", room.as_str())
+        .text("from", from.as_str())
+        .text("event", &body.event)
+        .arguments(&body.arguments)
+        .end()
+}
+
+/// A private message that is not kept: ephemeral, or for one session. It has no position.
+pub(crate) fn private(from: &UserId, body: &Body, time_ms: u64) -> Bytes {
+    Object::new("private", body.size())
+        .text("from", from.as_str())
+        .text("event", &body.event)
+        .arguments(&body.arguments)
+        .number("time", time_ms)
+        .end()
+}
+
+/// `joined` or `left`.
+pub(crate) fn announce(kind: &'static str, room: &RoomId, user: &UserId) -> Bytes {
+    Object::new(kind, 32).text("room", room.as_str()).text("user", user.as_str()).end()
+}
+
+pub(crate) fn gap(room: &RoomId, epoch: &Epoch, offset: u64) -> Bytes {
+    Object::new("gap", 32)
+        .text("room", room.as_str())
+        .text("epoch", epoch.as_str())
+        .number("offset", offset)
+        .end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn record(json: &str, count: u32) -> Record {
+        Record {
+            offset: 58,
+            time_ms: 1_790_000_000_000,
+            from: UserId::parse("alice").unwrap(),
+            session: SessionId([0; 24]),
+            sequence: 1,
+            key: None,
+            echo: true,
+            body: Body { event: Arc::from("chat \"x\""), arguments: Arguments::new(json, count) },
+        }
+    }
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_message_reads_as_the_protocol_says() {
+        let room = RoomId::parse("lobby").unwrap();
+        let message = message(Source::Room(&room), &Epoch::new("9k2f"), &record("\"hi\"", 1));
+        assert_eq!(
+            text(&message),
+            r#"{"type":"message","room":"lobby","epoch":"9k2f","offset":58,"from":"alice","event":"chat \"x\"","data":"hi","time":1790000000000}"#
+        );
+    }
+
+    #[test]
+    fn none_or_several_arguments_are_an_array() {
+        let room = RoomId::parse("lobby").unwrap();
+        let encode = |json, count| {
+            let bytes = message(Source::Room(&room), &Epoch::new("e"), &record(json, count));
+            serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()
+        };
+        assert_eq!(encode("", 0)["args"], serde_json::json!([]));
+        assert_eq!(encode("1, {}", 2)["args"], serde_json::json!([1, {}]));
+        assert!(encode("1, {}", 2).get("data").is_none());
+    }
+
+    #[test]
+    fn an_error_without_id_has_none() {
+        let problem = Problem::bad("no");
+        assert_eq!(
+            text(&error(None, &problem)),
+            r#"{"type":"error","code":"bad_request","message":"no"}"#
+        );
+        assert_eq!(
+            text(&error(Some(0), &problem)),
+            r#"{"type":"error","id":0,"code":"bad_request","message":"no"}"#
+        );
+    }
+
+    #[test]
+    fn presence_lists_users_with_their_connections() {
+        let room = RoomId::parse("lobby").unwrap();
+        let user = UserPresence { user: UserId::parse("bob").unwrap(), connections: 2 };
+        assert_eq!(
+            text(&presence(4, &room, &[user], true)),
+            r#"{"type":"ok","id":4,"room":"lobby","users":[{"user":"bob","connections":2}],"sure":true}"#
+        );
+    }
+}

@@ -1,0 +1,322 @@
+//! From a client's message to what is asked of an owner.
+
+use std::sync::Arc;
+
+use super::requests::{Pending, Subject};
+use super::session::Session;
+use super::subscription::Socket;
+use super::{Home, Verifying};
+use crate::core::Io;
+use crate::dialect::native::{self, Command, ErrorCode, Problem, Request};
+use crate::input::Identity;
+use crate::message::Body;
+use crate::name::{RoomId, UserId};
+use crate::output::Output;
+use crate::peer::{Action, Member, PeerMessage};
+use crate::position::Position;
+use crate::rights::Verdict;
+use crate::session_id::SessionId;
+use crate::topic::Topic;
+use crate::{ConnectionId, Ticket, TrunkId};
+
+/// What became of a command at once.
+enum Step {
+    /// It is on its way; the answer will settle it.
+    Asked,
+    /// It is done, with nothing to wait for.
+    Done,
+}
+
+/// A client's message, as far as every command needs it.
+#[derive(Clone, Copy)]
+struct Origin {
+    session: SessionId,
+    id: Option<u64>,
+    sequence: u64,
+}
+
+impl Home {
+    pub(crate) fn message(
+        &mut self,
+        io: &mut Io,
+        trunk: TrunkId,
+        connection: ConnectionId,
+        sequence: u64,
+        payload: &[u8],
+    ) {
+        let Some(id) = self.connections.get(&(trunk, connection)).copied() else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !session.begin(sequence) {
+            return;
+        }
+        let outcome = match native::decode(payload) {
+            Ok(Request { id: number, command }) => {
+                let origin = Origin { session: id, id: number, sequence };
+                self.command(io, origin, command).map_err(|problem| (number, problem))
+            }
+            Err(error) => Err(error),
+        };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match outcome {
+            Ok(Step::Asked) => {}
+            Ok(Step::Done) => session.settle(io, sequence),
+            Err((number, problem)) => {
+                session.answer(io, vec![native::error(number, &problem)]);
+                session.settle(io, sequence);
+            }
+        }
+    }
+
+    fn command(&mut self, io: &mut Io, origin: Origin, command: Command) -> Result<Step, Problem> {
+        match command {
+            Command::Join { room, after } => self.join(io, origin, room, after),
+            Command::Leave { room } => self.leave(io, origin, &room),
+            Command::Publish { room, body, key, ephemeral, echo } => {
+                self.session(origin)?.may_publish(io, &room)?;
+                let topic = self.session(origin)?.room(&room);
+                let action = Action::Publish { body, key, ephemeral, echo };
+                self.ask(io, origin, Subject::Publish(topic.clone()), topic, action)
+            }
+            Command::Send { to, body, key, ephemeral } => {
+                self.session(origin)?.take_rate(io)?;
+                self.send(io, origin, to, body, key, ephemeral)
+            }
+            Command::History { room, after, before, limit } => {
+                let session = self.session(origin)?;
+                session.may(
+                    "read the history of",
+                    &room,
+                    session.identity.rights.history(&room),
+                )?;
+                let topic = session.room(&room);
+                let action = Action::History { after, before, limit };
+                self.ask(io, origin, Subject::History(topic.clone()), topic, action)
+            }
+            Command::Presence { room, after, limit } => {
+                let session = self.session(origin)?;
+                if !session.has_joined(&room) {
+                    session.may("see who is in", &room, session.identity.rights.join(&room))?;
+                }
+                let topic = session.room(&room);
+                let action = Action::Presence { after, limit };
+                self.ask(io, origin, Subject::Presence(topic.clone()), topic, action)
+            }
+            Command::Auth { token } => self.auth(io, origin, token),
+            Command::Ping => {
+                if let Some(id) = origin.id {
+                    self.session(origin)?.answer(io, vec![native::ok::nothing(id)]);
+                }
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    fn join(
+        &mut self,
+        io: &mut Io,
+        origin: Origin,
+        room: RoomId,
+        after: Option<Position>,
+    ) -> Result<Step, Problem> {
+        let limit = io.settings.rooms_per_session;
+        let session = self.session(origin)?;
+        session.may("join", &room, session.identity.rights.join(&room))?;
+        if !session.rooms.contains_key(&room) && session.rooms.len() >= limit {
+            return Err(Problem::new(
+                ErrorCode::TooManyRooms,
+                format!("a session may be in {limit} rooms; leave one first"),
+            ));
+        }
+        let topic = session.room(&room);
+        let action = Action::Join { after };
+        let step = self.ask(io, origin, Subject::Join(topic.clone()), topic, action)?;
+        let membership = self.session(origin)?.rooms.entry(room).or_default();
+        membership.wanted = true;
+        membership.outstanding += 1;
+        Ok(step)
+    }
+
+    /// Leaving can't fail: what the session hears ends here and now, and an owner that can't be
+    /// told will not have the membership claimed again.
+    fn leave(&mut self, io: &mut Io, origin: Origin, room: &RoomId) -> Result<Step, Problem> {
+        let session = self.session(origin)?;
+        if !session.has_joined(room) {
+            return Err(not_joined("leaving", room));
+        }
+        let topic = session.room(room);
+        let at = session.at;
+        if let Some(membership) = session.rooms.get_mut(room) {
+            membership.wanted = false;
+            membership.live = false;
+        }
+        if let Some(at) = at {
+            self.subscriptions.remove(io, &topic, origin.session, at, Socket::Open);
+        }
+        let subject = Subject::Leave(topic.clone());
+        match self.ask(io, origin, subject, topic.clone(), Action::Leave) {
+            Ok(step) => {
+                if let Some(membership) = self.session(origin)?.rooms.get_mut(room) {
+                    membership.outstanding += 1;
+                }
+                Ok(step)
+            }
+            Err(_unreachable_owner) => {
+                let session = self.session(origin)?;
+                session.tidy(&topic);
+                if let Some(id) = origin.id {
+                    session.answer(io, vec![native::ok::room(id, room)]);
+                }
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        io: &mut Io,
+        origin: Origin,
+        to: String,
+        body: Body,
+        key: Option<Arc<str>>,
+        ephemeral: bool,
+    ) -> Result<Step, Problem> {
+        if to.starts_with('~') {
+            let Some(session) = SessionId::parse(&to) else {
+                return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
+            };
+            let home = io.home_of(&session);
+            let from = self.session(origin)?.identity.user.clone();
+            let request = self.begin(io, origin, home, Subject::Send { to })?;
+            let whisper = PeerMessage::Whisper { request, to: session, from, body, ephemeral };
+            io.tell(home, whisper);
+            return Ok(Step::Asked);
+        }
+        let user = UserId::parse(&to).map_err(|error| native::name_problem("to", error))?;
+        let topic = Topic::Inbox(user);
+        let action = Action::Publish { body, key, ephemeral, echo: true };
+        self.ask(io, origin, Subject::Send { to }, topic, action)
+    }
+
+    fn auth(&mut self, io: &mut Io, origin: Origin, token: String) -> Result<Step, Problem> {
+        if !self.session(origin)?.authenticated {
+            return Err(Problem::bad("no token is needed here: auth.mode is \"open\""));
+        }
+        let ticket = io.ticket();
+        let Origin { session, id, sequence } = origin;
+        self.verifying.insert(ticket, Verifying { session, id, sequence });
+        io.output(Output::Verify { ticket, token });
+        Ok(Step::Asked)
+    }
+
+    /// The answer to [`Output::Verify`].
+    pub(crate) fn verified(&mut self, io: &mut Io, ticket: Ticket, identity: Option<Identity>) {
+        let Some(Verifying { session: id, id: number, sequence }) = self.verifying.remove(&ticket)
+        else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let renewed = identity.filter(|identity| identity.user == session.identity.user);
+        let answer = match &renewed {
+            Some(_) => number.map(native::ok::nothing),
+            None => {
+                let message = "the token is not valid for this user; get a new one";
+                let problem = Problem::new(ErrorCode::Forbidden, message);
+                Some(native::error(number, &problem))
+            }
+        };
+        session.answer(io, answer.into_iter().collect());
+        session.settle(io, sequence);
+        if let Some(identity) = renewed {
+            session.identity = identity.clone();
+            self.watch_expiry(io, id, &identity);
+        }
+    }
+
+    fn session(&mut self, origin: Origin) -> Result<&mut Session, Problem> {
+        self.sessions
+            .get_mut(&origin.session)
+            .ok_or_else(|| Problem::new(ErrorCode::Unavailable, "the session has ended"))
+    }
+
+    /// Asks the owner of a topic.
+    fn ask(
+        &mut self,
+        io: &mut Io,
+        origin: Origin,
+        subject: Subject,
+        topic: Topic,
+        action: Action,
+    ) -> Result<Step, Problem> {
+        let owner = io.owner_of(&topic);
+        let user = self.session(origin)?.identity.user.clone();
+        let request = self.begin(io, origin, owner, subject)?;
+        let member = Member { session: origin.session, user };
+        let sequence = origin.sequence;
+        io.tell(owner, PeerMessage::Request { request, member, sequence, topic, action });
+        Ok(Step::Asked)
+    }
+
+    fn begin(
+        &mut self,
+        io: &Io,
+        origin: Origin,
+        owner: crate::link::ShardIndex,
+        subject: Subject,
+    ) -> Result<crate::peer::RequestId, Problem> {
+        if !io.links.is_up(owner) {
+            return Err(unavailable());
+        }
+        Ok(self.requests.begin(Pending {
+            session: origin.session,
+            sequence: Some(origin.sequence),
+            id: origin.id,
+            owner,
+            started: io.now.mono,
+            subject,
+        }))
+    }
+}
+
+impl Session {
+    fn has_joined(&self, room: &RoomId) -> bool {
+        self.rooms.get(room).is_some_and(|membership| membership.wanted)
+    }
+
+    fn may(&self, verb: &str, room: &RoomId, verdict: Verdict) -> Result<(), Problem> {
+        match verdict {
+            Verdict::Allowed => Ok(()),
+            Verdict::IfJoined if self.has_joined(room) => Ok(()),
+            Verdict::IfJoined => {
+                Err(Problem::new(ErrorCode::NotJoined, format!("join {room} before you {verb} it")))
+            }
+            Verdict::Forbidden => Err(Problem::new(
+                ErrorCode::Forbidden,
+                format!("the token does not let you {verb} {room}"),
+            )),
+        }
+    }
+
+    fn may_publish(&mut self, io: &Io, room: &RoomId) -> Result<(), Problem> {
+        self.take_rate(io)?;
+        self.may("publish to", room, self.identity.rights.publish(room))
+    }
+
+    fn take_rate(&mut self, io: &Io) -> Result<(), Problem> {
+        let (rate, burst) = (io.settings.publish_rate, io.settings.publish_burst);
+        if self.rate.take(io.now.mono, rate, burst) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            ErrorCode::RateLimited,
+            format!("at most {rate} messages a second, and {burst} at once; send slower"),
+        ))
+    }
+}
+
+pub(super) fn not_joined(doing: &str, room: &RoomId) -> Problem {
+    Problem::new(ErrorCode::NotJoined, format!("join {room} before {doing} it"))
+}
+
+pub(super) fn unavailable() -> Problem {
+    Problem::new(ErrorCode::Unavailable, "its owner can't be reached now; try again")
+}

@@ -1,0 +1,208 @@
+//! From what an owner delivers to frames for the connections that hear it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Home;
+use super::handovers::Asker;
+use super::subscription::Subscription;
+use crate::core::Io;
+use crate::dialect::native::{self, Source};
+use crate::link::ShardIndex;
+use crate::message::{Body, Record};
+use crate::name::UserId;
+use crate::output::{Frame, FrameKind, Output};
+use crate::peer::{Delivery, HandoverId, PeerMessage, Reply, RequestId, SendStatus};
+use crate::position::{Epoch, Position};
+use crate::session_id::SessionId;
+use crate::topic::Topic;
+use crate::{ConnectionId, ReceiptId, TrunkId};
+
+impl Home {
+    pub(crate) fn deliver(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        topic: &Topic,
+        delivery: Delivery,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(topic) else {
+            // Nobody hears it any more; the owner will have been told, but may not know yet.
+            Self::hand_over_nothing(io, owner, topic, &delivery);
+            return;
+        };
+        match (topic, delivery) {
+            (_, Delivery::Record { epoch, record, .. })
+                if !subscription.position.precedes(&epoch, record.offset) =>
+            {
+                io.output(Output::CutLink { peer: owner, reason: "a topic's order was broken" });
+            }
+            (Topic::Room(_, room), Delivery::Record { epoch, record, handover: _ }) => {
+                let part = native::message(Source::Room(room), &epoch, &record);
+                let frame = Frame { kind: FrameKind::Live, parts: vec![part] };
+                subscription.position.offset = record.offset;
+                let except = if record.echo { None } else { Some(record.session) };
+                self.fan(io, topic, &frame, except);
+            }
+            (Topic::Room(_, room), Delivery::Ephemeral { from, except, body, handover: _ }) => {
+                let part = native::ephemeral(room, &from, &body);
+                let frame = Frame { kind: FrameKind::Ephemeral, parts: vec![part] };
+                self.fan(io, topic, &frame, except);
+            }
+            (Topic::Room(_, room), Delivery::UserJoined(user)) => {
+                let part = native::announce("joined", room, &user);
+                self.fan(io, topic, &Frame { kind: FrameKind::Live, parts: vec![part] }, None);
+            }
+            (Topic::Room(_, room), Delivery::UserLeft(user)) => {
+                let part = native::announce("left", room, &user);
+                self.fan(io, topic, &Frame { kind: FrameKind::Live, parts: vec![part] }, None);
+            }
+            (Topic::Inbox(_), Delivery::Record { epoch, record, handover }) => {
+                subscription.position.offset = record.offset;
+                let part = native::message(Source::Inbox, &epoch, &record);
+                let frame = Frame { kind: FrameKind::Live, parts: vec![part] };
+                self.hand_over(io, owner, topic, &frame, handover);
+            }
+            (Topic::Inbox(_), Delivery::Ephemeral { from, except: _, body, handover }) => {
+                let part = native::private(&from, &body, io.now.wall_ms);
+                let frame = Frame { kind: FrameKind::Ephemeral, parts: vec![part] };
+                self.hand_over(io, owner, topic, &frame, handover);
+            }
+            // Inboxes have no presence.
+            (Topic::Inbox(_), Delivery::UserJoined(_) | Delivery::UserLeft(_)) => {}
+        }
+    }
+
+    /// The owner's answer to this shard's claim: what all its members have missed.
+    #[allow(clippy::too_many_arguments)] // the message's fields, taken apart by the router of messages
+    pub(crate) fn claimed(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        epoch: &Epoch,
+        gap: Option<u64>,
+        missed: &[Arc<Record>],
+        last: u64,
+        handover: Option<HandoverId>,
+    ) {
+        let owner = io.owner_of(topic);
+        let Some(subscription) = self.subscriptions.get_mut(topic) else {
+            if let Some(handover) = handover {
+                let asker = Asker::Inbox { owner, topic: topic.clone(), handover };
+                Self::tell_handed(io, asker, false);
+            }
+            return;
+        };
+        subscription.position = Position { epoch: epoch.clone(), offset: last };
+        match topic {
+            Topic::Room(_, room) => {
+                if let Some(offset) = gap {
+                    let part = native::gap(room, epoch, offset);
+                    self.fan(io, topic, &Frame { kind: FrameKind::Live, parts: vec![part] }, None);
+                }
+                for record in missed {
+                    let part = native::message(Source::Room(room), epoch, record);
+                    let frame = Frame { kind: FrameKind::Live, parts: vec![part] };
+                    let except = if record.echo { None } else { Some(record.session) };
+                    self.fan(io, topic, &frame, except);
+                }
+            }
+            Topic::Inbox(_) => {
+                let encode = |record: &Arc<Record>| native::message(Source::Inbox, epoch, record);
+                let parts = missed.iter().map(encode).collect();
+                let frame = Frame { kind: FrameKind::Live, parts };
+                if !missed.is_empty() {
+                    self.hand_over(io, owner, topic, &frame, handover);
+                }
+            }
+        }
+    }
+
+    /// A private message for one session of this shard.
+    #[allow(clippy::too_many_arguments)] // the message's fields, taken apart by the router of messages
+    pub(crate) fn whisper(
+        &mut self,
+        io: &mut Io,
+        home: ShardIndex,
+        request: RequestId,
+        to: SessionId,
+        from: &UserId,
+        body: &Body,
+        ephemeral: bool,
+    ) {
+        let Some((trunk, connection)) = self.sessions.get(&to).and_then(|session| session.at)
+        else {
+            let result = Ok(Reply::Sent(SendStatus::Offline));
+            io.tell(home, PeerMessage::Reply { request, result });
+            return;
+        };
+        let receipts = self.handovers.begin(Asker::Whisper { home, request }, &[trunk]);
+        let kind = if ephemeral { FrameKind::Ephemeral } else { FrameKind::Live };
+        let frame = Frame { kind, parts: vec![native::private(from, body, io.now.wall_ms)] };
+        let receipt = receipts.first().copied();
+        io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
+    }
+
+    /// What a router says became of a frame.
+    pub(crate) fn receipt(&mut self, io: &mut Io, receipt: ReceiptId, passed: bool) {
+        if let Some(asker) = self.handovers.receipt(receipt, passed) {
+            Self::tell_handed(io, asker, passed);
+        }
+    }
+
+    fn fan(&self, io: &mut Io, topic: &Topic, frame: &Frame, except: Option<SessionId>) {
+        let except = except.and_then(|id| self.sessions.get(&id)?.at);
+        if let Some(subscription) = self.subscriptions.get(topic) {
+            subscription.fan(io, frame, except);
+        }
+    }
+
+    /// Sends a private message to each of the user's connections here.
+    fn hand_over(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        topic: &Topic,
+        frame: &Frame,
+        handover: Option<HandoverId>,
+    ) {
+        let mut connections: BTreeMap<TrunkId, Vec<ConnectionId>> = BTreeMap::new();
+        for id in self.subscriptions.get(topic).into_iter().flat_map(Subscription::members) {
+            if let Some((trunk, connection)) = self.sessions.get(&id).and_then(|it| it.at) {
+                connections.entry(trunk).or_default().push(connection);
+            }
+        }
+        let mut receipts = match handover {
+            Some(handover) => {
+                let asker = Asker::Inbox { owner, topic: topic.clone(), handover };
+                if connections.is_empty() {
+                    return Self::tell_handed(io, asker, false);
+                }
+                let trunks: Vec<TrunkId> = connections.keys().copied().collect();
+                self.handovers.begin(asker, &trunks)
+            }
+            None => Vec::new(),
+        }
+        .into_iter();
+        for (trunk, connections) in connections {
+            let receipt = receipts.next();
+            io.output(Output::Send { trunk, connections, frame: frame.clone(), receipt });
+        }
+    }
+
+    fn hand_over_nothing(io: &mut Io, owner: ShardIndex, topic: &Topic, delivery: &Delivery) {
+        if let Delivery::Record { handover: Some(handover), .. }
+        | Delivery::Ephemeral { handover: Some(handover), .. } = delivery
+        {
+            let asker = Asker::Inbox { owner, topic: topic.clone(), handover: *handover };
+            Self::tell_handed(io, asker, false);
+        }
+    }
+}
+
+impl Position {
+    /// Whether `offset` of `epoch` comes right after this position.
+    fn precedes(&self, epoch: &Epoch, offset: u64) -> bool {
+        self.epoch == *epoch && self.offset + 1 == offset
+    }
+}

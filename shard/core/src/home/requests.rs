@@ -1,0 +1,85 @@
+//! Requests on their way to an owner. Each is answered once: by the owner, by the end of the
+//! link, or by its deadline.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::deadlines::Deadlines;
+use crate::link::ShardIndex;
+use crate::peer::RequestId;
+use crate::session_id::SessionId;
+use crate::time::Mono;
+use crate::topic::Topic;
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) session: SessionId,
+    /// The session's count of its messages; `None` for what the home asks by itself.
+    pub(super) sequence: Option<u64>,
+    /// The client's number; `None` if it wants no answer.
+    pub(super) id: Option<u64>,
+    pub(super) owner: ShardIndex,
+    pub(super) started: Mono,
+    pub(super) subject: Subject,
+}
+
+/// What was asked, as far as the answer needs it.
+#[derive(Debug)]
+pub(super) enum Subject {
+    Join(Topic),
+    Leave(Topic),
+    Publish(Topic),
+    History(Topic),
+    Presence(Topic),
+    Send { to: String },
+}
+
+/// All requests that wait.
+#[derive(Debug)]
+pub(super) struct Requests {
+    next: u64,
+    pending: BTreeMap<RequestId, Pending>,
+    deadlines: Deadlines<RequestId>,
+}
+
+impl Requests {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { next: 0, pending: BTreeMap::new(), deadlines: Deadlines::new(timeout) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(super) fn begin(&mut self, pending: Pending) -> RequestId {
+        self.next += 1;
+        let request = RequestId(self.next);
+        self.deadlines.push(pending.started, request);
+        self.pending.insert(request, pending);
+        request
+    }
+
+    pub(super) fn end(&mut self, request: RequestId) -> Option<Pending> {
+        self.pending.remove(&request)
+    }
+
+    /// The next request whose deadline has come and that still waits.
+    pub(super) fn pop_overdue(&mut self, now: Mono) -> Option<Pending> {
+        while let Some(request) = self.deadlines.pop_due(now) {
+            if let Some(pending) = self.end(request) {
+                return Some(pending);
+            }
+        }
+        None
+    }
+
+    /// Takes out all requests to a peer, oldest first.
+    pub(super) fn end_all(&mut self, owner: ShardIndex) -> Vec<Pending> {
+        self.pending.extract_if(.., |_, pending| pending.owner == owner).map(|(_, p)| p).collect()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        self.deadlines.next()
+    }
+}

@@ -1,0 +1,128 @@
+//! What a core is told.
+
+use bytes::Bytes;
+
+use crate::link::ShardIndex;
+use crate::log::LogOutcome;
+use crate::name::{Namespace, UserId};
+use crate::peer::PeerMessage;
+use crate::position::Position;
+use crate::rights::Rights;
+use crate::session_id::SessionId;
+use crate::{ConnectionId, ReceiptId, Ticket, TrunkId};
+
+/// Something that happened. Items of one trunk, and of one link, come in the order in which they
+/// were sent; nothing of a trunk or link comes after its `Down`.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A router worker has connected.
+    TrunkUp {
+        /// Its number.
+        trunk: TrunkId,
+        /// It was connected to an earlier process of this shard: there may be members who have
+        /// not come back yet.
+        restarted: bool,
+    },
+    /// A router worker is gone, or can't be reached.
+    TrunkDown {
+        /// Its number.
+        trunk: TrunkId,
+    },
+    /// A client's connection speaks for a session from here on.
+    Attach {
+        /// By which trunk it came.
+        trunk: TrunkId,
+        /// Who it is.
+        attach: Attach,
+    },
+    /// A client's socket is gone.
+    Detach {
+        /// By which trunk it came.
+        trunk: TrunkId,
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A client's message, as it was received.
+    Message {
+        /// By which trunk it came.
+        trunk: TrunkId,
+        /// The connection.
+        connection: ConnectionId,
+        /// The session's count of its messages, from 1.
+        sequence: u64,
+        /// The WebSocket message's payload.
+        payload: Bytes,
+    },
+    /// What became of a frame that asked for a receipt.
+    Receipt {
+        /// By which trunk it went.
+        trunk: TrunkId,
+        /// Which one.
+        receipt: ReceiptId,
+        /// Whether it has entered at least one out-queue.
+        passed: bool,
+    },
+    /// The link to a peer is up.
+    LinkUp {
+        /// The peer.
+        peer: ShardIndex,
+        /// It was linked to an earlier process of this shard.
+        restarted: bool,
+    },
+    /// The link to a peer is broken.
+    LinkDown {
+        /// The peer.
+        peer: ShardIndex,
+    },
+    /// A peer's message.
+    Peer {
+        /// The peer.
+        peer: ShardIndex,
+        /// What it says.
+        message: PeerMessage,
+    },
+    /// What became of a request to the log.
+    Log {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// Its outcome.
+        outcome: LogOutcome,
+    },
+    /// What a token of an `auth` message says; `None` if it is not valid.
+    Verified {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// Whom it names.
+        identity: Option<Identity>,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// A client that has come through the handshake.
+#[derive(Clone, Debug)]
+pub struct Attach {
+    /// Chosen by the router.
+    pub connection: ConnectionId,
+    /// The session that it speaks for.
+    pub session: SessionId,
+    /// The namespace of its rooms.
+    pub namespace: Namespace,
+    /// Who speaks.
+    pub identity: Identity,
+    /// Whether a token said who speaks; then only a token of the same user renews it.
+    pub authenticated: bool,
+    /// The last private message that it had, if it said so.
+    pub inbox_after: Option<Position>,
+}
+
+/// Who speaks, until when, and what they may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user.
+    pub user: UserId,
+    /// When it ends, in milliseconds since 1970; `None` if never.
+    pub expires_ms: Option<u64>,
+    /// What the token allows.
+    pub rights: Rights,
+}

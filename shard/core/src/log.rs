@@ -1,0 +1,108 @@
+//! The log as the core sees it: requests with a ticket, and outcomes that come back as inputs.
+//!
+//! The memory store takes the same way as a durable one: acknowledgement and fan-out follow the
+//! outcome, whenever it comes, or don't follow if it fails.
+
+use std::sync::Arc;
+
+use crate::Ticket;
+use crate::message::Record;
+use crate::position::{Epoch, Position};
+use crate::topic::Topic;
+
+/// A request to the log. Each ticket is answered by exactly one [`LogOutcome`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogRequest {
+    /// Where a topic stands; one that is not there begins a new epoch.
+    Open {
+        /// Comes back with [`LogOutcome::Opened`].
+        ticket: Ticket,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Keep these records, whose offsets follow `after` with no gap. There is at most one such
+    /// request at a time and topic.
+    Append {
+        /// Comes back with [`LogOutcome::Appended`].
+        ticket: Ticket,
+        /// The topic.
+        topic: Topic,
+        /// The topic's newest record: if it is another, nothing is kept.
+        after: Position,
+        /// What to keep.
+        records: Vec<Arc<Record>>,
+    },
+    /// Read records.
+    Read {
+        /// Comes back with [`LogOutcome::Records`].
+        ticket: Ticket,
+        /// The topic.
+        topic: Topic,
+        /// Which.
+        query: ReadQuery,
+    },
+    /// The inbox's messages up to `handed` have been handed to a connection: they need not be
+    /// kept for the user's next one. Has no outcome; a mark that is lost is made again by the next.
+    Mark {
+        /// The inbox.
+        topic: Topic,
+        /// The newest message of those handed over.
+        handed: u64,
+    },
+}
+
+/// Which records to read, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadQuery {
+    /// Those with a greater offset.
+    pub after: u64,
+    /// Those with a smaller offset.
+    pub before: u64,
+    /// At most this many.
+    pub limit: usize,
+    /// If there are more than `limit`: the newest of them, else the oldest.
+    pub newest: bool,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub enum LogOutcome {
+    /// Where the topic stands.
+    Opened(Opened),
+    /// The records are kept. The oldest that is still there may have changed.
+    Appended {
+        /// The oldest record's offset; one more than the newest if there is none.
+        first: u64,
+    },
+    /// What was read.
+    Records {
+        /// The records, oldest first.
+        records: Vec<Arc<Record>>,
+    },
+    /// It did not work.
+    Failed(LogFailure),
+}
+
+/// Where a topic stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Its history.
+    pub epoch: Epoch,
+    /// The oldest record's offset; one more than `last` if there is none.
+    pub first: u64,
+    /// The newest record's offset, 0 if there never was one.
+    pub last: u64,
+    /// Inboxes: all up to this one have been handed to a connection.
+    pub handed: u64,
+}
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogFailure {
+    /// The store can't do it now. Whether an append was kept is not known.
+    #[error("the store can't be reached")]
+    Unavailable,
+    /// The topic's newest record is another than the append expected: somebody else wrote.
+    #[error("the topic has moved on")]
+    Conflict,
+}

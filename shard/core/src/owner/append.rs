@@ -1,0 +1,224 @@
+//! Publishing: a message gets its place when the log has it, and not before.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::dedupe::Identity;
+use super::tail::Tail;
+use super::{Asker, Owner, Waiting};
+use crate::core::Io;
+use crate::log::LogRequest;
+use crate::message::{Body, Record};
+use crate::peer::{Delivery, Refusal, Reply};
+use crate::position::Position;
+use crate::topic::Topic;
+
+/// Bytes of messages that may wait for one topic's log.
+const QUEUED_BYTES: usize = 8 * 1024 * 1024;
+/// Messages that go to the log together.
+const BATCH: usize = 512;
+
+/// A message that has no place yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) asker: Asker,
+    pub(super) identity: Identity,
+    pub(super) body: Body,
+    pub(super) echo: bool,
+}
+
+/// The messages of one topic on their way to its log. One batch is under way at a time; what
+/// comes meanwhile gathers for the next, so that a slow log gets fewer and larger ones.
+#[derive(Debug, Default)]
+pub(super) struct Appends {
+    in_flight: Vec<(Pending, Arc<Record>)>,
+    queued: VecDeque<Pending>,
+    queued_bytes: usize,
+}
+
+impl Appends {
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty() && self.queued.is_empty()
+    }
+
+    /// Messages that have no place yet.
+    pub(super) fn len(&self) -> usize {
+        self.in_flight.len() + self.queued.len()
+    }
+}
+
+impl Owner {
+    /// Queues a message for the log.
+    pub(super) fn append(&mut self, io: &mut Io, topic: &Topic, pending: Pending) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if owned.appends.queued_bytes >= QUEUED_BYTES {
+            self.refuse_pending(io, topic, &pending);
+            return;
+        }
+        owned.appends.queued_bytes += pending.body.size();
+        owned.appends.queued.push_back(pending);
+        self.flush(io, topic);
+    }
+
+    /// Sends what is queued to the log, unless a batch is under way.
+    pub(super) fn flush(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(tail) = owned.tail() else { return };
+        if !owned.appends.in_flight.is_empty() || owned.appends.queued.is_empty() {
+            return;
+        }
+        let after = tail.position();
+        let time_ms = tail.next_time(io.now.wall_ms);
+        let appends = &mut owned.appends;
+        let count = appends.queued.len().min(BATCH);
+        let batch: Vec<_> = appends
+            .queued
+            .drain(..count)
+            .zip(after.offset + 1..)
+            .map(|(pending, offset)| {
+                let record = record(&pending, offset, time_ms);
+                (pending, Arc::new(record))
+            })
+            .collect();
+        let taken: usize = batch.iter().map(|(pending, _)| pending.body.size()).sum();
+        appends.queued_bytes -= taken;
+        let records: Vec<_> = batch.iter().map(|(_, record)| Arc::clone(record)).collect();
+        appends.in_flight = batch;
+        self.ask_log(io, topic, Waiting::Append, |ticket, topic| LogRequest::Append {
+            ticket,
+            topic,
+            after,
+            records,
+        });
+    }
+
+    /// The log has the batch, and nothing before `first` any more: the batch's publishers are told
+    /// first, then its readers.
+    pub(super) fn appended(&mut self, io: &mut Io, topic: &Topic, first: u64) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let batch = std::mem::take(&mut owned.appends.in_flight);
+        for (pending, record) in batch {
+            let Some(tail) = self.topics.get_mut(topic).and_then(|owned| owned.tail_mut()) else {
+                return;
+            };
+            tail.push(Arc::clone(&record));
+            self.placed(io, topic, &pending, &record);
+        }
+        let since_ms = age_limit(io, topic);
+        if let Some(tail) = self.topics.get_mut(topic).and_then(|owned| owned.tail_mut()) {
+            tail.trim(first, since_ms);
+        }
+        self.flush(io, topic);
+    }
+
+    /// A message has its place.
+    fn placed(&mut self, io: &mut Io, topic: &Topic, pending: &Pending, record: &Arc<Record>) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(tail) = owned.tail() else { return };
+        let epoch = tail.epoch().clone();
+        match topic {
+            Topic::Room(..) => {
+                let position = Position { epoch: epoch.clone(), offset: record.offset };
+                self.answer(io, topic, pending, &Reply::Published(position));
+                let record = Arc::clone(record);
+                let delivery = Delivery::Record { epoch, record, handover: None };
+                if let Some(owned) = self.topics.get(topic) {
+                    Self::announce(io, owned, topic, &delivery);
+                }
+            }
+            Topic::Inbox(_) => self.hand_record(io, topic, pending, record, epoch),
+        }
+    }
+
+    /// Answers a publish, and whoever has repeated it meanwhile.
+    pub(super) fn answer(&mut self, io: &mut Io, topic: &Topic, pending: &Pending, reply: &Reply) {
+        self.settle(io, topic, pending.asker, &pending.identity, reply);
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        asker: Asker,
+        identity: &Identity,
+        reply: &Reply,
+    ) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let repeats = owned.dedupe.settle(identity, reply);
+        for asker in std::iter::once(asker).chain(repeats) {
+            asker.answer(io, Ok(reply.clone()));
+        }
+    }
+
+    /// Of the batch whose outcome was not known, these records were kept.
+    pub(super) fn settle_unknown(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        tail: &Tail,
+        records: &[Arc<Record>],
+    ) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let unknown = std::mem::take(&mut owned.appends.in_flight);
+        let same = |a: &Record, b: &Record| a.session == b.session && a.sequence == b.sequence;
+        let mut lost = Vec::new();
+        for (pending, record) in unknown {
+            match records.iter().find(|kept| same(kept, &record)) {
+                Some(kept) => {
+                    let reply = match topic {
+                        Topic::Room(..) => Reply::Published(Position {
+                            epoch: tail.epoch().clone(),
+                            offset: kept.offset,
+                        }),
+                        Topic::Inbox(_) => Reply::Sent(crate::peer::SendStatus::Queued),
+                    };
+                    self.answer(io, topic, &pending, &reply);
+                }
+                None => lost.push((pending, record)),
+            }
+        }
+        if let Some(owned) = self.topics.get_mut(topic) {
+            owned.appends.in_flight = lost;
+        }
+    }
+
+    /// What is left of the batch was not kept: its publishers may try again.
+    pub(super) fn abandon_unknown(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        for (pending, _) in std::mem::take(&mut owned.appends.in_flight) {
+            self.refuse_pending(io, topic, &pending);
+        }
+    }
+
+    fn refuse_pending(&mut self, io: &mut Io, topic: &Topic, pending: &Pending) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let repeats = owned.dedupe.abandon(&pending.identity);
+        for asker in std::iter::once(pending.asker).chain(repeats) {
+            asker.answer(io, Err(Refusal::Unavailable));
+        }
+    }
+}
+
+fn record(pending: &Pending, offset: u64, time_ms: u64) -> Record {
+    let Identity { member, sequence, key } = &pending.identity;
+    Record {
+        offset,
+        time_ms,
+        from: member.user.clone(),
+        session: member.session,
+        sequence: *sequence,
+        key: key.clone(),
+        echo: pending.echo,
+        body: pending.body.clone(),
+    }
+}
+
+/// Records that were taken before this are too old to be given out.
+pub(super) fn age_limit(io: &Io, topic: &Topic) -> u64 {
+    let age = match topic {
+        Topic::Room(..) => io.settings.history.age,
+        Topic::Inbox(_) => io.settings.inbox_age,
+    };
+    let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    io.now.wall_ms.saturating_sub(age_ms)
+}

@@ -1,0 +1,285 @@
+//! Repeats are recognised: by the session's own count, and by the client's idempotency key. A
+//! repeat gets the answer of the first, and nothing is done again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Asker;
+use crate::deadlines::Deadlines;
+use crate::name::UserId;
+use crate::peer::{Member, Reply};
+use crate::session_id::SessionId;
+use crate::time::Mono;
+
+/// Answers that are remembered per session and topic. A router sends again only what was not
+/// acknowledged, and it lets a session have fewer messages than this unacknowledged.
+const WINDOW: usize = 128;
+
+/// Keys that are remembered per topic; the oldest is forgotten early beyond it.
+const KEYS: usize = 100_000;
+
+/// What a publish is recognised by.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) member: Member,
+    pub(super) sequence: u64,
+    pub(super) key: Option<Arc<str>>,
+}
+
+/// Whether a publish was here before.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// No: do it, and then [`Dedupe::settle`] or [`Dedupe::abandon`] it.
+    New,
+    /// It is under way; who asked again gets its answer.
+    Pending,
+    /// This was the answer.
+    Done(Reply),
+}
+
+#[derive(Debug)]
+enum Entry {
+    Pending(Vec<Asker>),
+    Done(Reply),
+}
+
+#[derive(Debug)]
+enum Expiring {
+    /// With the moment it was taken: a key that came to nothing may have been taken again since.
+    Key(UserId, Arc<str>, Mono),
+    Session(SessionId),
+}
+
+#[derive(Debug)]
+struct Window {
+    used: Mono,
+    entries: VecDeque<(u64, Entry)>,
+}
+
+/// What one topic remembers of its publishers.
+#[derive(Debug)]
+pub(super) struct Dedupe {
+    span: Duration,
+    keys: BTreeMap<UserId, BTreeMap<Arc<str>, (Mono, Entry)>>,
+    key_count: usize,
+    sessions: BTreeMap<SessionId, Window>,
+    expiring: Deadlines<Expiring>,
+}
+
+impl Dedupe {
+    pub(super) fn new(span: Duration) -> Self {
+        Self {
+            span,
+            keys: BTreeMap::new(),
+            key_count: 0,
+            sessions: BTreeMap::new(),
+            expiring: Deadlines::new(span),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.key_count == 0 && self.sessions.is_empty()
+    }
+
+    /// Takes note of a publish; `asker` is answered later if it is a repeat of one under way.
+    pub(super) fn begin(&mut self, now: Mono, identity: &Identity, asker: Asker) -> Seen {
+        self.expire(now);
+        if let Some(entry) = self.find(identity) {
+            return match entry {
+                Entry::Pending(askers) => {
+                    askers.push(asker);
+                    Seen::Pending
+                }
+                Entry::Done(reply) => Seen::Done(reply.clone()),
+            };
+        }
+        let Identity { member, sequence, key } = identity;
+        let expiring = &mut self.expiring;
+        let window = self.sessions.entry(member.session).or_insert_with(|| {
+            expiring.push(now, Expiring::Session(member.session));
+            Window { used: now, entries: VecDeque::new() }
+        });
+        window.used = now;
+        if window.entries.len() == WINDOW {
+            window.entries.pop_front();
+        }
+        window.entries.push_back((*sequence, Entry::Pending(Vec::new())));
+        if let Some(key) = key {
+            let keys = self.keys.entry(member.user.clone()).or_default();
+            keys.insert(Arc::clone(key), (now, Entry::Pending(Vec::new())));
+            self.key_count += 1;
+            self.expiring.push(now, Expiring::Key(member.user.clone(), Arc::clone(key), now));
+        }
+        Seen::New
+    }
+
+    /// The publish has its answer. Gives those who asked again meanwhile.
+    pub(super) fn settle(&mut self, identity: &Identity, reply: &Reply) -> Vec<Asker> {
+        self.replace(identity, || Some(Entry::Done(reply.clone())))
+    }
+
+    /// The publish came to nothing and may be tried again. Gives those who asked again meanwhile.
+    pub(super) fn abandon(&mut self, identity: &Identity) -> Vec<Asker> {
+        self.replace(identity, || None)
+    }
+
+    /// A session is over: it will not repeat itself.
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+
+    /// Forgets what is older than the window.
+    pub(super) fn expire(&mut self, now: Mono) {
+        while self.key_count > KEYS {
+            // Beyond the bound the oldest goes early, as if its time had come.
+            let Some(oldest) = self.expiring.pop_due(Mono(Duration::MAX)) else { break };
+            self.expire_one(now, oldest);
+        }
+        while let Some(due) = self.expiring.pop_due(now) {
+            self.expire_one(now, due);
+        }
+    }
+
+    fn expire_one(&mut self, now: Mono, due: Expiring) {
+        match due {
+            Expiring::Key(user, key, taken) => {
+                let same = |(at, _): &(Mono, Entry)| *at == taken;
+                if self.keys.get(&user).and_then(|keys| keys.get(&key)).is_some_and(same) {
+                    self.remove_key(&user, &key);
+                }
+            }
+            Expiring::Session(session) => {
+                let Some(window) = self.sessions.get(&session) else { return };
+                if now.since(window.used) >= self.span {
+                    self.sessions.remove(&session);
+                } else {
+                    self.expiring.push(now, Expiring::Session(session));
+                }
+            }
+        }
+    }
+
+    fn find(&mut self, identity: &Identity) -> Option<&mut Entry> {
+        let Identity { member, sequence, key } = identity;
+        if let Some(key) = key
+            && let Some((_, entry)) =
+                self.keys.get_mut(&member.user).and_then(|keys| keys.get_mut(key))
+        {
+            return Some(entry);
+        }
+        let window = self.sessions.get_mut(&member.session)?;
+        window.entries.iter_mut().find(|(it, _)| it == sequence).map(|(_, entry)| entry)
+    }
+
+    fn replace(&mut self, identity: &Identity, with: impl Fn() -> Option<Entry>) -> Vec<Asker> {
+        let Identity { member, sequence, key } = identity;
+        let mut askers = Vec::new();
+        let mut take = |entry: Entry| {
+            if let Entry::Pending(more) = entry {
+                askers.extend(more);
+            }
+        };
+        if let Some(window) = self.sessions.get_mut(&member.session)
+            && let Some(index) = window.entries.iter().position(|(it, _)| it == sequence)
+        {
+            match with() {
+                Some(entry) => take(std::mem::replace(&mut window.entries[index].1, entry)),
+                None => window.entries.remove(index).into_iter().for_each(|(_, it)| take(it)),
+            }
+        }
+        if let Some(key) = key {
+            match with() {
+                Some(entry) => {
+                    if let Some((_, slot)) =
+                        self.keys.get_mut(&member.user).and_then(|keys| keys.get_mut(key))
+                    {
+                        take(std::mem::replace(slot, entry));
+                    }
+                }
+                None => self.remove_key(&member.user, key).into_iter().for_each(take),
+            }
+        }
+        askers
+    }
+
+    fn remove_key(&mut self, user: &UserId, key: &Arc<str>) -> Option<Entry> {
+        let keys = self.keys.get_mut(user)?;
+        let removed = keys.remove(key)?;
+        self.key_count -= 1;
+        if keys.is_empty() {
+            self.keys.remove(user);
+        }
+        Some(removed.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::ShardIndex;
+    use crate::peer::{RequestId, SendStatus};
+
+    const SPAN: Duration = Duration::from_secs(300);
+    const DONE: Reply = Reply::Sent(SendStatus::Queued);
+
+    fn identity(session: u8, sequence: u64, key: Option<&str>) -> Identity {
+        let user = UserId::parse("alice").unwrap();
+        let member = Member { session: SessionId([session; 24]), user };
+        Identity { member, sequence, key: key.map(Arc::from) }
+    }
+
+    fn asker(request: u64) -> Asker {
+        Asker { home: ShardIndex(0), request: RequestId(request) }
+    }
+
+    fn at(seconds: u64) -> Mono {
+        Mono(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_repeated_sequence_gets_the_first_answer() {
+        let mut dedupe = Dedupe::new(SPAN);
+        let publish = identity(1, 7, None);
+        assert!(matches!(dedupe.begin(at(0), &publish, asker(1)), Seen::New));
+        assert!(matches!(dedupe.begin(at(0), &publish, asker(2)), Seen::Pending));
+        assert_eq!(dedupe.settle(&publish, &DONE), [asker(2)]);
+        assert!(matches!(dedupe.begin(at(1), &publish, asker(3)), Seen::Done(DONE)));
+        assert!(matches!(dedupe.begin(at(1), &identity(2, 7, None), asker(4)), Seen::New));
+    }
+
+    #[test]
+    fn a_repeated_key_gets_the_first_answer_whatever_the_session() {
+        let mut dedupe = Dedupe::new(SPAN);
+        let first = identity(1, 7, Some("k"));
+        assert!(matches!(dedupe.begin(at(0), &first, asker(1)), Seen::New));
+        dedupe.settle(&first, &DONE);
+        let again = identity(2, 1, Some("k"));
+        assert!(matches!(dedupe.begin(at(299), &again, asker(2)), Seen::Done(DONE)));
+        assert!(matches!(dedupe.begin(at(300), &again, asker(3)), Seen::New));
+    }
+
+    #[test]
+    fn what_came_to_nothing_may_be_tried_again() {
+        let mut dedupe = Dedupe::new(SPAN);
+        let publish = identity(1, 7, Some("k"));
+        dedupe.begin(at(0), &publish, asker(1));
+        dedupe.begin(at(0), &publish, asker(2));
+        assert_eq!(dedupe.abandon(&publish), [asker(2)]);
+        assert!(matches!(dedupe.begin(at(0), &publish, asker(3)), Seen::New));
+    }
+
+    #[test]
+    fn nothing_is_left_when_the_window_has_passed() {
+        let mut dedupe = Dedupe::new(SPAN);
+        for sequence in 1..=3 {
+            let publish = identity(1, sequence, Some(&format!("k{sequence}")));
+            dedupe.begin(at(sequence), &publish, asker(sequence));
+            dedupe.settle(&publish, &DONE);
+        }
+        dedupe.expire(at(302));
+        assert!(!dedupe.is_empty());
+        dedupe.expire(at(800));
+        assert!(dedupe.is_empty());
+    }
+}

@@ -1,0 +1,238 @@
+//! Private messages from the inbox to the user's connections: who has been asked to pass them on,
+//! and which of them have reached a connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::append::Pending;
+use super::dedupe::Identity;
+use super::{Asker, Owner};
+use crate::core::Io;
+use crate::link::ShardIndex;
+use crate::log::LogRequest;
+use crate::message::Record;
+use crate::output::Output;
+use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
+use crate::position::Epoch;
+use crate::topic::Topic;
+
+/// What an inbox knows of messages on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Handing {
+    /// All messages up to this one have reached a connection.
+    handed: u64,
+    /// So have these, beyond it.
+    beyond: BTreeSet<u64>,
+    under_way: BTreeMap<HandoverId, Handover>,
+}
+
+#[derive(Debug)]
+struct Handover {
+    /// Shards that have not said what became of it.
+    waiting: BTreeSet<ShardIndex>,
+    /// The first and the last message that it carries; `None` for one that is not kept.
+    offsets: Option<(u64, u64)>,
+    /// The sender, to be told once.
+    sender: Option<(Asker, Identity)>,
+}
+
+impl Handing {
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// All messages up to this one have reached a connection.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed
+    }
+
+    /// What the log remembers.
+    pub(super) fn resume(&mut self, handed: u64) {
+        self.handed = self.handed.max(handed);
+    }
+
+    /// Messages of `first` to `last` have reached a connection, and what is before `oldest` is no
+    /// more. Whether that moved the mark.
+    fn mark(&mut self, (first, last): (u64, u64), oldest: u64) -> bool {
+        let before = self.handed;
+        self.handed = self.handed.max(oldest - 1);
+        self.beyond.extend(first..=last);
+        while let Some(next) = self.beyond.first().copied().filter(|it| *it <= self.handed + 1) {
+            self.beyond.remove(&next);
+            self.handed = self.handed.max(next);
+        }
+        self.handed > before
+    }
+}
+
+impl Owner {
+    /// Whether as many messages wait for the user as may.
+    pub(super) fn inbox_is_full(&self, io: &Io, topic: &Topic) -> bool {
+        let Some(owned) = self.topics.get(topic) else { return true };
+        let Some(tail) = owned.tail() else { return true };
+        let handed = owned.handing.handed.max(tail.first() - 1);
+        let waiting = tail.last().saturating_sub(handed) + owned.appends.len() as u64;
+        waiting >= io.settings.inbox_messages as u64
+    }
+
+    /// A kept message sets out for the user's connections; without one it is queued.
+    pub(super) fn hand_record(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        pending: &Pending,
+        record: &Arc<Record>,
+        epoch: Epoch,
+    ) {
+        let sender = (pending.asker, pending.identity.clone());
+        let offsets = Some((record.offset, record.offset));
+        match self.begin_handover(io, topic, None, offsets, Some(sender)) {
+            Some(handover) => {
+                let record = Arc::clone(record);
+                let delivery = Delivery::Record { epoch, record, handover: Some(handover) };
+                self.deliver_to_user(io, topic, &delivery);
+            }
+            None => self.answer(io, topic, pending, &Reply::Sent(SendStatus::Queued)),
+        }
+    }
+
+    /// A message that may not be kept.
+    pub(super) fn hand_unkept(&mut self, io: &mut Io, topic: &Topic, pending: &Pending) {
+        let sender = (pending.asker, pending.identity.clone());
+        match self.begin_handover(io, topic, None, None, Some(sender)) {
+            Some(handover) => {
+                let delivery = Delivery::Ephemeral {
+                    from: pending.identity.member.user.clone(),
+                    except: None,
+                    body: pending.body.clone(),
+                    handover: Some(handover),
+                };
+                self.deliver_to_user(io, topic, &delivery);
+            }
+            None => self.answer(io, topic, pending, &Reply::Sent(SendStatus::Offline)),
+        }
+    }
+
+    /// What a new member of an inbox has missed is on its way to it.
+    pub(super) fn hand_missed(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        home: ShardIndex,
+        missed: &[Arc<Record>],
+    ) -> Option<HandoverId> {
+        let Topic::Inbox(_) = topic else { return None };
+        let offsets = (missed.first()?.offset, missed.last()?.offset);
+        self.begin_handover(io, topic, Some(home), Some(offsets), None)
+    }
+
+    /// Begins a handover by one shard, or by all that have connections of the user; `None` if
+    /// there is none.
+    fn begin_handover(
+        &mut self,
+        io: &Io,
+        topic: &Topic,
+        home: Option<ShardIndex>,
+        offsets: Option<(u64, u64)>,
+        sender: Option<(Asker, Identity)>,
+    ) -> Option<HandoverId> {
+        let owned = self.topics.get_mut(topic)?;
+        let waiting: BTreeSet<ShardIndex> = match home {
+            Some(home) => BTreeSet::from([home]),
+            None => owned.members.subscribers().collect(),
+        };
+        if waiting.is_empty() {
+            return None;
+        }
+        self.handovers += 1;
+        let handover = HandoverId(self.handovers);
+        owned.handing.under_way.insert(handover, Handover { waiting, offsets, sender });
+        self.handover_deadlines.push(io.now.mono, (topic.clone(), handover));
+        Some(handover)
+    }
+
+    fn deliver_to_user(&self, io: &mut Io, topic: &Topic, delivery: &Delivery) {
+        if let Some(owned) = self.topics.get(topic) {
+            Self::announce(io, owned, topic, delivery);
+        }
+    }
+
+    /// A shard says what became of a handover.
+    pub(crate) fn handed(
+        &mut self,
+        io: &mut Io,
+        home: ShardIndex,
+        topic: &Topic,
+        handover: HandoverId,
+        passed: bool,
+    ) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(under_way) = owned.handing.under_way.get_mut(&handover) else { return };
+        under_way.waiting.remove(&home);
+        if passed || under_way.waiting.is_empty() {
+            self.end_handover(io, topic, handover, passed);
+        }
+        self.tidy(io, topic);
+    }
+
+    /// A shard is out of reach: it has passed nothing on, as far as can be known.
+    pub(super) fn handed_all(&mut self, io: &mut Io, topic: &Topic, home: ShardIndex) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        let waits = |(id, it): (&HandoverId, &Handover)| it.waiting.contains(&home).then_some(*id);
+        let waiting: Vec<_> = owned.handing.under_way.iter().filter_map(waits).collect();
+        for handover in waiting {
+            self.handed(io, home, topic, handover, false);
+        }
+    }
+
+    pub(super) fn handover_overdue(&mut self, io: &mut Io, topic: &Topic, handover: HandoverId) {
+        self.end_handover(io, topic, handover, false);
+        self.tidy(io, topic);
+    }
+
+    fn end_handover(&mut self, io: &mut Io, topic: &Topic, handover: HandoverId, passed: bool) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(Handover { offsets, sender, .. }) = owned.handing.under_way.remove(&handover)
+        else {
+            return;
+        };
+        let oldest = owned.tail().map_or(1, super::tail::Tail::first);
+        if let (true, Some(offsets)) = (passed, offsets)
+            && owned.handing.mark(offsets, oldest)
+        {
+            let handed = owned.handing.handed;
+            io.output(Output::Log(LogRequest::Mark { topic: topic.clone(), handed }));
+        }
+        let status = match (passed, offsets) {
+            (true, _) => SendStatus::Delivered,
+            (false, Some(_)) => SendStatus::Queued,
+            (false, None) => SendStatus::Offline,
+        };
+        if let Some((asker, identity)) = sender {
+            self.settle(io, topic, asker, &identity, &Reply::Sent(status));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_moves_over_what_is_handed_without_a_gap() {
+        let mut handing = Handing::default();
+        assert!(!handing.mark((2, 3), 1));
+        assert_eq!(handing.handed(), 0);
+        assert!(handing.mark((1, 1), 1));
+        assert_eq!(handing.handed(), 3);
+        assert!(handing.beyond.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_more_holds_the_mark_up_no_longer() {
+        let mut handing = Handing::default();
+        handing.mark((5, 5), 1);
+        assert!(handing.mark((6, 6), 5));
+        assert_eq!(handing.handed(), 6);
+    }
+}

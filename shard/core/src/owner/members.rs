@@ -1,0 +1,230 @@
+//! Who is in a topic: sessions, the users they speak for, and the shards that must hear of it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::link::ShardIndex;
+use crate::name::UserId;
+use crate::peer::{Member, UserPresence};
+use crate::session_id::SessionId;
+
+/// The members of one topic.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    sessions: BTreeMap<SessionId, Standing>,
+    users: BTreeMap<UserId, u32>,
+    /// How many sure members each shard has; what has none is not delivered to.
+    subscribers: BTreeMap<ShardIndex, u32>,
+    doubted: usize,
+}
+
+#[derive(Debug)]
+struct Standing {
+    user: UserId,
+    home: ShardIndex,
+    /// Why it may be gone without us knowing; `None` for a sure member.
+    doubt: Option<Doubt>,
+}
+
+/// Why a member may be gone without the owner knowing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Its home can't see its router; the home will say when to forget it.
+    Router,
+    /// The link to its home broke, as the nth break that was seen.
+    Link(u64),
+}
+
+/// What a change means for those who watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The user came with its first session, or went with its last.
+    User,
+    /// Only the number of its sessions changed, or nothing did.
+    Nothing,
+}
+
+impl Members {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    pub(super) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    pub(super) fn contains(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|standing| standing.doubt.is_none())
+    }
+
+    /// Whether every member is known to be there.
+    pub(super) fn are_sure(&self) -> bool {
+        self.doubted == 0
+    }
+
+    /// The shards that have sure members, in order.
+    pub(super) fn subscribers(&self) -> impl Iterator<Item = ShardIndex> {
+        self.subscribers.keys().copied()
+    }
+
+    /// Adds a member, or makes sure of one.
+    pub(super) fn join(&mut self, home: ShardIndex, member: Member) -> Change {
+        let Member { session, user } = member;
+        let change = match self.sessions.get(&session) {
+            Some(standing) if standing.doubt.is_none() => return Change::Nothing,
+            Some(_) => {
+                self.doubted -= 1;
+                Change::Nothing
+            }
+            None => {
+                let connections = self.users.entry(user.clone()).or_default();
+                *connections += 1;
+                if *connections == 1 { Change::User } else { Change::Nothing }
+            }
+        };
+        self.sessions.insert(session, Standing { user, home, doubt: None });
+        *self.subscribers.entry(home).or_default() += 1;
+        change
+    }
+
+    /// Removes a member. Gives its user and whether that was the user's last session.
+    pub(super) fn leave(&mut self, session: SessionId) -> Option<(UserId, Change)> {
+        let Standing { user, home, doubt } = self.sessions.remove(&session)?;
+        match doubt {
+            Some(_) => self.doubted -= 1,
+            None => self.unsubscribe(home),
+        }
+        let connections = self.users.get_mut(&user)?;
+        *connections -= 1;
+        if *connections == 0 {
+            self.users.remove(&user);
+            return Some((user, Change::User));
+        }
+        Some((user, Change::Nothing))
+    }
+
+    /// A member may be gone.
+    pub(super) fn doubt(&mut self, session: SessionId, why: Doubt) {
+        let Some(standing) = self.sessions.get_mut(&session) else { return };
+        if standing.doubt.replace(why).is_none() {
+            let home = standing.home;
+            self.doubted += 1;
+            self.unsubscribe(home);
+        }
+    }
+
+    /// All members of a shard may be gone, those included whose router it couldn't see. Those
+    /// who were in doubt since an earlier break stay so. Whether there was any.
+    pub(super) fn doubt_shard(&mut self, home: ShardIndex, nth: u64) -> bool {
+        let mut any = false;
+        for standing in self.sessions.values_mut().filter(|standing| standing.home == home) {
+            any = true;
+            match standing.doubt {
+                Some(Doubt::Link(_)) => {}
+                Some(Doubt::Router) => standing.doubt = Some(Doubt::Link(nth)),
+                None => {
+                    standing.doubt = Some(Doubt::Link(nth));
+                    self.doubted += 1;
+                }
+            }
+        }
+        self.subscribers.remove(&home);
+        any
+    }
+
+    /// The members who have been in doubt since the nth break of a link.
+    pub(super) fn doubted_since(&self, nth: u64) -> Vec<SessionId> {
+        let since = |(session, standing): (&SessionId, &Standing)| {
+            (standing.doubt == Some(Doubt::Link(nth))).then_some(*session)
+        };
+        self.sessions.iter().filter_map(since).collect()
+    }
+
+    /// Users in the order of their names, after `after`, at most `limit`.
+    pub(super) fn page(&self, after: Option<&UserId>, limit: usize) -> Vec<UserPresence> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.users
+            .range((from, Bound::Unbounded))
+            .take(limit)
+            .map(|(user, connections)| UserPresence {
+                user: user.clone(),
+                connections: *connections,
+            })
+            .collect()
+    }
+
+    fn unsubscribe(&mut self, home: ShardIndex) {
+        if let Some(count) = self.subscribers.get_mut(&home) {
+            *count -= 1;
+            if *count == 0 {
+                self.subscribers.remove(&home);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ShardIndex = ShardIndex(0);
+    const B: ShardIndex = ShardIndex(1);
+
+    fn member(number: u8, user: &str) -> Member {
+        Member { session: SessionId([number; 24]), user: UserId::parse(user).unwrap() }
+    }
+
+    #[test]
+    fn a_user_comes_with_the_first_session_and_goes_with_the_last() {
+        let mut members = Members::default();
+        assert_eq!(members.join(A, member(1, "alice")), Change::User);
+        assert_eq!(members.join(B, member(2, "alice")), Change::Nothing);
+        assert_eq!(members.users(), 1);
+        assert_eq!(members.leave(SessionId([1; 24])).unwrap().1, Change::Nothing);
+        assert_eq!(members.leave(SessionId([2; 24])).unwrap().1, Change::User);
+        assert!(members.is_empty());
+        assert_eq!(members.leave(SessionId([2; 24])), None);
+    }
+
+    #[test]
+    fn a_shard_is_delivered_to_while_it_has_a_sure_member() {
+        let mut members = Members::default();
+        members.join(A, member(1, "alice"));
+        members.join(B, member(2, "bob"));
+        members.doubt(SessionId([2; 24]), Doubt::Router);
+        assert_eq!(members.subscribers().collect::<Vec<_>>(), [A]);
+        assert!(!members.are_sure());
+        members.join(B, member(2, "bob"));
+        assert_eq!(members.subscribers().collect::<Vec<_>>(), [A, B]);
+        assert!(members.are_sure());
+    }
+
+    #[test]
+    fn who_is_not_claimed_after_a_broken_link_is_found_by_its_break() {
+        let mut members = Members::default();
+        members.join(B, member(1, "alice"));
+        members.join(B, member(2, "bob"));
+        assert!(members.doubt_shard(B, 7));
+        members.join(B, member(1, "alice"));
+        assert_eq!(members.doubted_since(7), [SessionId([2; 24])]);
+        assert!(members.doubted_since(6).is_empty());
+    }
+
+    #[test]
+    fn presence_is_paged_in_the_order_of_names() {
+        let mut members = Members::default();
+        for (number, user) in ["carol", "alice", "bob"].into_iter().enumerate() {
+            members.join(A, member(u8::try_from(number).unwrap(), user));
+        }
+        let names = |page: Vec<UserPresence>| {
+            page.into_iter().map(|it| it.user.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(members.page(None, 2)), ["alice", "bob"]);
+        let bob = UserId::parse("bob").unwrap();
+        assert_eq!(names(members.page(Some(&bob), 2)), ["carol"]);
+    }
+}

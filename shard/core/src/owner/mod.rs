@@ -1,0 +1,301 @@
+//! The half of a core that owns topics: the rooms and inboxes that hash to this shard.
+//!
+//! It gives every message its place, knows who is there, and says so to the homes. It knows no
+//! connection and no dialect.
+
+mod append;
+mod dedupe;
+mod handing;
+mod join;
+mod members;
+mod opening;
+mod serve;
+mod tail;
+mod topic;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use self::join::CatchUp;
+use self::members::Doubt;
+use self::topic::OwnedTopic;
+use crate::Ticket;
+use crate::core::Io;
+use crate::deadlines::Deadlines;
+use crate::link::ShardIndex;
+use crate::log::LogOutcome;
+use crate::peer::{Action, Delivery, HandoverId, Member, PeerMessage, Refusal, Reply, RequestId};
+use crate::position::{Epoch, Position};
+use crate::session_id::SessionId;
+use crate::settings::CoreSettings;
+use crate::time::Mono;
+use crate::topic::Topic;
+
+/// A topic whose log did not answer is tried again after this long.
+const LOG_RETRY: Duration = Duration::from_secs(1);
+
+/// A home's request, to be answered once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asker {
+    home: ShardIndex,
+    request: RequestId,
+}
+
+impl Asker {
+    fn answer(self, io: &mut Io, result: Result<Reply, Refusal>) {
+        io.tell(self.home, PeerMessage::Reply { request: self.request, result });
+    }
+}
+
+/// What a log's outcome is waited for.
+#[derive(Debug)]
+enum Waiting {
+    Open,
+    Append,
+    CatchUp(CatchUp),
+    /// What was kept, though nobody was told, when an append had failed.
+    Recover {
+        after: u64,
+        last: u64,
+    },
+    History {
+        asker: Asker,
+        epoch: Epoch,
+    },
+}
+
+/// The topics of this shard.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    topics: BTreeMap<Topic, OwnedTopic>,
+    tickets: BTreeMap<Ticket, (Topic, Waiting)>,
+    tally: Tally,
+    /// Until then there may be members of an earlier process of this shard who have not come back.
+    doubtful_until: Mono,
+    link_breaks: u64,
+    graces: Deadlines<u64>,
+    handovers: u64,
+    handover_deadlines: Deadlines<(Topic, HandoverId)>,
+    retries: Deadlines<Topic>,
+    idle: Deadlines<Topic>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    rooms: usize,
+    members: usize,
+}
+
+impl Owner {
+    pub(crate) fn new(settings: &CoreSettings) -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            tally: Tally::default(),
+            doubtful_until: Mono::default(),
+            link_breaks: 0,
+            graces: Deadlines::new(settings.grace),
+            handovers: 0,
+            handover_deadlines: Deadlines::new(settings.handover_timeout),
+            retries: Deadlines::new(LOG_RETRY),
+            idle: Deadlines::new(settings.key_window),
+        }
+    }
+
+    pub(crate) fn rooms(&self) -> usize {
+        self.tally.rooms
+    }
+
+    pub(crate) fn members(&self) -> usize {
+        self.tally.members
+    }
+
+    pub(crate) fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Somebody knew an earlier process of this shard: presence is not sure for a while.
+    pub(crate) fn doubt(&mut self, io: &Io) {
+        self.doubtful_until = io.now.mono + io.settings.grace;
+    }
+
+    #[allow(clippy::too_many_arguments)] // the message's fields, taken apart by the router of messages
+    pub(crate) fn request(
+        &mut self,
+        io: &mut Io,
+        home: ShardIndex,
+        request: RequestId,
+        member: Member,
+        sequence: u64,
+        topic: Topic,
+        action: Action,
+    ) {
+        if !self.topics.contains_key(&topic) {
+            self.open(io, &topic);
+        }
+        let Some(owned) = self.topics.get_mut(&topic) else { return };
+        let asker = Asker { home, request };
+        let membership = matches!(action, Action::Join { .. } | Action::Leave);
+        if let Some(queue) = owned.queue_for(home, membership) {
+            let message = PeerMessage::Request { request, member, sequence, topic, action };
+            if queue.push(home, message).is_err() {
+                asker.answer(io, Err(Refusal::Unavailable));
+            }
+            return;
+        }
+        self.serve(io, asker, member, sequence, &topic, action);
+        self.tidy(io, &topic);
+    }
+
+    pub(crate) fn claim(
+        &mut self,
+        io: &mut Io,
+        home: ShardIndex,
+        topic: Topic,
+        after: Position,
+        members: Vec<Member>,
+    ) {
+        if !self.topics.contains_key(&topic) {
+            self.open(io, &topic);
+        }
+        let Some(owned) = self.topics.get_mut(&topic) else { return };
+        if let Some(queue) = owned.queue_for(home, true) {
+            // Claims are few (one per topic and link), so that their bound is never met.
+            let _ = queue.push(home, PeerMessage::Claim { topic, after, members });
+            return;
+        }
+        self.begin_claim(io, home, &topic, after, members);
+    }
+
+    /// A session is no member any more, and wants no answer.
+    pub(crate) fn forget(
+        &mut self,
+        io: &mut Io,
+        home: ShardIndex,
+        topic: &Topic,
+        session: SessionId,
+    ) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if let Some(queue) = owned.queue_for(home, true) {
+            queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
+            return;
+        }
+        owned.dedupe.forget(session);
+        self.cancel_join(io, topic, session);
+        self.remove_member(io, topic, session);
+        self.tidy(io, topic);
+    }
+
+    pub(crate) fn suspend(&mut self, topic: &Topic, session: SessionId) {
+        if let Some(owned) = self.topics.get_mut(topic) {
+            owned.members.doubt(session, Doubt::Router);
+        }
+    }
+
+    /// The homes behind a broken link can't be delivered to; their sessions may come back.
+    pub(crate) fn link_down(&mut self, io: &mut Io, peer: ShardIndex) {
+        self.link_breaks += 1;
+        self.tickets.retain(|_, (_, waiting)| match waiting {
+            Waiting::CatchUp(catch_up) => catch_up.home() != peer,
+            _ => true,
+        });
+        let mut any = false;
+        let topics: Vec<Topic> = self.topics.keys().cloned().collect();
+        for topic in topics {
+            let Some(owned) = self.topics.get_mut(&topic) else { continue };
+            any |= owned.members.doubt_shard(peer, self.link_breaks);
+            owned.joining.retain(|_, (home, _)| *home != peer);
+            owned.claiming.remove(&peer);
+            owned.forget_queued(peer);
+            self.handed_all(io, &topic, peer);
+            self.tidy(io, &topic);
+        }
+        if any {
+            self.graces.push(io.now.mono, self.link_breaks);
+        }
+    }
+
+    pub(crate) fn log(&mut self, io: &mut Io, ticket: Ticket, outcome: LogOutcome) {
+        let Some((topic, waiting)) = self.tickets.remove(&ticket) else { return };
+        match (waiting, outcome) {
+            (Waiting::Open, outcome) => self.opened(io, &topic, outcome),
+            (Waiting::Append, LogOutcome::Appended { first }) => {
+                self.appended(io, &topic, first);
+            }
+            (Waiting::Append, _) => self.reopen(io, &topic),
+            (Waiting::CatchUp(catch_up), outcome) => {
+                self.caught_up(io, &topic, catch_up, outcome);
+            }
+            (Waiting::Recover { after, last }, outcome) => {
+                self.recovered(io, &topic, after, last, outcome);
+            }
+            (Waiting::History { asker, epoch }, LogOutcome::Records { records }) => {
+                asker.answer(io, Ok(Reply::History { epoch, records }));
+            }
+            (Waiting::History { asker, .. }, _) => asker.answer(io, Err(Refusal::Unavailable)),
+        }
+        self.tidy(io, &topic);
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Mono> {
+        [self.graces.next(), self.handover_deadlines.next(), self.retries.next(), self.idle.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(crate) fn run_timers(&mut self, io: &mut Io) {
+        let now = io.now.mono;
+        while let Some(nth) = self.graces.pop_due(now) {
+            self.grace_is_over(io, nth);
+        }
+        while let Some((topic, handover)) = self.handover_deadlines.pop_due(now) {
+            self.handover_overdue(io, &topic, handover);
+        }
+        while let Some(topic) = self.retries.pop_due(now) {
+            self.retry(io, &topic);
+        }
+        while let Some(topic) = self.idle.pop_due(now) {
+            if let Some(owned) = self.topics.get_mut(&topic) {
+                owned.listed_idle = false;
+            }
+            self.tidy(io, &topic);
+        }
+    }
+
+    /// Who has not been claimed since the nth break of a link has left.
+    fn grace_is_over(&mut self, io: &mut Io, nth: u64) {
+        let topics: Vec<Topic> = self.topics.keys().cloned().collect();
+        for topic in topics {
+            let Some(owned) = self.topics.get(&topic) else { continue };
+            for session in owned.members.doubted_since(nth) {
+                self.remove_member(io, &topic, session);
+            }
+            self.tidy(io, &topic);
+        }
+    }
+
+    /// Says something to every shard that has members of a topic.
+    fn announce(io: &mut Io, owned: &OwnedTopic, topic: &Topic, delivery: &Delivery) {
+        for home in owned.members.subscribers() {
+            let (topic, delivery) = (topic.clone(), delivery.clone());
+            io.tell(home, PeerMessage::Deliver { topic, delivery });
+        }
+    }
+
+    /// Lets go of a topic that nobody is in and that has nothing under way. What it remembers of
+    /// its publishers keeps it a little longer.
+    fn tidy(&mut self, io: &Io, topic: &Topic) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if !owned.is_at_rest() {
+            return;
+        }
+        owned.dedupe.expire(io.now.mono);
+        if owned.dedupe.is_empty() {
+            self.topics.remove(topic);
+        } else if !owned.listed_idle {
+            owned.listed_idle = true;
+            self.idle.push(io.now.mono, topic.clone());
+        }
+    }
+}

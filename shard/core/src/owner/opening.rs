@@ -1,0 +1,164 @@
+//! Learning where a topic stands: when it is first asked for, and again after an append failed.
+
+use super::tail::Tail;
+use super::topic::{OwnedTopic, Stage};
+use super::{Owner, Waiting};
+use crate::core::Io;
+use crate::log::{LogOutcome, LogRequest, Opened, ReadQuery};
+use crate::output::Output;
+use crate::peer::PeerMessage;
+use crate::topic::Topic;
+
+impl Owner {
+    /// Makes a topic and asks the log where it stands.
+    pub(super) fn open(&mut self, io: &mut Io, topic: &Topic) {
+        self.topics.insert(topic.clone(), OwnedTopic::new(&io.settings));
+        self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
+    }
+
+    /// An append failed, and whether it was kept is not known: ask where the topic stands now.
+    pub(super) fn reopen(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let opening = Stage::Opening { queue: super::topic::Queue::default(), before: None };
+        if let Stage::Open(tail) = std::mem::replace(&mut owned.stage, opening) {
+            let queue = super::topic::Queue::default();
+            owned.stage = Stage::Opening { queue, before: Some(tail) };
+        }
+        self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
+    }
+
+    pub(super) fn opened(&mut self, io: &mut Io, topic: &Topic, outcome: LogOutcome) {
+        let LogOutcome::Opened(opened) = outcome else {
+            self.retries.push(io.now.mono, topic.clone());
+            return;
+        };
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Stage::Opening { before, .. } = &mut owned.stage else { return };
+        owned.handing.resume(opened.handed);
+        match before.take() {
+            None => self.ready(io, topic, Tail::new(&opened)),
+            Some(tail) if *tail.epoch() == opened.epoch && tail.last() == opened.last => {
+                self.abandon_unknown(io, topic);
+                self.ready(io, topic, tail);
+            }
+            Some(tail) => {
+                // Something was kept that nobody was told of, or the history is another one.
+                let same = *tail.epoch() == opened.epoch;
+                let after = if same { tail.last() } else { opened.first.saturating_sub(1) };
+                let last = opened.last;
+                let Opened { epoch, first, handed, .. } = opened;
+                // The tail that stood before is of no more use; the new one begins where reading does.
+                let fresh = Opened { epoch, first, last: after, handed };
+                if let Stage::Opening { before, .. } = &mut owned.stage {
+                    *before = Some(Tail::new(&fresh));
+                }
+                self.read_unknown(io, topic, after, last);
+            }
+        }
+    }
+
+    fn read_unknown(&mut self, io: &mut Io, topic: &Topic, after: u64, last: u64) {
+        let query = ReadQuery { after, before: last + 1, limit: usize::MAX, newest: false };
+        let waiting = Waiting::Recover { after, last };
+        self.ask_log(io, topic, waiting, |ticket, topic| LogRequest::Read { ticket, topic, query });
+    }
+
+    /// What was kept though nobody was told: publishers get their answers, members the messages.
+    pub(super) fn recovered(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        after: u64,
+        last: u64,
+        outcome: LogOutcome,
+    ) {
+        let LogOutcome::Records { records } = outcome else {
+            self.retries.push(io.now.mono, topic.clone());
+            return;
+        };
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Stage::Opening { before, .. } = &mut owned.stage else { return };
+        let Some(stood) = before.take() else { return };
+        let readable = records.first().map_or(last + 1, |record| record.offset);
+        let mut tail = Tail::new(&Opened {
+            epoch: stood.epoch().clone(),
+            first: stood.first().max(if readable == after + 1 { 0 } else { readable }),
+            last: readable - 1,
+            handed: 0,
+        });
+        for record in &records {
+            tail.push(record.clone());
+        }
+        let gap = (readable > after + 1).then_some(readable - 1);
+        for home in owned.members.subscribers() {
+            let claimed = PeerMessage::Claimed {
+                topic: topic.clone(),
+                epoch: tail.epoch().clone(),
+                gap,
+                missed: records.clone(),
+                last: tail.last(),
+                handover: None,
+            };
+            io.tell(home, claimed);
+        }
+        self.settle_unknown(io, topic, &tail, &records);
+        self.abandon_unknown(io, topic);
+        self.ready(io, topic, tail);
+    }
+
+    /// The topic's standing is known: what waited for it goes on.
+    fn ready(&mut self, io: &mut Io, topic: &Topic, tail: Tail) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let stage = std::mem::replace(&mut owned.stage, Stage::Open(tail));
+        self.flush(io, topic);
+        if let Stage::Opening { mut queue, .. } = stage {
+            for (home, message) in queue.take() {
+                self.resume(io, home, message);
+            }
+        }
+    }
+
+    /// Takes up a message that had to wait.
+    pub(super) fn resume(
+        &mut self,
+        io: &mut Io,
+        home: crate::link::ShardIndex,
+        message: PeerMessage,
+    ) {
+        match message {
+            PeerMessage::Request { request, member, sequence, topic, action } => {
+                self.request(io, home, request, member, sequence, topic, action);
+            }
+            PeerMessage::Claim { topic, after, members } => {
+                self.claim(io, home, topic, after, members);
+            }
+            PeerMessage::Forget { topic, session } => self.forget(io, home, &topic, session),
+            _ => {}
+        }
+    }
+
+    /// The log did not answer a while ago.
+    pub(super) fn retry(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        match &owned.stage {
+            Stage::Opening { .. } => {
+                let open = |ticket, topic| LogRequest::Open { ticket, topic };
+                self.ask_log(io, topic, Waiting::Open, open);
+            }
+            Stage::Open(_) => self.retry_claims(io, topic),
+        }
+    }
+
+    pub(super) fn ask_log(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        waiting: Waiting,
+        request: impl FnOnce(crate::Ticket, Topic) -> LogRequest,
+    ) -> crate::Ticket {
+        let ticket = io.ticket();
+        self.tickets.insert(ticket, (topic.clone(), waiting));
+        io.output(Output::Log(request(ticket, topic.clone())));
+        ticket
+    }
+}

@@ -1,0 +1,168 @@
+//! What a topic does for those who ask: one arm per action.
+
+use super::append::{Pending, age_limit};
+use super::dedupe::{Identity, Seen};
+use super::members::Change;
+use super::{Asker, Owner, Waiting};
+use crate::core::Io;
+use crate::log::{LogRequest, ReadQuery};
+use crate::peer::{Action, Delivery, Member, Refusal, Reply};
+use crate::session_id::SessionId;
+use crate::topic::Topic;
+
+impl Owner {
+    /// Serves a request to an open topic.
+    pub(super) fn serve(
+        &mut self,
+        io: &mut Io,
+        asker: Asker,
+        member: Member,
+        sequence: u64,
+        topic: &Topic,
+        action: Action,
+    ) {
+        match action {
+            Action::Join { after } => self.join(io, asker, member, topic, after.as_ref()),
+            Action::Leave => {
+                self.cancel_join(io, topic, member.session);
+                self.remove_member(io, topic, member.session);
+                asker.answer(io, Ok(Reply::Left));
+            }
+            Action::Publish { body, key, ephemeral, echo } => {
+                let identity = Identity { member, sequence, key };
+                let pending = Pending { asker, identity, body, echo };
+                self.publish(io, topic, pending, ephemeral);
+            }
+            Action::History { after, before, limit } => {
+                self.history(io, asker, topic, after, before, limit);
+            }
+            Action::Presence { after, limit } => {
+                let sure = io.now.mono >= self.doubtful_until;
+                let Some(owned) = self.topics.get(topic) else { return };
+                let users = owned.members.page(after.as_ref(), limit);
+                let sure = sure && owned.members.are_sure();
+                asker.answer(io, Ok(Reply::Presence { users, sure }));
+            }
+        }
+    }
+
+    fn publish(&mut self, io: &mut Io, topic: &Topic, pending: Pending, ephemeral: bool) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        match owned.dedupe.begin(io.now.mono, &pending.identity, pending.asker) {
+            Seen::New => {}
+            Seen::Pending => return,
+            Seen::Done(reply) => return pending.asker.answer(io, Ok(reply)),
+        }
+        match topic {
+            Topic::Inbox(_) if ephemeral || self.inbox_is_full(io, topic) => {
+                self.hand_unkept(io, topic, &pending);
+            }
+            Topic::Room(..) if ephemeral => {
+                let Pending { identity, body, echo, .. } = &pending;
+                let delivery = Delivery::Ephemeral {
+                    from: identity.member.user.clone(),
+                    except: if *echo { None } else { Some(identity.member.session) },
+                    body: body.clone(),
+                    handover: None,
+                };
+                self.answer(io, topic, &pending, &Reply::Ephemeral);
+                if let Some(owned) = self.topics.get(topic) {
+                    Self::announce(io, owned, topic, &delivery);
+                }
+            }
+            Topic::Inbox(_) | Topic::Room(..) => self.append(io, topic, pending),
+        }
+    }
+
+    fn history(
+        &mut self,
+        io: &mut Io,
+        asker: Asker,
+        topic: &Topic,
+        after: Option<u64>,
+        before: Option<u64>,
+        limit: usize,
+    ) {
+        let Some(tail) = self.topics.get(topic).and_then(|owned| owned.tail()) else { return };
+        let epoch = tail.epoch().clone();
+        let query = ReadQuery {
+            after: after.unwrap_or(0),
+            before: before.unwrap_or(u64::MAX),
+            limit,
+            newest: after.is_none(),
+        };
+        let waiting = Waiting::History { asker, epoch };
+        self.ask_log(io, topic, waiting, |ticket, topic| LogRequest::Read { ticket, topic, query });
+    }
+
+    /// Adds a member and says so to those who were there before.
+    pub(super) fn add_member(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        home: crate::link::ShardIndex,
+        member: Member,
+    ) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Topic::Room(..) = topic else {
+            owned.members.join(home, member);
+            return;
+        };
+        let others: Vec<_> = owned.members.subscribers().collect();
+        let user = member.user.clone();
+        if owned.members.is_empty() {
+            self.tally.rooms += 1;
+        }
+        let before = owned.members.sessions();
+        let change = owned.members.join(home, member);
+        self.tally.members += owned.members.sessions() - before;
+        let announced = change == Change::User
+            && owned.members.users() <= io.settings.announce_up_to
+            && io.now.mono >= self.doubtful_until;
+        if announced {
+            // Said before the newcomer's own answer, so that its connection is not among those
+            // who hear it.
+            for other in others {
+                let delivery = Delivery::UserJoined(user.clone());
+                let topic = topic.clone();
+                io.tell(other, crate::peer::PeerMessage::Deliver { topic, delivery });
+            }
+        }
+    }
+
+    /// Removes a member and says so to those who stay.
+    pub(super) fn remove_member(&mut self, io: &mut Io, topic: &Topic, session: SessionId) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let users = owned.members.users();
+        let Some((user, change)) = owned.members.leave(session) else { return };
+        let Topic::Room(..) = topic else { return };
+        self.tally.members -= 1;
+        if owned.members.is_empty() {
+            self.tally.rooms -= 1;
+        }
+        if change == Change::User
+            && users <= io.settings.announce_up_to
+            && io.now.mono >= self.doubtful_until
+        {
+            Self::announce(io, owned, topic, &Delivery::UserLeft(user));
+        }
+    }
+
+    /// A join that waits for the log is not wanted any more.
+    pub(super) fn cancel_join(&mut self, io: &mut Io, topic: &Topic, session: SessionId) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if let Some((_, joining)) = owned.joining.remove(&session) {
+            self.tickets.remove(&joining.ticket);
+            joining.asker.answer(io, Err(Refusal::Superseded));
+        }
+    }
+
+    /// Lets go of what has reached its age.
+    pub(super) fn age(&mut self, io: &Io, topic: &Topic) {
+        let since_ms = age_limit(io, topic);
+        if let Some(tail) = self.topics.get_mut(topic).and_then(|owned| owned.tail_mut()) {
+            let first = tail.first();
+            tail.trim(first, since_ms);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One owned topic: where it stands, who is in it, and what is under way.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Asker;
+use super::append::Appends;
+use super::dedupe::Dedupe;
+use super::handing::Handing;
+use super::members::Members;
+use super::tail::Tail;
+use crate::Ticket;
+use crate::link::ShardIndex;
+use crate::peer::{Member, PeerMessage};
+use crate::position::Position;
+use crate::session_id::SessionId;
+use crate::settings::CoreSettings;
+
+/// Messages that may wait for a topic's log, or behind a claim.
+const QUEUE: usize = 16 * 1024;
+
+/// One owned topic.
+#[derive(Debug)]
+pub(super) struct OwnedTopic {
+    pub(super) stage: Stage,
+    pub(super) members: Members,
+    pub(super) appends: Appends,
+    pub(super) dedupe: Dedupe,
+    pub(super) handing: Handing,
+    /// Sessions that are being brought up to date before they become members.
+    pub(super) joining: BTreeMap<SessionId, (ShardIndex, Joining)>,
+    /// Shards whose members are being brought up to date together.
+    pub(super) claiming: BTreeMap<ShardIndex, Claiming>,
+    /// It is on the list of topics to be let go.
+    pub(super) listed_idle: bool,
+}
+
+/// Whether the topic's standing is known.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The log has been asked.
+    Opening {
+        /// What waits for its answer.
+        queue: Queue,
+        /// Where the topic stood before an append failed; `None` when it is first opened.
+        before: Option<Tail>,
+    },
+    /// It is.
+    Open(Tail),
+}
+
+/// A join that waits for the log.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) ticket: Ticket,
+    pub(super) asker: Asker,
+}
+
+/// A claim that waits for the log.
+#[derive(Debug)]
+pub(super) struct Claiming {
+    pub(super) after: Position,
+    pub(super) members: Vec<Member>,
+    /// What the same shard has said since about who is in: it comes after.
+    pub(super) queue: Queue,
+    /// The log did not answer, and is asked again.
+    pub(super) stalled: bool,
+}
+
+/// Messages in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Queue(VecDeque<(ShardIndex, PeerMessage)>);
+
+/// Too much waits already.
+pub(super) struct QueueFull;
+
+impl Queue {
+    pub(super) fn push(&mut self, home: ShardIndex, message: PeerMessage) -> Result<(), QueueFull> {
+        if self.0.len() >= QUEUE {
+            return Err(QueueFull);
+        }
+        self.push_anyway(home, message);
+        Ok(())
+    }
+
+    /// For what must not be refused, and is bounded by what was let in before.
+    pub(super) fn push_anyway(&mut self, home: ShardIndex, message: PeerMessage) {
+        self.0.push_back((home, message));
+    }
+
+    pub(super) fn take(&mut self) -> VecDeque<(ShardIndex, PeerMessage)> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl OwnedTopic {
+    pub(super) fn new(settings: &CoreSettings) -> Self {
+        Self {
+            stage: Stage::Opening { queue: Queue::default(), before: None },
+            members: Members::default(),
+            appends: Appends::default(),
+            dedupe: Dedupe::new(settings.key_window),
+            handing: Handing::default(),
+            joining: BTreeMap::new(),
+            claiming: BTreeMap::new(),
+            listed_idle: false,
+        }
+    }
+
+    pub(super) fn tail(&self) -> Option<&Tail> {
+        match &self.stage {
+            Stage::Open(tail) => Some(tail),
+            Stage::Opening { .. } => None,
+        }
+    }
+
+    pub(super) fn tail_mut(&mut self) -> Option<&mut Tail> {
+        match &mut self.stage {
+            Stage::Open(tail) => Some(tail),
+            Stage::Opening { .. } => None,
+        }
+    }
+
+    /// Where a message of `home` has to wait, if it has to: for the log, or, if it is about who
+    /// is in (`membership`), behind the shard's claim.
+    pub(super) fn queue_for(&mut self, home: ShardIndex, membership: bool) -> Option<&mut Queue> {
+        if let Stage::Opening { queue, .. } = &mut self.stage {
+            return Some(queue);
+        }
+        if !membership {
+            return None;
+        }
+        self.claiming.get_mut(&home).map(|claiming| &mut claiming.queue)
+    }
+
+    /// What a broken link's shard has said and nobody has heard yet is void: what still holds it
+    /// will claim.
+    pub(super) fn forget_queued(&mut self, home: ShardIndex) {
+        if let Stage::Opening { queue, .. } = &mut self.stage {
+            queue.0.retain(|(from, _)| *from != home);
+        }
+    }
+
+    /// Whether nobody is in it and nothing is under way.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.stage, Stage::Open(_))
+            && self.members.is_empty()
+            && self.appends.is_empty()
+            && self.handing.is_empty()
+            && self.joining.is_empty()
+            && self.claiming.is_empty()
+    }
+}
