@@ -25,8 +25,8 @@ export function avatar(user) {
 }
 
 export function setAvatar(made, user) {
-  let hash = 0;
-  for (const char of user) hash = (hash * 31 + char.codePointAt(0)) % 4099;
+  let hash = 7;
+  for (const char of user) hash = (hash * 37 + char.codePointAt(0)) % 4093;
   const words = user.split(/[\s._-]+/u).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[1]].map((word) => [...word][0]) : [...user].slice(0, 2);
   made.className = `avatar tone-${hash % 8}`;
