@@ -1,2 +1,70 @@
-//! x
-fn main() {}
+//! The `trunkline` command: one file per subcommand.
+//!
+//! Everything that a cluster does lives in the workspace's crates; here are only the words of
+//! the command line, the start and the end of a process, and the parent of a local cluster.
+
+mod check;
+mod configuration;
+mod ending;
+mod locate;
+mod logging;
+mod ops;
+mod process;
+mod router;
+mod shard;
+mod spread;
+mod terminal;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use trunkline_config::Problems;
+
+/// Shard-key routed messaging: one owner per room, no sticky sessions, no broker.
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::UpArgs),
+    Router(router::RouterArgs),
+    Shard(shard::ShardArgs),
+    Locate(locate::LocateArgs),
+    Check(check::CheckArgs),
+    Spread(spread::SpreadArgs),
+}
+
+fn main() -> ExitCode {
+    let command = CommandLine::parse().command.unwrap_or(Command::Up(up::UpArgs::default()));
+    // Whoever installed one before us has the same aim; rustls only wants to be told once.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let result = match command {
+        Command::Up(args) => on_runtime(up::run(args)),
+        Command::Router(args) => on_runtime(router::run(args)),
+        Command::Shard(args) => on_runtime(shard::run(args)),
+        Command::Locate(args) => locate::run(&args),
+        Command::Check(args) => return check::run(&args),
+        Command::Spread(args) => spread::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            match error.downcast_ref::<Problems>() {
+                Some(problems) => terminal::complain(problems),
+                None => terminal::complain(format_args!("error: {error:#}")),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread runs everything but the router's workers, which bring their own.
+fn on_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, work)
+}

@@ -14,6 +14,6 @@ mod value;
 pub use key::{Digest, HashKey, ShardKey};
 pub use placement::Placement;
 pub use problem::{Problem, Problems};
-pub use read::{Loaded, load, load_map, load_with_map, render_map};
+pub use read::{Either, Loaded, load, load_either, load_map, load_with_map, render_map};
 pub use settings::Settings;
 pub use shard_map::{MapId, Shard, ShardMap};

@@ -61,8 +61,8 @@ fn moves<'a>(
     moves
 }
 
-/// The numbers come from a second implementation, in another language. If this fails, every running cluster's keys would move with the next release: mend the code,
-/// not the numbers.
+/// The numbers come from a second implementation, in another language. If this fails, every
+/// running cluster's keys would move with the next release: mend the code, not the numbers.
 #[test]
 fn digests_and_orders_are_what_they_always_were() {
     let map = even_map(&["a", "b", "c", "d", "e"]);

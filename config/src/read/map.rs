@@ -39,6 +39,12 @@ pub(crate) fn read(source: &Source, reach: Reach) -> Option<ShardMap> {
     Some(ShardMap::new(version?, hash_key?, shards?))
 }
 
+/// Whether the file, as far as it is TOML, has a key that only a map has.
+pub(crate) fn is_map(source: &Source) -> bool {
+    let tree = source.tree_so_far();
+    ["version", "hash_key", "shard"].iter().any(|key| tree.get_ref().contains_key(*key))
+}
+
 fn shards(field: &Field<'_>, reach: Reach) -> Result<Vec<Shard>, Wrong> {
     let elements = field.elements()?;
     if elements.is_empty() {

@@ -63,6 +63,30 @@ pub fn load_map(path: &Path) -> Result<ShardMap, Problems> {
     problems.or(map)
 }
 
+/// A file of either kind.
+#[derive(Debug)]
+pub enum Either {
+    /// A `cluster.toml`, with the map that it names.
+    Cluster(Box<Loaded>),
+    /// A shard map.
+    Map(ShardMap),
+}
+
+/// Reads a file as what its keys say it is: a shard map if it has any key of one, else a
+/// `cluster.toml`.
+///
+/// # Errors
+/// Those of [`load_map`] or [`load`].
+pub fn load_either(path: &Path) -> Result<Either, Problems> {
+    // What can't be read is not a map; `load` says why it can't.
+    let is_map = Source::open(path, environment).is_ok_and(|source| map::is_map(&source));
+    if is_map {
+        load_map(path).map(Either::Map)
+    } else {
+        load(path).map(|loaded| Either::Cluster(Box::new(loaded)))
+    }
+}
+
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -46,6 +46,11 @@ impl Source {
         errors.is_empty().then_some(tree)
     }
 
+    /// What can be made of the file, whether or not it is all TOML. Reports nothing.
+    pub(crate) fn tree_so_far(&self) -> Spanned<DeTable<'_>> {
+        DeTable::parse_recoverable(&self.text).0
+    }
+
     /// Notes a problem with what stands at `span`.
     pub(crate) fn report(&self, span: Range<usize>, message: impl Into<String>) {
         let line = Some(self.line(span.start));

@@ -278,6 +278,17 @@ fn a_rendered_map_is_read_as_the_same_map() {
     assert_eq!(again.shards(), map.shards());
 }
 
+#[test]
+fn a_file_is_known_as_a_map_by_its_keys_even_when_it_is_broken() {
+    let files = Files::new("", MAP);
+    let either = |name| load_either(&files.path(name));
+    assert!(matches!(either("shards.toml"), Ok(Either::Map(_))));
+    assert!(matches!(either("cluster.toml"), Ok(Either::Cluster(_))));
+    std::fs::write(files.path("broken.toml"), "version = 1\nhash_kay = 1\n").unwrap();
+    let problems = either("broken.toml").unwrap_err().to_string();
+    assert!(problems.contains("unknown key hash_kay; write hash_key"), "{problems}");
+}
+
 /// Reads `text` as both kinds of file, and checks that every problem lies in it.
 fn read_and_check(text: &str) -> Result<(), TestCaseError> {
     let lines = text.lines().count().max(1);

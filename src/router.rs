@@ -1,0 +1,68 @@
+//! `trunkline router`: a router's process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use prometheus::Registry;
+use trunkline_config::Loaded;
+use trunkline_config::settings::{Auth, JwtAlgorithm};
+use trunkline_router::{Router, RouterOptions};
+
+use crate::ops::Ops;
+use crate::process::{Process, ProcessArgs, serve_until_end};
+
+/// RFC 7518 §3.2: an HS256 key has at least as many bits as the hash.
+const HS256_KEY_BYTES: usize = 32;
+
+/// Run a router: it takes clients and carries them to their shards
+#[derive(Args, Debug)]
+pub(crate) struct RouterArgs {
+    #[command(flatten)]
+    process: ProcessArgs,
+    /// Where clients connect, in place of router.listen
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where metrics are served, in place of router.metrics
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
+}
+
+/// Runs until the process is asked to end.
+///
+/// # Errors
+/// If the files are wrong or a port is taken.
+pub(crate) async fn run(args: RouterArgs) -> anyhow::Result<()> {
+    let Process { loaded: Loaded { settings, map }, ending } = Process::prepare(&args.process)?;
+    warn_of_short_key(&settings.auth);
+    let listen = args.listen.unwrap_or(settings.router.listen);
+    let metrics = args.metrics.unwrap_or(settings.router.metrics);
+    let scheme = if settings.router.tls.is_some() { "https" } else { "http" };
+    let registry = Registry::new();
+    let ops = Ops::bind(&metrics.to_string()).await?;
+    let router = Router::start(RouterOptions {
+        settings: Arc::new(settings),
+        map: Arc::new(map),
+        listen,
+        registry: registry.clone(),
+    })
+    .await
+    .context("cannot start the router")?;
+    let ready_line = format!("ready {scheme}://{}", router.local_addr());
+    serve_until_end(ending, ops, registry, router.readiness(), &ready_line).await;
+    router.shutdown().await;
+    Ok(())
+}
+
+/// It is no reason to refuse: the tokens of a running system are signed with it.
+fn warn_of_short_key(auth: &Auth) {
+    if let Auth::Jwt(jwt) = auth
+        && jwt.algorithm == JwtAlgorithm::Hs256
+        && jwt.key.len() < HS256_KEY_BYTES
+    {
+        tracing::warn!(
+            "auth.jwt.key has fewer than {HS256_KEY_BYTES} bytes and can be guessed from a token; take a longer one (RFC 7518 §3.2)"
+        );
+    }
+}

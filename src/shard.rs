@@ -1,0 +1,48 @@
+//! `trunkline shard`: a shard's process.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use prometheus::Registry;
+use trunkline_config::Loaded;
+use trunkline_shard::{Shard, ShardOptions};
+
+use crate::ops::Ops;
+use crate::process::{Process, ProcessArgs, serve_until_end};
+
+/// Run a shard: it owns the rooms and inboxes whose keys hash to it
+#[derive(Args, Debug)]
+pub(crate) struct ShardArgs {
+    #[command(flatten)]
+    process: ProcessArgs,
+    /// Which shard of the map this is
+    #[arg(long)]
+    id: String,
+}
+
+/// Runs until the process is asked to end.
+///
+/// # Errors
+/// If the files are wrong, don't know the shard, or a port is taken.
+pub(crate) async fn run(args: ShardArgs) -> anyhow::Result<()> {
+    let Process { loaded: Loaded { settings, map }, ending } = Process::prepare(&args.process)?;
+    let Some(own) = map.shards().iter().find(|shard| shard.id == args.id) else {
+        let ids: Vec<&str> = map.shards().iter().map(|shard| shard.id.as_str()).collect();
+        bail!("the shard map has no shard {}; give --id one of {}", args.id, ids.join(", "));
+    };
+    let registry = Registry::new();
+    let ops = Ops::bind(&own.metrics).await?;
+    let shard = Shard::start(ShardOptions {
+        settings: Arc::new(settings),
+        map: Arc::new(map),
+        id: args.id.clone(),
+        registry: registry.clone(),
+    })
+    .await
+    .context("cannot start the shard")?;
+    let ready_line = format!("ready {}", args.id);
+    serve_until_end(ending, ops, registry, shard.readiness(), &ready_line).await;
+    shard.shutdown().await;
+    Ok(())
+}
