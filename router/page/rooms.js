@@ -1,5 +1,6 @@
 // The rooms one is in: their messages, who is there, and recovering them after a loss.
 
+import { pauseMs } from "./backoff.js";
 import { load, save } from "./store.js";
 import { SAID, TYPING, shown } from "./text.js";
 import { Timeline } from "./timeline.js";
@@ -16,6 +17,10 @@ class Room {
   unread = 0;
   /** The last message that came in order; recovery goes on from there. Null before the first join. */
   position = null;
+  /** Whether the history before the first join is here. */
+  hasHistory = false;
+  /** Counts the attempts to enter since one succeeded; a later one ends an earlier. */
+  attempt = 0;
 
   constructor(name, changed) {
     this.name = name;
@@ -134,23 +139,34 @@ export class Rooms {
   }
 
   async #enter(room) {
+    const attempt = ++room.attempt;
     try {
       const after = room.position;
       const joined = await this.#connection.request("join", { room: room.name, ...(after && { after }) });
-      if (!after) {
-        room.position = { epoch: joined.epoch, offset: joined.offset };
-        const { messages } = await this.#connection.request("history", { room: room.name, limit: HISTORY });
-        for (const message of messages) this.#place(room, message);
-        this.#changed();
-      }
+      room.position ??= { epoch: joined.epoch, offset: joined.offset };
+      if (!room.hasHistory) await this.#fill(room);
       for (const item of room.timeline.items) if (item.status === "waiting") this.#send(room, item);
       await this.refresh(room);
+      room.attempt = 0;
     } catch (failure) {
       // A lost connection comes back, and with it this.
       if (failure.code === "lost") return;
-      room.timeline.line(`You are not in this room: ${failure.message}`, "gap");
       this.#failed(failure);
+      if (failure.code === "unavailable") setTimeout(() => this.#enterAgain(room, attempt), pauseMs(attempt));
+      else room.timeline.line(`You are not in this room: ${failure.message}`, "gap");
+      this.#changed();
     }
+  }
+
+  #enterAgain(room, attempt) {
+    if (room.attempt === attempt && this.#rooms.get(room.name) === room) this.#enter(room);
+  }
+
+  async #fill(room) {
+    const { messages } = await this.#connection.request("history", { room: room.name, limit: HISTORY });
+    for (const message of messages) this.#place(room, message);
+    room.hasHistory = true;
+    this.#changed();
   }
 
   // The item's ID is the idempotency key: sending again what may have arrived is harmless.
