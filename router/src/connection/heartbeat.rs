@@ -1,0 +1,127 @@
+//! Heartbeats of all connections of a worker, with one timer.
+//!
+//! The interval is the same for all, so who is due next is who was asked longest ago: two
+//! queues in order of time, swept by one ticker, hold what would be a timer per connection.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use trunkline_config::settings;
+
+use super::close::CloseReason;
+use super::{Connection, Pause, Phase};
+use crate::frame;
+
+/// When each connection is pinged and when its pong is due.
+#[derive(Debug)]
+pub(crate) struct Heartbeats {
+    interval: Duration,
+    timeout: Duration,
+    pings: VecDeque<(Instant, u64)>,
+    /// When a pong is due, and when it was asked for.
+    pongs: VecDeque<(Instant, Instant, u64)>,
+}
+
+/// Something that is due for a connection, by number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Ping(u64),
+    /// Something must have been received since then.
+    Pong(u64, Instant),
+}
+
+impl Heartbeats {
+    pub(crate) fn new(settings: &settings::Heartbeat) -> Self {
+        Self {
+            interval: settings.interval,
+            timeout: settings.timeout,
+            pings: VecDeque::new(),
+            pongs: VecDeque::new(),
+        }
+    }
+
+    /// How often to sweep: fine enough that no beat is late by more than a tenth.
+    pub(crate) fn tick(&self) -> Duration {
+        let shortest = self.interval.min(self.timeout);
+        (shortest / 10).clamp(Duration::from_millis(5), Duration::from_secs(1))
+    }
+
+    /// Begins with a new connection.
+    pub(crate) fn add(&mut self, connection: u64, now: Instant) {
+        self.pings.push_back((now + self.interval, connection));
+    }
+
+    /// Asked for again and again until nothing is due. Who is gone is simply not asked again:
+    /// the caller says with [`Heartbeats::pinged`] who still is there.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Due> {
+        if let Some(&(due, asked, connection)) = self.pongs.front()
+            && due <= now
+        {
+            self.pongs.pop_front();
+            return Some(Due::Pong(connection, asked));
+        }
+        let &(due, connection) = self.pings.front()?;
+        if due > now {
+            return None;
+        }
+        self.pings.pop_front();
+        Some(Due::Ping(connection))
+    }
+
+    /// A ping was sent: the pong and the next ping are due in their time.
+    pub(crate) fn pinged(&mut self, connection: u64, now: Instant) {
+        self.pongs.push_back((now + self.timeout, now, connection));
+        self.pings.push_back((now + self.interval, connection));
+    }
+}
+
+impl Connection {
+    /// Sends a ping, and gives back buffers that an idle connection doesn't need.
+    pub(crate) fn ping(&self) {
+        {
+            let mut state = self.state.borrow_mut();
+            if state.phase != Phase::Open {
+                return;
+            }
+            state.queue.shrink();
+            state.queue.push_control(frame::PING);
+        }
+        self.flush();
+    }
+
+    /// Closes with 4002 if nothing was received since `asked`. While the shard is behind the
+    /// client is not read, and so not judged.
+    pub(crate) fn expect_pong(&self, asked: Instant) {
+        let judged = self.state.borrow().pause != Pause::Uplink;
+        if judged && self.heard.get() < asked {
+            self.close_now(&CloseReason::NO_PONG);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beats_come_in_order_and_stop_for_who_is_not_pinged_again() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut beats = Heartbeats::new(&settings::Heartbeat {
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(4),
+        });
+        beats.add(1, at(0));
+        beats.add(2, at(1));
+        assert_eq!(beats.due(at(9)), None);
+        assert_eq!(beats.due(at(10)), Some(Due::Ping(1)));
+        assert_eq!(beats.due(at(10)), None);
+        beats.pinged(1, at(10));
+        assert_eq!(beats.due(at(14)), Some(Due::Pong(1, at(10))));
+        assert_eq!(beats.due(at(14)), Some(Due::Ping(2)));
+        assert_eq!(beats.due(at(19)), None);
+        assert_eq!(beats.due(at(20)), Some(Due::Ping(1)));
+        assert_eq!(beats.due(at(99)), None);
+    }
+}

@@ -1,0 +1,205 @@
+//! One client's WebSocket after the upgrade.
+//!
+//! A connection is shared, on one thread, between its own task (`task`), which reads, and the
+//! trunk's reader, which queues frames and writes them at once: a delivery costs no switch of
+//! tasks. Only when the socket is full does the task take over, woken by the socket: both write
+//! with the task's waker. It knows neither rooms nor tokens.
+
+pub(crate) mod close;
+pub(crate) mod echo;
+pub(crate) mod heartbeat;
+pub(crate) mod queue;
+mod read;
+pub(crate) mod roster;
+mod task;
+#[cfg(test)]
+pub(crate) mod testing;
+mod write;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::frame::{self, Encoded};
+use crate::metrics::Metrics;
+use crate::net::Socket;
+use close::CloseReason;
+use queue::{Bounds, NoRoom, OutQueue};
+pub(crate) use task::run;
+
+/// How many messages of a client may be unsettled at its shard before reading pauses.
+const UNSETTLED: u64 = 64;
+
+/// A message of a client.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) connection: u64,
+    /// Counted from 1 with no gap.
+    pub(crate) sequence: u64,
+    pub(crate) payload: Bytes,
+    pub(crate) binary: bool,
+}
+
+/// What became of a message.
+pub(crate) enum Taken {
+    /// Passed on; an acknowledgement will come.
+    Passed,
+    /// Done with, and this is the answer.
+    Answered(Encoded),
+    /// It ends the connection.
+    Refused(CloseReason),
+}
+
+/// Where the messages of a connection go.
+pub(crate) trait Uplink {
+    /// Ready when another message would be taken; wakes the task otherwise.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Takes one message.
+    fn take(&self, message: Incoming) -> Taken;
+    /// The socket is gone. Called once.
+    fn gone(&self, connection: u64);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// A Close is queued or sent, ours or the echo of the client's: nothing more is taken.
+    Closing,
+    Gone,
+}
+
+/// Why nothing is read at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    No,
+    /// The client reads too slowly.
+    Queue,
+    /// The shard is behind.
+    Uplink,
+}
+
+struct State {
+    socket: Option<Box<dyn Socket>>,
+    phase: Phase,
+    pause: Pause,
+    queue: OutQueue,
+    /// Bytes may be inside the socket's own buffers (TLS has some).
+    unflushed: bool,
+    /// The last sequence that was passed on, and the last that the shard has settled.
+    passed: u64,
+    settled: u64,
+    task: Option<Waker>,
+}
+
+pub(crate) struct Connection {
+    pub(crate) number: u64,
+    state: RefCell<State>,
+    /// When something was last received.
+    heard: Cell<Instant>,
+    /// Set while a batch has something for this connection that is not yet written.
+    touched: Cell<bool>,
+    metrics: Rc<Metrics>,
+}
+
+impl Connection {
+    fn new(number: u64, socket: Box<dyn Socket>, bounds: Bounds, metrics: Rc<Metrics>) -> Self {
+        let state = State {
+            socket: Some(socket),
+            phase: Phase::Open,
+            pause: Pause::No,
+            queue: OutQueue::new(bounds),
+            unflushed: false,
+            passed: 0,
+            settled: 0,
+            task: None,
+        };
+        Self {
+            number,
+            state: RefCell::new(state),
+            heard: Cell::new(Instant::now()),
+            touched: Cell::new(false),
+            metrics,
+        }
+    }
+
+    /// Queues a frame; [`Connection::flush`] writes it. False when the connection is closing
+    /// and takes nothing more.
+    ///
+    /// # Errors
+    /// [`NoRoom`] when the frame was dropped. But for an ephemeral one the connection closes
+    /// with 1013: it may come back and recover.
+    pub(crate) fn push(&self, frame: &Encoded) -> Result<bool, NoRoom> {
+        let mut state = self.state.borrow_mut();
+        if state.phase != Phase::Open {
+            return Ok(false);
+        }
+        let outcome = state.queue.push(frame);
+        if matches!(outcome, Err(NoRoom::Live | NoRoom::Reply)) {
+            state.queue.discard_unstarted();
+            self.close_state(&mut state, &CloseReason::SLOW);
+        }
+        outcome.map(|()| true)
+    }
+
+    /// Marks the connection; true the first time until [`Connection::flush`].
+    pub(crate) fn touch(&self) -> bool {
+        !self.touched.replace(true)
+    }
+
+    /// Everything up to `sequence` is settled at the shard.
+    pub(crate) fn settle(&self, sequence: u64) {
+        let mut state = self.state.borrow_mut();
+        state.settled = state.settled.max(sequence).min(state.passed);
+        state.resume();
+    }
+
+    /// Closes the WebSocket after what is queued.
+    pub(crate) fn close(&self, reason: &CloseReason) {
+        self.close_state(&mut self.state.borrow_mut(), reason);
+    }
+
+    /// Closes the WebSocket after the frame that is under way.
+    pub(crate) fn close_now(&self, reason: &CloseReason) {
+        let mut state = self.state.borrow_mut();
+        if state.phase == Phase::Open {
+            state.queue.discard_unstarted();
+            self.close_state(&mut state, reason);
+        }
+    }
+
+    fn close_state(&self, state: &mut State, reason: &CloseReason) {
+        if state.phase == Phase::Open {
+            state.queue.push_control(frame::close(reason.code, &reason.text));
+            state.phase = Phase::Closing;
+            state.wake();
+            self.metrics.closed(reason.code);
+        }
+    }
+}
+
+impl State {
+    fn is_unsettled(&self) -> bool {
+        self.passed - self.settled > UNSETTLED
+    }
+
+    fn wake(&self) {
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Wakes the task if what it paused for is over.
+    fn resume(&mut self) {
+        let over = match self.pause {
+            Pause::No => false,
+            Pause::Queue => !self.queue.is_crowded(),
+            Pause::Uplink => !self.is_unsettled(),
+        };
+        if over {
+            self.wake();
+        }
+    }
+}

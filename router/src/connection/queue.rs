@@ -1,0 +1,233 @@
+//! What waits to be written to one socket.
+//!
+//! Kept and ephemeral messages share one bound, answers to the client's own requests have their
+//! own, and control frames have none: there are at most as many as frames were read, and
+//! reading pauses while much is waiting. The queue does no I/O.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+use crate::frame::{Encoded, Kind};
+
+/// How many frames leave in one write.
+pub(crate) const SLICES: usize = 64;
+/// What an idle queue keeps, in entries.
+const IDLE_CAPACITY: usize = 4;
+
+/// The bounds of one out-queue, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Kept and ephemeral messages.
+    pub(crate) messages: usize,
+    /// Answers to the client's own requests.
+    pub(crate) replies: usize,
+}
+
+/// A frame that found no room, by its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    Live,
+    Ephemeral,
+    Reply,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    bytes: Bytes,
+    /// The bytes that count against `kind`'s bound until the frame has left whole.
+    size: usize,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) struct OutQueue {
+    bounds: Bounds,
+    frames: VecDeque<Waiting>,
+    /// The first frame has left in part: it must be finished whatever happens.
+    begun: bool,
+    messages: usize,
+    replies: usize,
+    control: usize,
+}
+
+impl OutQueue {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let frames = VecDeque::new();
+        Self { bounds, frames, begun: false, messages: 0, replies: 0, control: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Whether so much waits that nothing more should be read from this client.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.messages + self.replies + self.control > self.bounds.messages / 2
+    }
+
+    /// Queues a frame by the rules of its kind. A kept message or an answer larger than its
+    /// bound still fits where nothing else of its kind waits: it could never be sent otherwise.
+    pub(crate) fn push(&mut self, frame: &Encoded) -> Result<(), NoRoom> {
+        let size = frame.bytes.len();
+        let fits = |used: usize, bound: usize| used == 0 || used + size <= bound;
+        match frame.kind {
+            Kind::Live if !fits(self.messages, self.bounds.messages) => Err(NoRoom::Live),
+            Kind::Reply if !fits(self.replies, self.bounds.replies) => Err(NoRoom::Reply),
+            Kind::Ephemeral
+                if self.messages > self.bounds.messages / 2
+                    || self.messages + size > self.bounds.messages =>
+            {
+                Err(NoRoom::Ephemeral)
+            }
+            kind => {
+                self.append(frame.bytes.clone(), kind);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn push_control(&mut self, bytes: Bytes) {
+        self.append(bytes, Kind::Control);
+    }
+
+    /// Drops every frame that has not begun to leave.
+    pub(crate) fn discard_unstarted(&mut self) {
+        let keep = usize::from(self.begun);
+        while self.frames.len() > keep {
+            if let Some(frame) = self.frames.pop_back() {
+                *self.used(frame.kind) -= frame.size;
+            }
+        }
+    }
+
+    /// The bytes to write next, as many frames as one write takes.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let mut count = 0;
+        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
+            *slice = IoSlice::new(&frame.bytes);
+            count += 1;
+        }
+        count
+    }
+
+    /// Notes that `written` bytes have left.
+    pub(crate) fn advance(&mut self, mut written: usize) {
+        while let Some(first) = self.frames.front_mut() {
+            let length = first.bytes.len();
+            if written < length {
+                first.bytes.advance(written);
+                self.begun |= written > 0;
+                return;
+            }
+            written -= length;
+            let (kind, size) = (first.kind, first.size);
+            self.frames.pop_front();
+            self.begun = false;
+            *self.used(kind) -= size;
+        }
+    }
+
+    /// Gives back the memory of a queue that was once long.
+    pub(crate) fn shrink(&mut self) {
+        if self.frames.is_empty() && self.frames.capacity() > IDLE_CAPACITY {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    fn append(&mut self, bytes: Bytes, kind: Kind) {
+        let size = bytes.len();
+        *self.used(kind) += size;
+        self.frames.push_back(Waiting { bytes, size, kind });
+    }
+
+    fn used(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::Live | Kind::Ephemeral => &mut self.messages,
+            Kind::Reply => &mut self.replies,
+            Kind::Control => &mut self.control,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { messages: 100, replies: 300 };
+
+    fn frame(kind: Kind, size: usize) -> Encoded {
+        Encoded { bytes: vec![b'x'; size].into(), kind, messages: 1 }
+    }
+
+    fn waiting(queue: &OutQueue) -> Vec<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = queue.slices(&mut slices);
+        slices[..count].iter().map(|slice| slice.len()).collect()
+    }
+
+    #[test]
+    fn ephemeral_frames_are_dropped_beyond_half_and_live_ones_refused_at_the_end() {
+        let mut queue = OutQueue::new(BOUNDS);
+        assert_eq!(queue.push(&frame(Kind::Ephemeral, 51)), Ok(()));
+        assert_eq!(queue.push(&frame(Kind::Ephemeral, 1)), Err(NoRoom::Ephemeral));
+        assert_eq!(queue.push(&frame(Kind::Live, 49)), Ok(()));
+        assert_eq!(queue.push(&frame(Kind::Live, 1)), Err(NoRoom::Live));
+    }
+
+    #[test]
+    fn replies_have_a_bound_of_their_own() {
+        let mut queue = OutQueue::new(BOUNDS);
+        assert_eq!(queue.push(&frame(Kind::Live, 100)), Ok(()));
+        assert_eq!(queue.push(&frame(Kind::Reply, 300)), Ok(()));
+        assert_eq!(queue.push(&frame(Kind::Reply, 1)), Err(NoRoom::Reply));
+    }
+
+    #[test]
+    fn a_frame_larger_than_the_bound_still_fits_an_empty_queue() {
+        let mut queue = OutQueue::new(BOUNDS);
+        assert_eq!(queue.push(&frame(Kind::Live, 101)), Ok(()));
+        assert_eq!(queue.push(&frame(Kind::Reply, 301)), Ok(()));
+    }
+
+    #[test]
+    fn room_comes_back_when_frames_have_left_whole() {
+        let mut queue = OutQueue::new(BOUNDS);
+        queue.push(&frame(Kind::Live, 60)).expect("room");
+        queue.push(&frame(Kind::Live, 40)).expect("room");
+        queue.advance(59);
+        assert_eq!(queue.push(&frame(Kind::Live, 1)), Err(NoRoom::Live));
+        assert!(queue.is_crowded());
+        queue.advance(2);
+        assert_eq!(waiting(&queue), [39]);
+        assert!(!queue.is_crowded());
+        assert_eq!(queue.push(&frame(Kind::Live, 60)), Ok(()));
+    }
+
+    #[test]
+    fn discarding_spares_the_frame_that_is_under_way() {
+        let mut queue = OutQueue::new(BOUNDS);
+        queue.push(&frame(Kind::Live, 10)).expect("room");
+        queue.push(&frame(Kind::Live, 10)).expect("room");
+        queue.advance(4);
+        queue.discard_unstarted();
+        assert_eq!(waiting(&queue), [6]);
+        queue.advance(6);
+        queue.push_control(Bytes::from_static(b"close"));
+        queue.discard_unstarted();
+        assert!(queue.is_empty());
+        assert!(!queue.is_crowded());
+    }
+
+    #[test]
+    fn one_write_takes_many_frames_but_not_all() {
+        let mut queue = OutQueue::new(BOUNDS);
+        for _ in 0..SLICES + 1 {
+            queue.push(&frame(Kind::Live, 1)).expect("room");
+        }
+        assert_eq!(waiting(&queue).len(), SLICES);
+        queue.advance(SLICES);
+        assert_eq!(waiting(&queue), [1]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading a client's frames: tungstenite's protocol layer over whatever bytes are there.
+//!
+//! tungstenite checks the frames, joins fragments and answers pings and closes (RFC 6455 §5 and
+//! §7); what it wants to write goes into the out-queue like every other frame, so that the order
+//! on the wire is the order of the queue.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, ReadBuf};
+use tungstenite::Message;
+use tungstenite::error::{CapacityError, Error, ProtocolError};
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+
+use super::State;
+use super::close::CloseReason;
+
+/// Read at a time, and kept by an idle connection. A message's own length is read on top.
+const READ_BUFFER: usize = 2 * 1024;
+
+/// What reading led to.
+pub(super) enum Event {
+    /// The socket has nothing more; the task will be woken.
+    Pending,
+    Message {
+        payload: Bytes,
+        binary: bool,
+    },
+    /// A ping, whose answer is queued, or a pong.
+    Control,
+    /// The client's Close, whose echo is queued.
+    Closed(u16),
+    /// The client broke the protocol or a limit.
+    Broken(CloseReason),
+    /// The socket is gone.
+    Lost,
+}
+
+/// A client's half-read frames and messages.
+pub(super) struct Reader {
+    context: WebSocketContext,
+}
+
+impl Reader {
+    /// `early` is what came right behind the upgrade request; `message` the largest message.
+    pub(super) fn new(early: Bytes, message: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(message))
+            .max_frame_size(Some(message))
+            .accept_unmasked_frames(false);
+        Self {
+            context: WebSocketContext::from_partially_read(
+                early.into(),
+                Role::Server,
+                Some(config),
+            ),
+        }
+    }
+
+    /// Reads one message or control frame.
+    pub(super) fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> (Event, bool) {
+        let mut wire = Wire { state, cx, heard: false };
+        let event = match self.context.read(&mut wire) {
+            Ok(Message::Text(text)) => Event::Message { payload: text.into(), binary: false },
+            Ok(Message::Binary(payload)) => Event::Message { payload, binary: true },
+            Ok(Message::Close(frame)) => {
+                // Queues the echo; tungstenite then says that the WebSocket is closed.
+                let _ = self.context.flush(&mut wire);
+                Event::Closed(frame.map_or(1005, |frame| frame.code.into()))
+            }
+            Ok(Message::Ping(_)) => match self.context.flush(&mut wire) {
+                Ok(()) => Event::Control,
+                Err(_) => Event::Lost,
+            },
+            Ok(Message::Pong(_) | Message::Frame(_)) => Event::Control,
+            Err(error) => event(error),
+        };
+        (event, wire.heard)
+    }
+}
+
+fn event(error: Error) -> Event {
+    match error {
+        Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Event::Pending,
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Event::Broken(CloseReason::TOO_LARGE)
+        }
+        Error::Utf8(_) => Event::Broken(CloseReason::NOT_UTF8),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Event::Lost,
+        Error::Protocol(_) => Event::Broken(CloseReason::PROTOCOL),
+        _ => Event::Lost,
+    }
+}
+
+/// The socket as tungstenite sees it: reads never block, and writes are queued.
+struct Wire<'a, 'b> {
+    state: &'a mut State,
+    cx: &'a mut Context<'b>,
+    heard: bool,
+}
+
+impl Read for Wire<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(socket) = &mut self.state.socket else { return Ok(0) };
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(socket).poll_read(self.cx, &mut buffer) {
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            Poll::Ready(outcome) => {
+                outcome?;
+                self.heard = true;
+                Ok(buffer.filled().len())
+            }
+        }
+    }
+}
+
+impl Write for Wire<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.state.queue.push_control(Bytes::copy_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

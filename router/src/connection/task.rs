@@ -1,0 +1,181 @@
+//! A connection's own task: it reads, continues writes that the socket did not take at once,
+//! and ends the WebSocket.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::read::{Event, Reader};
+use super::{Connection, Incoming, Pause, Phase, State, Taken, Uplink};
+
+/// How long the end of a WebSocket may take, from queueing the Close to the client's FIN.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Frames that are read before other connections get a turn.
+const FRAMES_PER_TURN: usize = 32;
+
+/// Serves a connection until its socket is gone.
+pub(crate) async fn run(
+    connection: Rc<Connection>,
+    uplink: Rc<dyn Uplink>,
+    early: bytes::Bytes,
+    message: usize,
+) {
+    let number = connection.number;
+    let reader = Some(Reader::new(early, message));
+    Task { connection, uplink: Rc::clone(&uplink), reader, ending: None }.await;
+    uplink.gone(number);
+}
+
+struct Task {
+    connection: Rc<Connection>,
+    uplink: Rc<dyn Uplink>,
+    /// None once nothing is understood any more: memory is given back early.
+    reader: Option<Reader>,
+    ending: Option<Ending>,
+}
+
+/// The end of a WebSocket: our half is closed after the Close, and what the client still sends
+/// is read and dropped, because closing a socket with unread input resets it, and the reset can
+/// overtake the Close (RFC 6455 §7.1.1).
+struct Ending {
+    deadline: Pin<Box<Sleep>>,
+    half_closed: bool,
+    client_done: bool,
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { connection, uplink, reader, ending } = self.get_mut();
+        let mut state = connection.state.borrow_mut();
+        if !state.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            state.task = Some(cx.waker().clone());
+        }
+        for _ in 0..FRAMES_PER_TURN {
+            if state.phase == Phase::Gone {
+                state.socket = None;
+                return Poll::Ready(());
+            }
+            if let Poll::Ready(Err(_)) = connection.poll_write(&mut state, cx) {
+                state.phase = Phase::Gone;
+                continue;
+            }
+            let turn = match (state.phase, reader.as_mut()) {
+                (Phase::Open, Some(reader)) => {
+                    connection.poll_read(&mut state, reader, uplink.as_ref(), cx)
+                }
+                _ => {
+                    *reader = None;
+                    ending.get_or_insert_with(Ending::new).poll(&mut state, cx)
+                }
+            };
+            if turn.is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Connection {
+    /// Reads one frame, if reading is not paused.
+    fn poll_read(
+        &self,
+        state: &mut State,
+        reader: &mut Reader,
+        uplink: &dyn Uplink,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        state.pause = if state.queue.is_crowded() {
+            Pause::Queue
+        } else if state.is_unsettled() || uplink.poll_room(cx).is_pending() {
+            Pause::Uplink
+        } else {
+            Pause::No
+        };
+        if state.pause != Pause::No {
+            return Poll::Pending;
+        }
+        let (event, heard) = reader.poll(state, cx);
+        if heard {
+            self.heard.set(Instant::now());
+        }
+        match event {
+            Event::Pending => return Poll::Pending,
+            Event::Message { payload, binary } => self.pass(state, uplink, payload, binary),
+            Event::Control => {}
+            Event::Closed(code) => {
+                state.phase = Phase::Closing;
+                self.metrics.closed(code);
+            }
+            Event::Broken(reason) => {
+                state.queue.discard_unstarted();
+                self.close_state(state, &reason);
+            }
+            Event::Lost => state.phase = Phase::Gone,
+        }
+        Poll::Ready(())
+    }
+
+    fn pass(&self, state: &mut State, uplink: &dyn Uplink, payload: bytes::Bytes, binary: bool) {
+        let sequence = state.passed + 1;
+        let message = Incoming { connection: self.number, sequence, payload, binary };
+        match uplink.take(message) {
+            Taken::Passed => state.passed = sequence,
+            Taken::Answered(frame) => {
+                if state.queue.push(&frame).is_err() {
+                    state.queue.discard_unstarted();
+                    self.close_state(state, &super::CloseReason::SLOW);
+                }
+            }
+            Taken::Refused(reason) => self.close_state(state, &reason),
+        }
+    }
+}
+
+impl Ending {
+    fn new() -> Self {
+        Self { deadline: Box::pin(sleep(CLOSE_TIMEOUT)), half_closed: false, client_done: false }
+    }
+
+    fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
+        let done = self.deadline.as_mut().poll(cx).is_ready()
+            || self.poll_exchange(state, cx).is_err()
+            || (self.half_closed && self.client_done);
+        if !done {
+            return Poll::Pending;
+        }
+        state.phase = Phase::Gone;
+        Poll::Ready(())
+    }
+
+    fn poll_exchange(&mut self, state: &mut State, cx: &mut Context<'_>) -> std::io::Result<()> {
+        let written = state.queue.is_empty() && !state.unflushed;
+        let Some(socket) = &mut state.socket else { return Ok(()) };
+        if written && !self.half_closed {
+            if let Poll::Ready(outcome) = Pin::new(&mut *socket).poll_shutdown(cx) {
+                outcome?;
+                self.half_closed = true;
+            }
+        }
+        let mut scratch = [0; 1024];
+        while !self.client_done {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut *socket).poll_read(cx, &mut buffer) {
+                Poll::Pending => break,
+                Poll::Ready(outcome) => {
+                    outcome?;
+                    self.client_done = buffer.filled().is_empty();
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! Connections over a pipe, for unit tests.
+
+use std::rc::Rc;
+
+use prometheus::Registry;
+use tokio::io::{DuplexStream, duplex};
+
+use super::Connection;
+use super::queue::Bounds;
+use crate::metrics::Metrics;
+
+/// A connection and the client's end of its socket.
+pub(crate) fn connection(number: u64) -> (Rc<Connection>, DuplexStream) {
+    let (client, server) = duplex(1024);
+    let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
+    let bounds = Bounds { messages: 1000, replies: 4000 };
+    (Rc::new(Connection::new(number, Box::new(server), bounds, metrics)), client)
+}

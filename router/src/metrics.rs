@@ -1,0 +1,123 @@
+//! What an operator sees of a router, under the names of CONFIG.md.
+//!
+//! On the path of a delivery nothing here is touched per receiver: a batch is tallied in plain
+//! numbers first ([`Tally`]).
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::connection::queue::NoRoom;
+
+/// The codes that have a label of their own; a client can send 4,000 others.
+const CODES: [u16; 13] =
+    [1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1011, 1012, 1013, 4001, 4002];
+
+/// The router's metrics; clones share the same numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) connections: IntGauge,
+    pub(crate) messages_in: IntCounter,
+    pub(crate) batches: IntCounter,
+    pub(crate) trunk_up: IntGaugeVec,
+    deliveries: IntCounter,
+    dropped_live: IntCounter,
+    dropped_ephemeral: IntCounter,
+    dropped_reply: IntCounter,
+    closes: IntCounterVec,
+    handshake_failures: IntCounterVec,
+}
+
+/// What one batch of a trunk did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) deliveries: u64,
+    pub(crate) dropped_live: u64,
+    pub(crate) dropped_ephemeral: u64,
+    pub(crate) dropped_reply: u64,
+}
+
+impl Tally {
+    pub(crate) fn drop_one(&mut self, why: NoRoom) {
+        match why {
+            NoRoom::Live => self.dropped_live += 1,
+            NoRoom::Ephemeral => self.dropped_ephemeral += 1,
+            NoRoom::Reply => self.dropped_reply += 1,
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers all of them.
+    ///
+    /// # Errors
+    /// When the registry already has one of that name.
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let connections = IntGauge::new("trunkline_connections", "Open WebSockets")?;
+        registry.register(Box::new(connections.clone()))?;
+        let batches =
+            IntCounter::new("trunkline_trunk_batches_total", "Batches received from shards")?;
+        registry.register(Box::new(batches.clone()))?;
+        let trunk_up = IntGaugeVec::new(
+            Opts::new("trunkline_trunk_up", "1 when every worker's trunk to the shard is up"),
+            &["shard"],
+        )?;
+        registry.register(Box::new(trunk_up.clone()))?;
+        let dropped = counters(
+            "trunkline_dropped_total",
+            "Frames that found no room in a queue",
+            &["queue", "why"],
+        )?;
+        Ok(Self {
+            connections,
+            batches,
+            trunk_up,
+            messages_in: counters(
+                "trunkline_messages_in_total",
+                "Messages received from clients",
+                &["dialect"],
+            )?
+            .with_label_values(&["native"]),
+            deliveries: counters(
+                "trunkline_deliveries_total",
+                "Messages queued for clients, answers to their own requests not counted",
+                &["dialect"],
+            )?
+            .with_label_values(&["native"]),
+            dropped_live: dropped.with_label_values(&["out", "full"]),
+            dropped_ephemeral: dropped.with_label_values(&["out", "ephemeral"]),
+            dropped_reply: dropped.with_label_values(&["out", "replies"]),
+            closes: counters(
+                "trunkline_closes_total",
+                "WebSockets closed, by the code that was sent",
+                &["code"],
+            )?,
+            handshake_failures: counters(
+                "trunkline_handshake_failures_total",
+                "Connections that did not become a session",
+                &["why"],
+            )?,
+        })
+    }
+
+    pub(crate) fn count(&self, tally: Tally) {
+        let Tally { deliveries, dropped_live, dropped_ephemeral, dropped_reply } = tally;
+        self.deliveries.inc_by(deliveries);
+        self.dropped_live.inc_by(dropped_live);
+        self.dropped_ephemeral.inc_by(dropped_ephemeral);
+        self.dropped_reply.inc_by(dropped_reply);
+    }
+
+    pub(crate) fn closed(&self, code: u16) {
+        let label = if CODES.contains(&code) { code.to_string() } else { "other".to_owned() };
+        self.closes.with_label_values(&[&label]).inc();
+    }
+
+    /// `why` is one of a few fixed words.
+    pub(crate) fn handshake_failed(&self, why: &'static str) {
+        self.handshake_failures.with_label_values(&[why]).inc();
+    }
+}

@@ -1,0 +1,204 @@
+//! Starting a router: everything that can be wrong is found before the first client comes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+use tokio::sync::{oneshot, watch};
+use tokio::task::LocalSet;
+use trunkline_config::settings::Auth;
+use trunkline_config::{Settings, ShardMap};
+use trunkline_proto::token::{KeyError, TokenVerifier};
+use trunkline_proto::transport::{Security, SecurityError};
+
+use crate::metrics::Metrics;
+use crate::net;
+use crate::tls::{CertificateError, Certificates};
+use crate::trunk::board::Board;
+use crate::worker::{self, Common};
+
+/// What a router is started with.
+#[derive(Clone, Debug)]
+pub struct RouterOptions {
+    /// `cluster.toml`.
+    pub settings: Arc<Settings>,
+    /// The shards that it routes to.
+    pub map: Arc<ShardMap>,
+    /// Where clients connect; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where its metrics are registered.
+    pub registry: prometheus::Registry,
+}
+
+/// Why a router does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Someone else listens there.
+    #[error("port {} is in use on {}; choose another with router.listen", .0.port(), .0.ip())]
+    PortInUse(SocketAddr),
+    /// The address can't be listened at.
+    #[error("cannot listen at {address}: {source}; correct router.listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate of `wss`.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The TLS library.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The key of `auth.jwt`.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What secures the trunks.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
+    /// The registry has metrics of these names already.
+    #[error("cannot register the router's metrics: {0}; give each router a registry of its own")]
+    Metrics(#[from] prometheus::Error),
+    /// A thread can't be started.
+    #[error("cannot start a worker's thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A running router. Dropped without [`Router::shutdown`] it shuts down by itself, unawaited.
+#[derive(Debug)]
+pub struct Router {
+    address: SocketAddr,
+    readiness: watch::Receiver<bool>,
+    shutdown: watch::Sender<bool>,
+    workers: Vec<oneshot::Receiver<()>>,
+}
+
+impl Router {
+    /// Starts the workers. They listen when this returns; their trunks come up on their own.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong and what to do.
+    pub async fn start(options: RouterOptions) -> Result<Self, StartError> {
+        let RouterOptions { settings, map, listen, registry } = options;
+        let count = match settings.router.workers {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let verifier = match &settings.auth {
+            Auth::Open => None,
+            Auth::Jwt(jwt) => Some(Arc::new(TokenVerifier::new(jwt)?)),
+        };
+        let certificates =
+            settings.router.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
+        let tls = certificates.as_ref().map(Certificates::acceptor).transpose()?;
+        let security = Arc::new(Security::new(&settings.cluster)?);
+        let address = net::probe(listen).map_err(|source| refused(listen, source))?;
+        let metrics = Metrics::register(&registry)?;
+        let board = Board::new(count, Arc::clone(&map), metrics.trunk_up.clone());
+        let readiness = board.readiness();
+        let shutdown = watch::Sender::new(false);
+        let mut entropy = net::entropy();
+        let common = Common {
+            settings,
+            map,
+            verifier,
+            security,
+            tls,
+            metrics,
+            board: Arc::new(board),
+            clock: net::clock(),
+            router: entropy.next_u64(),
+            shutdown: shutdown.subscribe(),
+        };
+        let mut workers = Vec::new();
+        for number in (0..).take(count) {
+            let (listening, bound) = oneshot::channel();
+            let (done, ended) = oneshot::channel();
+            let (common, entropy) = (common.clone(), StdRng::from_rng(&mut entropy));
+            // One worker looks after the certificate for all.
+            let follow = certificates.clone().filter(|_| number == 0);
+            thread::Builder::new()
+                .name(format!("router-{number}"))
+                .spawn(move || {
+                    run_thread(common, number, address, entropy, follow, listening);
+                    // Nobody may be waiting: the router may have been dropped.
+                    let _ = done.send(());
+                })
+                .map_err(StartError::Thread)?;
+            match bound.await {
+                Ok(Ok(())) => workers.push(ended),
+                Ok(Err(source)) => return Err(refused(address, source)),
+                Err(_) => return Err(StartError::Thread(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+        tracing::info!(%address, workers = count, "router listens");
+        Ok(Self { address, readiness, shutdown, workers })
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// True while all workers' trunks to all shards are up.
+    #[must_use]
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.readiness.clone()
+    }
+
+    /// Closes all clients with 1001 and ends. Takes at most some seconds, whatever clients do.
+    pub async fn shutdown(self) {
+        self.shutdown.send_replace(true);
+        for ended in self.workers {
+            // An error is a worker that is gone already.
+            let _ = ended.await;
+        }
+    }
+}
+
+fn refused(address: SocketAddr, source: io::Error) -> StartError {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        StartError::PortInUse(address)
+    } else {
+        StartError::Listen { address, source }
+    }
+}
+
+/// A worker's thread: its own runtime, and its listener inside it.
+fn run_thread(
+    common: Common,
+    number: u32,
+    address: SocketAddr,
+    entropy: StdRng,
+    follow: Option<Arc<Certificates>>,
+    listening: oneshot::Sender<io::Result<()>>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = listening.send(Err(error));
+            return;
+        }
+    };
+    LocalSet::new().block_on(&runtime, async move {
+        let listener = match net::listen(address) {
+            Ok(listener) => listener,
+            Err(error) => {
+                let _ = listening.send(Err(error));
+                return;
+            }
+        };
+        if listening.send(Ok(())).is_err() {
+            return;
+        }
+        if let Some(certificates) = follow {
+            tokio::task::spawn_local(async move { certificates.follow().await });
+        }
+        worker::run(common, number, listener, Rc::new(net::Tcp), entropy).await;
+    });
+}

@@ -1,0 +1,132 @@
+//! Applying a shard's batch: fan-out.
+//!
+//! Every item is applied to queues first, in order, and then each connection that got something
+//! is written to once. So what waits for one socket leaves in one write, and nothing between
+//! the batch and the sockets switches tasks.
+
+use std::rc::Rc;
+
+use trunkline_proto::trunk::{
+    Acknowledge, Close, Down, Fan, Frame, GroupChange, Receipt, Send, Up, down, up,
+};
+
+use super::group::Members;
+use crate::connection::Connection;
+use crate::connection::close::CloseReason;
+use crate::frame::{self, Encoded, Kind};
+use crate::metrics::Tally;
+
+/// What a batch left to do for the trunk.
+#[derive(Default)]
+pub(super) struct Applied {
+    pub(super) tally: Tally,
+    pub(super) receipts: Vec<Up>,
+}
+
+/// Applies one batch after the other; keeps its buffer.
+#[derive(Default)]
+pub(super) struct Applier {
+    touched: Vec<Rc<Connection>>,
+}
+
+impl Applier {
+    /// Applies a batch and writes what it brought to the sockets.
+    pub(super) fn apply(&mut self, members: &mut Members, items: Vec<Down>) -> Applied {
+        let mut applied = Applied::default();
+        for item in items {
+            match item.item {
+                Some(down::Item::Send(send)) => self.send(members, &send, &mut applied),
+                Some(down::Item::Fan(fan)) => self.fan(members, &fan, &mut applied.tally),
+                Some(down::Item::Group(change)) => change_group(members, &change),
+                Some(down::Item::Close(close)) => self.close(members, close),
+                Some(down::Item::Acknowledge(settled)) => acknowledge(members, &settled),
+                // A connection ends with its trunk, so no session is attached again and there
+                // is nobody to return a checkpoint to. A second hello says nothing new, and an
+                // item of a newer shard is not for us.
+                Some(down::Item::Checkpoint(_) | down::Item::Hello(_)) | None => {}
+            }
+        }
+        for connection in self.touched.drain(..) {
+            connection.flush();
+        }
+        applied
+    }
+
+    fn send(&mut self, members: &Members, send: &Send, applied: &mut Applied) {
+        let mut passed = false;
+        if let Some(frame) = encoded(send.frame.as_ref()) {
+            for number in &send.connections {
+                if let Some(connection) = members.get(*number) {
+                    passed |= self.deliver(connection, &frame, &mut applied.tally);
+                }
+            }
+        }
+        if send.receipt != 0 {
+            let receipt = Receipt { receipt: send.receipt, passed };
+            applied.receipts.push(Up { item: Some(up::Item::Receipt(receipt)) });
+        }
+    }
+
+    fn fan(&mut self, members: &Members, fan: &Fan, tally: &mut Tally) {
+        let receivers = members.group(fan.group);
+        if receivers.is_empty() {
+            return;
+        }
+        let Some(frame) = encoded(fan.frame.as_ref()) else { return };
+        for connection in receivers {
+            if connection.number != fan.except {
+                self.deliver(connection, &frame, tally);
+            }
+        }
+    }
+
+    fn deliver(&mut self, to: &Rc<Connection>, frame: &Encoded, tally: &mut Tally) -> bool {
+        match to.push(frame) {
+            Ok(taken) => {
+                if taken && frame.kind != Kind::Reply {
+                    tally.deliveries += u64::from(frame.messages);
+                }
+                self.touch(to);
+                taken
+            }
+            Err(why) => {
+                tally.drop_one(why);
+                // A close may have been queued.
+                self.touch(to);
+                false
+            }
+        }
+    }
+
+    fn close(&mut self, members: &Members, close: Close) {
+        if let Some(connection) = members.get(close.connection) {
+            connection.close(&CloseReason::from_shard(close.code, close.reason));
+            self.touch(connection);
+        }
+    }
+
+    fn touch(&mut self, connection: &Rc<Connection>) {
+        if connection.touch() {
+            self.touched.push(Rc::clone(connection));
+        }
+    }
+}
+
+/// None for a frame that holds no message.
+fn encoded(frame: Option<&Frame>) -> Option<Encoded> {
+    frame.filter(|frame| !frame.parts.is_empty()).map(frame::encode)
+}
+
+fn change_group(members: &mut Members, change: &GroupChange) {
+    if change.member {
+        members.join(change.group, change.connection);
+    } else {
+        members.leave(change.group, change.connection);
+    }
+}
+
+fn acknowledge(members: &Members, settled: &Acknowledge) {
+    if let Some(connection) = members.get(settled.connection) {
+        connection.settle(settled.sequence);
+    }
+}

@@ -1,0 +1,149 @@
+//! Who is on the other side of a trunk: its connections, and the groups that hear one topic.
+//!
+//! What a group means is the shard's business. A fan walks a dense list; joining and leaving
+//! cost the same however large the group is.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::connection::Connection;
+
+#[derive(Default)]
+struct Group {
+    members: Vec<Rc<Connection>>,
+    /// Where in `members` a connection is.
+    places: HashMap<u64, usize>,
+}
+
+struct Member {
+    connection: Rc<Connection>,
+    groups: Vec<u64>,
+}
+
+/// The connections and groups of one trunk, for as long as its stream lives.
+#[derive(Default)]
+pub(super) struct Members {
+    connections: HashMap<u64, Member>,
+    groups: HashMap<u64, Group>,
+}
+
+impl Members {
+    pub(super) fn attach(&mut self, connection: Rc<Connection>) {
+        let member = Member { connection: Rc::clone(&connection), groups: Vec::new() };
+        self.connections.insert(connection.number, member);
+    }
+
+    /// Takes a connection out of its groups. False if it is not attached.
+    pub(super) fn detach(&mut self, connection: u64) -> bool {
+        let Some(member) = self.connections.remove(&connection) else { return false };
+        for group in member.groups {
+            self.take_out(group, connection);
+        }
+        true
+    }
+
+    pub(super) fn get(&self, connection: u64) -> Option<&Rc<Connection>> {
+        self.connections.get(&connection).map(|member| &member.connection)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Rc<Connection>> {
+        self.connections.values().map(|member| &member.connection)
+    }
+
+    /// The members of a group; none if there is no such group.
+    pub(super) fn group(&self, group: u64) -> &[Rc<Connection>] {
+        self.groups.get(&group).map_or(&[], |group| &group.members)
+    }
+
+    /// Adds a connection to a group, which the first member makes. A connection that is gone
+    /// is not added: the shard will hear so by its Detach.
+    pub(super) fn join(&mut self, group: u64, connection: u64) {
+        let Some(member) = self.connections.get_mut(&connection) else { return };
+        let joined = self.groups.entry(group).or_default();
+        if !joined.places.contains_key(&connection) {
+            joined.places.insert(connection, joined.members.len());
+            joined.members.push(Rc::clone(&member.connection));
+            member.groups.push(group);
+        }
+    }
+
+    /// Takes a connection out of a group.
+    pub(super) fn leave(&mut self, group: u64, connection: u64) {
+        let Some(member) = self.connections.get_mut(&connection) else { return };
+        if let Some(place) = member.groups.iter().position(|joined| *joined == group) {
+            member.groups.swap_remove(place);
+            self.take_out(group, connection);
+        }
+    }
+
+    fn take_out(&mut self, number: u64, connection: u64) {
+        let Some(group) = self.groups.get_mut(&number) else { return };
+        let Some(place) = group.places.remove(&connection) else { return };
+        group.members.swap_remove(place);
+        if let Some(moved) = group.members.get(place) {
+            group.places.insert(moved.number, place);
+        }
+        if group.members.is_empty() {
+            self.groups.remove(&number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::testing::connection;
+
+    fn members(count: u64) -> Members {
+        let mut members = Members::default();
+        for number in 1..=count {
+            members.attach(connection(number).0);
+        }
+        members
+    }
+
+    fn numbers(members: &Members, group: u64) -> Vec<u64> {
+        let mut numbers: Vec<u64> = members.group(group).iter().map(|c| c.number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    #[test]
+    fn leaving_keeps_the_others_whatever_the_order() {
+        let mut members = members(4);
+        for connection in 1..=4 {
+            members.join(9, connection);
+        }
+        members.leave(9, 1);
+        assert_eq!(numbers(&members, 9), [2, 3, 4]);
+        members.leave(9, 4);
+        members.leave(9, 4);
+        assert_eq!(numbers(&members, 9), [2, 3]);
+        members.join(9, 1);
+        assert_eq!(numbers(&members, 9), [1, 2, 3]);
+    }
+
+    #[test]
+    fn joining_twice_is_joining_once() {
+        let mut members = members(1);
+        members.join(9, 1);
+        members.join(9, 1);
+        assert_eq!(numbers(&members, 9), [1]);
+        members.leave(9, 1);
+        assert!(numbers(&members, 9).is_empty());
+    }
+
+    #[test]
+    fn who_detaches_leaves_all_groups_and_empty_groups_are_dropped() {
+        let mut members = members(2);
+        members.join(7, 1);
+        members.join(8, 1);
+        members.join(8, 2);
+        assert!(members.detach(1));
+        assert!(!members.detach(1));
+        assert_eq!(members.groups.len(), 1);
+        assert_eq!(numbers(&members, 8), [2]);
+        members.join(8, 1);
+        assert_eq!(numbers(&members, 8), [2]);
+    }
+}

@@ -1,0 +1,153 @@
+//! A worker's trunk to one shard: every connection of the worker that the shard owns shares it.
+//!
+//! A trunk is up or down. When its stream breaks, its connections are closed with 1012 and come
+//! back by themselves; nothing of them is kept here. It doesn't look into messages.
+
+mod apply;
+pub(crate) mod board;
+mod dial;
+mod group;
+mod stream;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::sync::Notify;
+use trunkline_proto::outbox::Outbox;
+use trunkline_proto::trunk::{Attach, ClientMessage, Detach, Down, Up, up};
+
+use crate::connection::close::CloseReason;
+use crate::connection::{Connection, Incoming, Taken, Uplink};
+use crate::metrics::Metrics;
+use apply::Applier;
+pub(crate) use dial::{Line, keep_up};
+use group::Members;
+
+/// What an item without payload takes on the wire, about, in bytes.
+const ITEM_SIZE: usize = 32;
+/// The same for an Attach, whose IDs may be long.
+const ATTACH_SIZE: usize = 512;
+
+/// Why a connection could not be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unattached {
+    /// The shard is not reached now.
+    Down,
+    /// The shard is far behind.
+    Full,
+}
+
+/// One trunk, up or down.
+pub(crate) struct Trunk {
+    live: RefCell<Option<Live>>,
+    /// Told when the stream must be given up from this side.
+    cut: Notify,
+    finishing: Cell<bool>,
+    metrics: Rc<Metrics>,
+}
+
+struct Live {
+    outbox: Outbox<Up>,
+    members: Members,
+    applier: Applier,
+}
+
+impl Trunk {
+    pub(crate) fn new(metrics: Rc<Metrics>) -> Self {
+        Self { live: RefCell::new(None), cut: Notify::new(), finishing: Cell::new(false), metrics }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.live.borrow().is_some()
+    }
+
+    /// Tells the shard that a connection speaks for a session from here on.
+    ///
+    /// # Errors
+    /// [`Unattached`] when it can't be told; the connection is not attached then.
+    pub(crate) fn attach(
+        &self,
+        connection: &Rc<Connection>,
+        attach: Attach,
+    ) -> Result<(), Unattached> {
+        let mut live = self.live.borrow_mut();
+        let Some(live) = live.as_mut() else { return Err(Unattached::Down) };
+        let item = Up { item: Some(up::Item::Attach(attach)) };
+        live.outbox.push(item, ATTACH_SIZE).map_err(|_| Unattached::Full)?;
+        live.members.attach(Rc::clone(connection));
+        Ok(())
+    }
+
+    fn come_up(&self, outbox: Outbox<Up>) {
+        let live = Live { outbox, members: Members::default(), applier: Applier::default() };
+        *self.live.borrow_mut() = Some(live);
+    }
+
+    /// Closes every connection of the trunk; they come back by themselves.
+    fn go_down(&self) {
+        let Some(live) = self.live.borrow_mut().take() else { return };
+        live.outbox.close();
+        for connection in live.members.all() {
+            connection.close_now(&CloseReason::RESTART);
+        }
+    }
+
+    /// Applies a batch. False when what it asked for could not be answered: a shard that reads
+    /// nothing for so long is cut.
+    fn apply(&self, items: Vec<Down>) -> bool {
+        let mut live = self.live.borrow_mut();
+        let Some(Live { outbox, members, applier }) = live.as_mut() else { return false };
+        let applied = applier.apply(members, items);
+        self.metrics.batches.inc();
+        self.metrics.count(applied.tally);
+        if applied.receipts.is_empty() {
+            return true;
+        }
+        outbox.push_all(applied.receipts.into_iter().map(|item| (item, ITEM_SIZE))).is_ok()
+    }
+
+    /// Ends the stream after what is queued for the shard, for good.
+    pub(crate) fn finish(&self) {
+        self.finishing.set(true);
+        if let Some(live) = self.live.borrow().as_ref() {
+            live.outbox.close();
+        }
+    }
+}
+
+impl Uplink for Trunk {
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.live.borrow().as_ref().map_or(Poll::Ready(()), |live| live.outbox.poll_room(cx))
+    }
+
+    fn take(&self, message: Incoming) -> Taken {
+        let Incoming { connection, sequence, payload, binary } = message;
+        if binary {
+            return Taken::Refused(CloseReason::NOT_TEXT);
+        }
+        let live = self.live.borrow();
+        let Some(live) = live.as_ref() else { return Taken::Refused(CloseReason::RESTART) };
+        self.metrics.messages_in.inc();
+        let size = payload.len() + ITEM_SIZE;
+        let message = ClientMessage { connection, sequence, payload, binary };
+        match live.outbox.push(Up { item: Some(up::Item::Message(message)) }, size) {
+            Ok(()) => Taken::Passed,
+            Err(_) => Taken::Refused(CloseReason::OVERLOADED),
+        }
+    }
+
+    fn gone(&self, connection: u64) {
+        let mut live = self.live.borrow_mut();
+        let Some(Live { outbox, members, .. }) = live.as_mut() else { return };
+        if !members.detach(connection) {
+            return;
+        }
+        let detach = Detach { connection };
+        if outbox.push(Up { item: Some(up::Item::Detach(detach)) }, ITEM_SIZE).is_err() {
+            // A shard that misses a Detach would keep a ghost; without the trunk it knows that
+            // all are gone.
+            self.cut.notify_one();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A trunk's stream while it lives, and why it doesn't.
+
+use std::rc::Rc;
+
+use tokio::task::{coop, yield_now};
+use tonic::{Code, Status, Streaming};
+use trunkline_config::MapId;
+use trunkline_proto::outbox::Outbox;
+use trunkline_proto::transport::SecurityError;
+use trunkline_proto::trunk::{Down, DownBatch, Up};
+
+use super::Trunk;
+
+/// A stream whose hellos have been exchanged.
+pub(super) struct Stream {
+    pub(super) incoming: Streaming<DownBatch>,
+    pub(super) outbox: Outbox<Up>,
+    /// What came in one batch with the hello.
+    pub(super) first: Vec<Down>,
+}
+
+/// Why there is no trunk.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TrunkError {
+    #[error("the shard map has no such shard; check shards.toml")]
+    NoSuchShard,
+    #[error("cannot connect: {}; check that the shard runs and its grpc address", chain(.0))]
+    Unreachable(tonic::transport::Error),
+    #[error(transparent)]
+    Security(SecurityError),
+    #[error("no hello in time; check that the address is a shard's grpc address")]
+    Silent,
+    #[error("the shard refused: {0}")]
+    Refused(String),
+    #[error("the first item was no hello; run the same release on routers and shards")]
+    NoHello,
+    #[error(
+        "the shard has map {theirs}, this router {ours}; give both the same shards.toml and restart the one that is behind"
+    )]
+    OtherMap { ours: MapId, theirs: MapId },
+    #[error(
+        "shard `{found}` answers where `{wanted}` should; correct the addresses in shards.toml"
+    )]
+    OtherShard { wanted: String, found: String },
+    #[error("the stream broke: {0}")]
+    Broken(String),
+    #[error("the shard ended the stream")]
+    Ended,
+    #[error("the shard reads nothing any more")]
+    Stuck,
+}
+
+impl TrunkError {
+    pub(super) fn refused(status: Status) -> Self {
+        match status.code() {
+            Code::Unavailable | Code::Unknown | Code::Cancelled => Self::Broken(describe(&status)),
+            _ => Self::Refused(describe(&status)),
+        }
+    }
+}
+
+fn describe(status: &Status) -> String {
+    format!("{} ({:?})", status.message(), status.code())
+}
+
+/// An error with its causes: tonic's own text is only "transport error".
+fn chain(error: &tonic::transport::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Applies batches until the stream ends, and says why it did.
+pub(super) async fn serve(trunk: &Rc<Trunk>, stream: Stream) -> TrunkError {
+    let Stream { mut incoming, outbox, first } = stream;
+    trunk.come_up(outbox);
+    if !first.is_empty() && !trunk.apply(first) {
+        return TrunkError::Stuck;
+    }
+    // tokio would let a task touch only so many sockets per turn, and hand the rest of a large
+    // group to the connections' tasks. The turn ends after each batch instead.
+    coop::unconstrained(async {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = trunk.cut.notified() => return TrunkError::Stuck,
+                message = incoming.message() => message,
+            };
+            match message {
+                Ok(Some(batch)) => {
+                    if !trunk.apply(batch.items) {
+                        return TrunkError::Stuck;
+                    }
+                }
+                Ok(None) => return TrunkError::Ended,
+                Err(status) => return TrunkError::Broken(describe(&status)),
+            }
+            yield_now().await;
+        }
+    })
+    .await
+}

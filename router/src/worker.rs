@@ -1,0 +1,223 @@
+//! A worker: one thread's listener, connections and trunks. Nothing in it is shared with another
+//! worker but the certificate and the board of trunks.
+
+mod accept;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::RngCore;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_local};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use trunkline_config::{Settings, ShardMap};
+use trunkline_proto::token::TokenVerifier;
+use trunkline_proto::transport::Security;
+
+use crate::connection::close::CloseReason;
+use crate::connection::echo::{self, Echo};
+use crate::connection::queue::Bounds;
+use crate::connection::roster::Roster;
+use crate::connection::{self, Connection, Uplink};
+use crate::handshake::{Admission, Doorkeeper};
+use crate::metrics::Metrics;
+use crate::net::{Clock, Connector, Listener, Socket};
+use crate::trunk::board::Board;
+use crate::trunk::{Line, Trunk, Unattached, keep_up};
+
+/// How long clients may take to close when the router shuts down.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long shards may take to hear of it.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Sockets beyond the limit of WebSockets, for pages and health checks.
+const SPARE_SOCKETS: usize = 256;
+/// The least that answers may take in an out-queue.
+const REPLIES_LEAST: usize = 4 * 1024 * 1024;
+
+/// What a worker is given; the part of it that all workers of a router have in common.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) map: Arc<ShardMap>,
+    pub(crate) verifier: Option<Arc<TokenVerifier>>,
+    pub(crate) security: Arc<Security>,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) metrics: Metrics,
+    pub(crate) board: Arc<Board>,
+    pub(crate) clock: Clock,
+    /// Random, one per process.
+    pub(crate) router: u64,
+    /// True, or gone, when the router shuts down.
+    pub(crate) shutdown: watch::Receiver<bool>,
+}
+
+/// A running worker, as its sockets see it.
+pub(crate) struct Worker {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) metrics: Rc<Metrics>,
+    pub(crate) board: Arc<Board>,
+    doorkeeper: Doorkeeper,
+    trunks: Vec<Rc<Trunk>>,
+    roster: Roster,
+    tls: Option<TlsAcceptor>,
+    sockets: Rc<Cell<usize>>,
+}
+
+/// A socket's place among those that a worker may have; dropped with the socket.
+pub(crate) struct Seat(Rc<Cell<usize>>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Runs a worker until the router shuts down and its clients are gone. `number` counts from 0.
+pub(crate) async fn run(
+    common: Common,
+    number: u32,
+    listener: impl Listener,
+    connector: Rc<dyn Connector>,
+    mut entropy: StdRng,
+) {
+    let mut shutdown = common.shutdown.clone();
+    let metrics = Rc::new(common.metrics.clone());
+    let trunks: Vec<_> =
+        (0..common.map.shards().len()).map(|_| Rc::new(Trunk::new(Rc::clone(&metrics)))).collect();
+    let mut lines = JoinSet::new();
+    for (shard, trunk) in (0..).zip(&trunks) {
+        let line = Line {
+            map: Arc::clone(&common.map),
+            shard,
+            router: common.router,
+            worker: number,
+            security: Arc::clone(&common.security),
+            connector: Rc::clone(&connector),
+            clock: Arc::clone(&common.clock),
+            board: Arc::clone(&common.board),
+            seed: entropy.next_u64(),
+        };
+        lines.spawn_local(keep_up(Rc::clone(trunk), line));
+    }
+    let worker = Rc::new(Worker {
+        roster: Roster::new(&common.settings.heartbeat, Rc::clone(&metrics)),
+        doorkeeper: Doorkeeper::new(
+            Arc::clone(&common.settings),
+            common.map,
+            common.verifier,
+            common.clock,
+            StdRng::from_rng(&mut entropy),
+        ),
+        settings: common.settings,
+        metrics,
+        board: common.board,
+        trunks,
+        tls: common.tls,
+        sockets: Rc::default(),
+    });
+    tokio::select! {
+        never = accept::accept(&worker, listener) => match never {},
+        never = worker.roster.beat() => match never {},
+        // An error means that the router was dropped.
+        _ = shutdown.wait_for(|shutdown| *shutdown) => {}
+    }
+    worker.shut_down(lines).await;
+}
+
+impl Worker {
+    /// Whether no more WebSockets are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.roster.len() >= self.settings.limits.connections_per_worker
+    }
+
+    pub(crate) fn doorkeeper(&self) -> &Doorkeeper {
+        &self.doorkeeper
+    }
+
+    /// A seat for another socket, if there is one.
+    fn seat(&self) -> Option<Seat> {
+        let taken = self.sockets.get();
+        if taken >= self.settings.limits.connections_per_worker + SPARE_SOCKETS {
+            return None;
+        }
+        self.sockets.set(taken + 1);
+        Some(Seat(Rc::clone(&self.sockets)))
+    }
+
+    /// Takes over a socket that has become a WebSocket. `early` is what the client sent behind
+    /// its request.
+    pub(crate) fn admit(
+        self: &Rc<Self>,
+        socket: Box<dyn Socket>,
+        early: Bytes,
+        admission: Admission,
+        seat: Seat,
+    ) {
+        let limits = &self.settings.limits;
+        let bounds = match admission {
+            Admission::Echo => echo::BOUNDS,
+            _ => Bounds {
+                messages: limits.out_queue,
+                replies: REPLIES_LEAST.max(2 * (self.settings.history.bytes + limits.message)),
+            },
+        };
+        let message = match admission {
+            Admission::Echo => echo::MESSAGE,
+            _ => limits.message,
+        };
+        let connection = self.roster.open(socket, bounds);
+        let uplink = self.uplink(&connection, admission);
+        let worker = Rc::clone(self);
+        spawn_local(async move {
+            let number = connection.number;
+            connection::run(connection, uplink, early, message).await;
+            worker.roster.remove(number);
+            drop(seat);
+        });
+    }
+
+    /// Where the connection's messages go. One that can't be attached is closed.
+    fn uplink(&self, connection: &Rc<Connection>, admission: Admission) -> Rc<dyn Uplink> {
+        let (shard, mut attach) = match admission {
+            Admission::Echo => return Rc::new(Echo),
+            Admission::Close(reason) => {
+                self.metrics.handshake_failed("token");
+                connection.close(&reason);
+                return Rc::new(Echo);
+            }
+            Admission::Attach { shard, attach } => (shard, attach),
+        };
+        attach.connection = connection.number;
+        let Some(trunk) = self.trunks.get(usize::from(shard)) else {
+            connection.close(&CloseReason::RESTART);
+            return Rc::new(Echo);
+        };
+        match trunk.attach(connection, *attach) {
+            Ok(()) => {}
+            Err(Unattached::Down) => connection.close(&CloseReason::RESTART),
+            Err(Unattached::Full) => connection.close(&CloseReason::OVERLOADED),
+        }
+        Rc::<Trunk>::clone(trunk)
+    }
+
+    async fn shut_down(&self, mut lines: JoinSet<()>) {
+        if timeout(DRAIN, self.roster.close_all()).await.is_err() {
+            tracing::warn!(connections = self.roster.len(), "clients did not close in time");
+        }
+        // Detaches are queued; what is up says goodbye, what is down has nobody to say it to.
+        let up = self.trunks.iter().filter(|trunk| trunk.is_up()).count();
+        self.trunks.iter().for_each(|trunk| trunk.finish());
+        let farewell = async {
+            for _ in 0..up {
+                lines.join_next().await;
+            }
+        };
+        let _ = timeout(FAREWELL, farewell).await;
+    }
+}

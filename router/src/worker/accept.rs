@@ -1,0 +1,63 @@
+//! Accepting clients, and TLS.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+
+use super::{Seat, Worker};
+use crate::http;
+use crate::net::{Listener, Socket};
+
+/// The pause after a failed accept: what it failed for, such as no free file descriptor, lasts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts for ever.
+pub(super) async fn accept(worker: &Rc<Worker>, mut listener: impl Listener) -> Infallible {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => match worker.seat() {
+                Some(seat) => {
+                    spawn_local(serve(Rc::clone(worker), socket, peer, seat));
+                }
+                // There is no room to even say so.
+                None => worker.metrics.handshake_failed("full"),
+            },
+            Err(error) if is_the_clients(&error) => {}
+            Err(error) => {
+                worker.metrics.handshake_failed("accept");
+                tracing::warn!(%error, "cannot accept; raise the limit of open files if that is it");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether only one client is affected: it was gone before it was accepted.
+fn is_the_clients(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::InvalidInput
+    )
+}
+
+async fn serve(worker: Rc<Worker>, socket: Box<dyn Socket>, peer: SocketAddr, seat: Seat) {
+    let Some(tls) = &worker.tls else {
+        return http::serve(worker, socket, peer, seat).await;
+    };
+    match timeout(worker.settings.limits.header_timeout, tls.accept(socket)).await {
+        Ok(Ok(socket)) => http::serve(worker, Box::new(socket), peer, seat).await,
+        Ok(Err(error)) => {
+            worker.metrics.handshake_failed("tls");
+            tracing::debug!(%peer, %error, "no TLS");
+        }
+        Err(_) => worker.metrics.handshake_failed("timeout"),
+    }
+}

@@ -1,0 +1,114 @@
+//! Sets the stage: one router, one shard played by the test, and clients of two kinds.
+
+mod client;
+mod raw;
+mod shard;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Encoder, Registry, TextEncoder};
+use trunkline_config::{HashKey, Settings, Shard, ShardMap};
+use trunkline_router::{Router, RouterOptions};
+
+pub use client::Client;
+pub use raw::{Raw, frame, request};
+pub use shard::{FakeShard, TrunkEnd, acknowledge, close, fan, join, leave, live, send};
+
+/// Longer than anything here should take, so that a failure is an error and not a hang.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited too long for {what}"),
+    }
+}
+
+pub struct Stage {
+    pub router: Router,
+    pub shard: FakeShard,
+    pub trunk: TrunkEnd,
+    registry: Registry,
+}
+
+impl Stage {
+    /// A router with one worker whose trunk is up.
+    pub async fn set() -> Self {
+        Self::set_with(|_| {}).await
+    }
+
+    pub async fn set_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut shard = FakeShard::start().await;
+        let registry = Registry::new();
+        let router = start(&registry, shard.address, change).await;
+        let trunk = shard.trunk().await;
+        let mut ready = router.readiness();
+        soon("readiness", ready.wait_for(|ready| *ready)).await.expect("the router runs");
+        Self { router, shard, trunk, registry }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.router.local_addr()
+    }
+
+    /// A client of `/ws` and the number that it was attached with.
+    pub async fn client(&mut self, query: &str) -> (Client, u64) {
+        let client = Client::connect(self.address(), &format!("/ws?{query}")).await;
+        let attach = self.trunk.attach().await;
+        (client, attach.connection)
+    }
+
+    /// The same without a library that reads by itself.
+    pub async fn raw(&mut self, query: &str) -> (Raw, u64) {
+        let raw = Raw::upgrade(self.address(), &format!("/ws?{query}")).await;
+        let attach = self.trunk.attach().await;
+        (raw, attach.connection)
+    }
+
+    /// The value of a metric, by its line's beginning.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("encodes");
+        let text = String::from_utf8(text).expect("text");
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value);
+        value.map_or(0, |value| value.parse().expect("a whole number"))
+    }
+}
+
+pub fn map(address: SocketAddr) -> Arc<ShardMap> {
+    let shard = Shard {
+        id: "a".to_owned(),
+        grpc: address.to_string(),
+        metrics: "127.0.0.1:0".to_owned(),
+        weight: 1.0,
+    };
+    Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]))
+}
+
+pub async fn start(
+    registry: &Registry,
+    shard: SocketAddr,
+    change: impl FnOnce(&mut Settings),
+) -> Router {
+    Router::start(options(registry, shard, change)).await.expect("starts")
+}
+
+pub fn options(
+    registry: &Registry,
+    shard: SocketAddr,
+    change: impl FnOnce(&mut Settings),
+) -> RouterOptions {
+    let mut settings = Settings::default();
+    settings.router.workers = 1;
+    change(&mut settings);
+    RouterOptions {
+        settings: Arc::new(settings),
+        map: map(shard),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        registry: registry.clone(),
+    }
+}

@@ -1,0 +1,213 @@
+//! A shard that does only what a test tells it to.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming};
+use trunkline_proto::transport::MAX_MESSAGE;
+use trunkline_proto::trunk::trunk_server::{Trunk, TrunkServer};
+use trunkline_proto::trunk::{
+    Acknowledge, Attach, Close, Down, DownBatch, DownHello, Fan, Frame, FrameKind, GroupChange,
+    MapId, Part, Send, UpBatch, UpHello, down, up,
+};
+
+use super::soon;
+
+pub struct FakeShard {
+    pub address: SocketAddr,
+    trunks: mpsc::UnboundedReceiver<TrunkEnd>,
+    server: JoinHandle<()>,
+}
+
+/// The shard's end of one trunk.
+pub struct TrunkEnd {
+    pub hello: UpHello,
+    up: Streaming<UpBatch>,
+    received: VecDeque<up::Item>,
+    down: mpsc::Sender<Result<DownBatch, Status>>,
+}
+
+/// What the shard says of itself.
+#[derive(Clone)]
+pub struct Says {
+    pub map: Option<MapId>,
+    pub shard: String,
+    pub incarnation: u64,
+}
+
+struct Service {
+    says: Option<Says>,
+    trunks: mpsc::UnboundedSender<TrunkEnd>,
+}
+
+impl FakeShard {
+    /// A shard that agrees with whatever the router says, at a free port.
+    pub async fn start() -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), None).await
+    }
+
+    pub async fn start_at(address: SocketAddr, says: Option<Says>) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (sender, trunks) = mpsc::unbounded_channel();
+        let service = TrunkServer::new(Service { says, trunks: sender })
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
+        let server = tokio::spawn(async move {
+            let incoming = TcpListenerStream::new(listener);
+            let server = tonic::transport::Server::builder().add_service(service);
+            server.serve_with_incoming(incoming).await.expect("serves");
+        });
+        Self { address, trunks, server }
+    }
+
+    /// The next trunk that is opened.
+    pub async fn trunk(&mut self) -> TrunkEnd {
+        soon("a trunk", self.trunks.recv()).await.expect("the shard runs")
+    }
+
+    /// Stops listening; its trunks end when their ends are dropped.
+    pub async fn stop(self) -> SocketAddr {
+        self.server.abort();
+        let _ = self.server.await;
+        self.address
+    }
+}
+
+#[tonic::async_trait]
+impl Trunk for Service {
+    type OpenStream = ReceiverStream<Result<DownBatch, Status>>;
+
+    async fn open(
+        &self,
+        request: Request<Streaming<UpBatch>>,
+    ) -> Result<Response<Self::OpenStream>, Status> {
+        let mut up = request.into_inner();
+        let first = up.message().await?.ok_or_else(|| Status::aborted("no hello"))?;
+        let mut received: VecDeque<_> = first.items.into_iter().filter_map(|i| i.item).collect();
+        let Some(up::Item::Hello(hello)) = received.pop_front() else {
+            return Err(Status::invalid_argument("the first item was no hello"));
+        };
+        let says = self.says.clone().unwrap_or_else(|| Says {
+            map: hello.map,
+            shard: hello.shard.clone(),
+            incarnation: 1,
+        });
+        let (down, stream) = mpsc::channel(64);
+        let Says { map, shard, incarnation } = says;
+        let answer = down::Item::Hello(DownHello { map, shard, incarnation });
+        down.send(Ok(batch(vec![answer]))).await.expect("room");
+        let _ = self.trunks.send(TrunkEnd { hello, up, received, down });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+impl TrunkEnd {
+    /// The next item from the router.
+    pub async fn next(&mut self) -> up::Item {
+        soon("an item from the router", async {
+            loop {
+                if let Some(item) = self.received.pop_front() {
+                    return item;
+                }
+                let batch = self.up.message().await.expect("a stream").expect("not ended");
+                self.received.extend(batch.items.into_iter().filter_map(|item| item.item));
+            }
+        })
+        .await
+    }
+
+    pub async fn attach(&mut self) -> Attach {
+        match self.next().await {
+            up::Item::Attach(attach) => attach,
+            other => panic!("not an attach: {other:?}"),
+        }
+    }
+
+    /// The text, sequence and connection of the next item, which must be a message.
+    pub async fn message(&mut self) -> (u64, u64, String) {
+        match self.next().await {
+            up::Item::Message(message) => {
+                let text = String::from_utf8(message.payload.to_vec()).expect("text");
+                (message.connection, message.sequence, text)
+            }
+            other => panic!("not a message: {other:?}"),
+        }
+    }
+
+    pub async fn detach(&mut self) -> u64 {
+        match self.next().await {
+            up::Item::Detach(detach) => detach.connection,
+            other => panic!("not a detach: {other:?}"),
+        }
+    }
+
+    /// The number and outcome of the next item, which must be a receipt.
+    pub async fn receipt(&mut self) -> (u64, bool) {
+        match self.next().await {
+            up::Item::Receipt(receipt) => (receipt.receipt, receipt.passed),
+            other => panic!("not a receipt: {other:?}"),
+        }
+    }
+
+    /// Sends items as one batch.
+    pub async fn batch(&self, items: Vec<down::Item>) {
+        soon("room in the trunk", self.down.send(Ok(batch(items)))).await.expect("the trunk lives");
+    }
+
+    /// True when the router has ended its side.
+    pub async fn ended(&mut self) -> bool {
+        soon("the end of the trunk", async {
+            loop {
+                match self.up.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => return true,
+                }
+            }
+        })
+        .await
+    }
+}
+
+fn batch(items: Vec<down::Item>) -> DownBatch {
+    DownBatch { items: items.into_iter().map(|item| Down { item: Some(item) }).collect() }
+}
+
+fn text_frame(text: &str, kind: FrameKind) -> Option<Frame> {
+    let part = Part { payload: text.to_owned().into(), binary: false };
+    Some(Frame { parts: vec![part], kind: kind.into() })
+}
+
+pub fn send(connections: &[u64], text: &str, kind: FrameKind, receipt: u64) -> down::Item {
+    let frame = text_frame(text, kind);
+    down::Item::Send(Send { connections: connections.to_vec(), frame, receipt })
+}
+
+pub fn live(connection: u64, text: &str) -> down::Item {
+    send(&[connection], text, FrameKind::Live, 0)
+}
+
+pub fn fan(group: u64, text: &str, kind: FrameKind, except: u64) -> down::Item {
+    let frame = text_frame(text, kind);
+    down::Item::Fan(Fan { group, frame, except, position: Default::default() })
+}
+
+pub fn join(group: u64, connection: u64) -> down::Item {
+    down::Item::Group(GroupChange { group, connection, member: true })
+}
+
+pub fn leave(group: u64, connection: u64) -> down::Item {
+    down::Item::Group(GroupChange { group, connection, member: false })
+}
+
+pub fn close(connection: u64, code: u32, reason: &str) -> down::Item {
+    down::Item::Close(Close { connection, code, reason: reason.to_owned() })
+}
+
+pub fn acknowledge(connection: u64, sequence: u64) -> down::Item {
+    down::Item::Acknowledge(Acknowledge { connection, sequence })
+}

@@ -1,0 +1,14 @@
+//! A started router between real sockets and a shard that the tests play.
+
+mod bad_input;
+mod echo;
+mod fan_out;
+mod harness;
+mod heartbeat;
+mod http;
+mod pressure;
+mod shutdown;
+mod start;
+mod tls;
+mod tokens;
+mod trunk;
