@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(events.recv().await, None);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_child_that_dies_is_started_again() {
         let (keeper, mut events, was_ready) = start("echo ready; echo ready $$; exit 3");
         was_ready.send_replace(true);

@@ -15,7 +15,6 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 
 use anyhow::{Context, bail};
 use clap::Args;

@@ -9,7 +9,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 
 use anyhow::{Context, bail};
-use rand::Rng;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
 
 const EPHEMERAL_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// What Linux gives to outgoing connections, where it doesn't say.
@@ -30,7 +31,8 @@ impl FreePorts {
     pub(crate) fn new(reserved: impl IntoIterator<Item = u16>) -> Self {
         let range = std::fs::read_to_string(EPHEMERAL_RANGE).ok();
         let ephemeral = range.as_deref().and_then(parse_range).unwrap_or(EPHEMERAL_DEFAULT);
-        let start = rand::rng().random();
+        // Any start will do where there is no randomness.
+        let start = OsRng.try_next_u32().unwrap_or_default();
         Self {
             candidates: Box::new(candidates(&ephemeral, start)),
             chosen: reserved.into_iter().collect(),
