@@ -7,24 +7,27 @@ pub mod outbox;
 pub mod token;
 pub mod transport;
 
-/// The trunk: router ↔ shard.
+/// What tonic makes of the `.proto` files, nested as their packages are.
 #[allow(missing_docs, unused_qualifications, unreachable_pub, clippy::all, clippy::pedantic)]
 #[allow(
     clippy::semicolon_if_nothing_returned,
     clippy::cast_possible_truncation,
     clippy::unwrap_used
 )]
-pub mod trunk {
-    tonic::include_proto!("trunkline.trunk.v1");
+mod generated {
+    pub mod trunk {
+        pub mod v1 {
+            tonic::include_proto!("trunkline.trunk.v1");
+        }
+    }
+    pub mod peer {
+        pub mod v1 {
+            tonic::include_proto!("trunkline.peer.v1");
+        }
+    }
 }
 
 /// The link: shard ↔ shard.
-#[allow(missing_docs, unused_qualifications, unreachable_pub, clippy::all, clippy::pedantic)]
-#[allow(
-    clippy::semicolon_if_nothing_returned,
-    clippy::cast_possible_truncation,
-    clippy::unwrap_used
-)]
-pub mod peer {
-    tonic::include_proto!("trunkline.peer.v1");
-}
+pub use generated::peer::v1 as peer;
+/// The trunk: router ↔ shard.
+pub use generated::trunk::v1 as trunk;

@@ -127,6 +127,15 @@ impl<T> Outbox<T> {
         wake(state);
     }
 
+    /// Ends the stream now and lets go of what is queued.
+    pub fn cut(&self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        state.items.clear();
+        state.bytes = 0;
+        wake(state);
+    }
+
     /// Whether the stream has ended or its reader is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -245,6 +254,14 @@ mod tests {
         drop(batches);
         assert!(outbox.is_closed());
         assert_eq!(outbox.push(2, 1), Err(Full));
+    }
+
+    #[test]
+    fn cutting_lets_go_of_what_is_queued() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push(1, 1).expect("room");
+        outbox.cut();
+        assert_eq!(batches.next().now_or_never(), Some(None));
     }
 
     #[test]

@@ -1,1 +1,19 @@
-//! x
+//! The shell around a shard's pure core: gRPC items become inputs, outputs become gRPC items.
+//!
+//! Everything runs in one thread: a shard is one state machine, and to use more cores one runs
+//! more shards. The shell decides nothing about rooms or messages; what it adds is streams, time,
+//! the store, and bounds.
+
+mod driver;
+mod event;
+mod hello;
+mod link;
+mod log;
+mod metrics;
+mod net;
+mod start;
+mod streams;
+mod trunk;
+mod wire;
+
+pub use start::{Shard, ShardOptions, StartError};

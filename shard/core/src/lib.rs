@@ -38,7 +38,7 @@ pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
 pub use output::{CloseCode, Frame, FrameKind, Output};
 pub use peer::{
-    Action, Delivery, Joined, Member, PeerMessage, Refusal, Reply, RequestId, SendStatus,
+    Action, Delivery, HandoverId, Joined, Member, PeerMessage, Refusal, Reply, RequestId, SendStatus,
     UserPresence,
 };
 pub use position::{Epoch, Position};

@@ -1,0 +1,290 @@
+//! The loop around the core: events in, outputs out, one after the other in one task.
+//!
+//! Whatever is ready is taken before anything is sent, so that a busy shard works in batches and
+//! an idle one answers at once. The driver waits for nobody: a trunk or link whose queue is full
+//! is cut.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+use trunkline_core::{
+    ConnectionId, Core, Input, Mono, Now, Output, PeerMessage, ShardIndex, TrunkId,
+};
+use trunkline_proto::outbox::Outbox;
+use trunkline_proto::token::TokenVerifier;
+use trunkline_proto::{peer, trunk};
+
+use crate::event::{Event, LinkId};
+use crate::log::MemoryLog;
+use crate::metrics::Metrics;
+use crate::net::Clock;
+use crate::wire::{
+    TrunkItem, decode_peer, decode_up, encode_down, encode_peer, identity, peer_size,
+};
+
+/// Events that are taken before outputs are sent.
+const BATCH: usize = 64;
+/// How often gauges are set.
+const GAUGES: Duration = Duration::from_secs(1);
+/// How often the log lets go of what is old and nobody asks for.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The core, its log, and the streams.
+pub(crate) struct Driver {
+    pub(crate) core: Core,
+    pub(crate) log: MemoryLog,
+    pub(crate) verifier: Option<TokenVerifier>,
+    pub(crate) clock: Clock,
+    pub(crate) started: Instant,
+    pub(crate) metrics: Metrics,
+    /// The other shards' IDs, by index, for logs and metrics.
+    pub(crate) names: Vec<String>,
+    pub(crate) trunks: BTreeMap<TrunkId, Outbox<trunk::Down>>,
+    pub(crate) links: BTreeMap<ShardIndex, Link>,
+    /// How many links are up.
+    pub(crate) linked: watch::Sender<usize>,
+}
+
+/// A link that is up.
+pub(crate) struct Link {
+    id: LinkId,
+    outbox: Outbox<peer::PeerItem>,
+}
+
+/// Outputs on their way, gathered per stream.
+#[derive(Default)]
+struct Gathered {
+    trunks: BTreeMap<TrunkId, Vec<TrunkItem>>,
+    links: BTreeMap<ShardIndex, Vec<(peer::PeerItem, usize)>>,
+    acknowledged: BTreeMap<(TrunkId, ConnectionId), u64>,
+}
+
+/// What became of a batch of outputs.
+#[derive(PartialEq, Eq)]
+enum Sent {
+    All,
+    /// A stream had no room and was cut.
+    CutSome,
+}
+
+impl Driver {
+    /// Runs until every sender of events is gone.
+    pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let mut gauges = every(GAUGES);
+        let mut sweep = every(SWEEP);
+        loop {
+            let timeout = self.core.poll_timeout().map(|Mono(since)| self.started + since);
+            let sleep = async {
+                match timeout {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => return,
+                },
+                () = sleep => self.handle(Input::Tick),
+                _ = gauges.tick() => self.metrics.set_gauges(self.core.gauges()),
+                _ = sweep.tick() => self.log.sweep((self.clock)()),
+            }
+            for _ in 1..BATCH {
+                match events.try_recv() {
+                    Ok(event) => self.take(event),
+                    Err(_) => break,
+                }
+            }
+            self.send();
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: Mono(self.started.elapsed()), wall_ms: (self.clock)() }
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.now();
+        self.core.handle(input, now);
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::TrunkUp { trunk, outbox, restarted } => {
+                self.trunks.insert(trunk, outbox);
+                self.metrics.trunks.inc();
+                self.handle(Input::TrunkUp { trunk, restarted });
+            }
+            Event::TrunkBatch { trunk, items } => self.take_trunk_batch(trunk, items),
+            Event::TrunkDown { trunk } => self.trunk_down(trunk),
+            Event::LinkUp { peer, link, outbox, restarted } => {
+                self.link_down(peer);
+                info!(peer = self.name(peer), "link is up");
+                self.links.insert(peer, Link { id: link, outbox });
+                self.links_changed(peer, 1);
+                self.handle(Input::LinkUp { peer, restarted });
+            }
+            Event::LinkBatch { peer, link, items } => self.take_link_batch(peer, link, items),
+            Event::LinkDown { peer, link } => {
+                if self.links.get(&peer).is_some_and(|current| current.id == link) {
+                    self.link_down(peer);
+                }
+            }
+        }
+    }
+
+    fn take_trunk_batch(&mut self, trunk: TrunkId, items: Vec<trunk::Up>) {
+        for item in items {
+            // A trunk that was cut may still have batches on their way here.
+            if !self.trunks.contains_key(&trunk) {
+                return;
+            }
+            match decode_up(trunk, item) {
+                Ok(input) => self.handle(input),
+                Err(error) => {
+                    warn!(trunk = trunk.0, %error, "cutting a trunk");
+                    self.trunk_down(trunk);
+                }
+            }
+        }
+    }
+
+    fn take_link_batch(&mut self, peer: ShardIndex, link: LinkId, items: Vec<peer::PeerItem>) {
+        for item in items {
+            if self.links.get(&peer).is_none_or(|current| current.id != link) {
+                return;
+            }
+            match decode_peer(item) {
+                Ok(message) => self.handle(Input::Peer { peer, message }),
+                Err(error) => {
+                    warn!(peer = self.name(peer), %error, "cutting a link");
+                    self.link_down(peer);
+                }
+            }
+        }
+    }
+
+    fn trunk_down(&mut self, trunk: TrunkId) {
+        if let Some(outbox) = self.trunks.remove(&trunk) {
+            outbox.cut();
+            self.metrics.trunks.dec();
+            self.handle(Input::TrunkDown { trunk });
+        }
+    }
+
+    fn link_down(&mut self, peer: ShardIndex) {
+        if let Some(Link { outbox, .. }) = self.links.remove(&peer) {
+            warn!(peer = self.name(peer), "link is down");
+            outbox.cut();
+            self.links_changed(peer, 0);
+            self.handle(Input::LinkDown { peer });
+        }
+    }
+
+    fn links_changed(&self, peer: ShardIndex, up: i64) {
+        self.metrics.link_up.with_label_values(&[self.name(peer)]).set(up);
+        self.linked.send_replace(self.links.len());
+    }
+
+    fn name(&self, peer: ShardIndex) -> &str {
+        self.names.get(usize::from(peer.0)).map_or("?", String::as_str)
+    }
+
+    /// Sends all there is to send. A stream that is cut on the way gives the core something to
+    /// say to others.
+    fn send(&mut self) {
+        while self.send_batch() == Sent::CutSome {}
+    }
+
+    /// Carries out the core's outputs until there are none, then hands each stream its share.
+    fn send_batch(&mut self) -> Sent {
+        let mut sent = Sent::All;
+        let mut gathered = Gathered::default();
+        while let Some(output) = self.core.poll_output() {
+            self.carry_out(&mut gathered, output);
+        }
+        let Gathered { mut trunks, links, acknowledged } = gathered;
+        for ((trunk, connection), sequence) in acknowledged {
+            let output = Output::Acknowledge { trunk, connection, sequence };
+            if let Some((trunk, item)) = encode_down(output) {
+                trunks.entry(trunk).or_default().push(item);
+            }
+        }
+        for (trunk, items) in trunks {
+            let full =
+                self.trunks.get(&trunk).is_some_and(|outbox| outbox.push_all(items).is_err());
+            if full {
+                warn!(trunk = trunk.0, "cutting a trunk that reads too slowly");
+                self.metrics.dropped.with_label_values(&["trunk", "full"]).inc();
+                self.trunk_down(trunk);
+                sent = Sent::CutSome;
+            }
+        }
+        for (peer, items) in links {
+            self.metrics
+                .link_messages
+                .with_label_values(&[self.name(peer)])
+                .inc_by(items.len() as u64);
+            let full = self.links.get(&peer).is_some_and(|it| it.outbox.push_all(items).is_err());
+            if full {
+                warn!(peer = self.name(peer), "cutting a link that reads too slowly");
+                self.metrics.dropped.with_label_values(&["link", "full"]).inc();
+                self.link_down(peer);
+                sent = Sent::CutSome;
+            }
+        }
+        sent
+    }
+
+    fn carry_out(&mut self, gathered: &mut Gathered, output: Output) {
+        match output {
+            Output::Peer { peer, message } => gather_peer(gathered, peer, message),
+            Output::Log(request) => {
+                if let Some((ticket, outcome)) = self.log.submit(request, (self.clock)()) {
+                    self.handle(Input::Log { ticket, outcome });
+                }
+            }
+            Output::Verify { ticket, token } => {
+                let verified = self
+                    .verifier
+                    .as_ref()
+                    .and_then(|verifier| identity(verifier.verify(&token, (self.clock)()).ok()?));
+                self.handle(Input::Verified { ticket, identity: verified });
+            }
+            Output::CutLink { peer, reason } => {
+                warn!(peer = self.name(peer), reason, "cutting a link");
+                self.link_down(peer);
+            }
+            Output::Published(latency) => {
+                self.metrics.publish_seconds.observe(latency.as_secs_f64());
+            }
+            // One per connection and batch is enough: the newest says it for all before it.
+            Output::Acknowledge { trunk, connection, sequence } => {
+                gathered.acknowledged.insert((trunk, connection), sequence);
+            }
+            output @ (Output::Send { .. }
+            | Output::Fan { .. }
+            | Output::Group { .. }
+            | Output::Close { .. }) => {
+                if let Some((trunk, item)) = encode_down(output) {
+                    gathered.trunks.entry(trunk).or_default().push(item);
+                }
+            }
+        }
+    }
+}
+
+fn gather_peer(gathered: &mut Gathered, peer: ShardIndex, message: PeerMessage) {
+    let item = encode_peer(message);
+    let size = peer_size(&item);
+    gathered.links.entry(peer).or_default().push((item, size));
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}

@@ -1,0 +1,58 @@
+//! The accepting end of a link.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use tokio::time::timeout;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::warn;
+use trunkline_core::ShardIndex;
+use trunkline_proto::outbox::outbox;
+use trunkline_proto::peer::PeerBatch;
+use trunkline_proto::peer::peer_server::Peer;
+use trunkline_proto::transport::{HELLO_TIMEOUT, STREAM_BOUNDS};
+
+use super::{HELLO, hello, run, split_hello};
+use crate::hello::{check_map, check_shard};
+use crate::streams::Streams;
+
+/// The link service.
+pub(crate) struct PeerService(pub(crate) Arc<Streams>);
+
+type Batches = Pin<Box<dyn Stream<Item = Result<PeerBatch, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Peer for PeerService {
+    type OpenStream = Batches;
+
+    async fn open(
+        &self,
+        request: Request<Streaming<PeerBatch>>,
+    ) -> Result<Response<Batches>, Status> {
+        let streams = Arc::clone(&self.0);
+        let (outbox, batches) = outbox(STREAM_BOUNDS);
+        let batches: Batches = Box::pin(batches.map(|items| Ok(PeerBatch { items })));
+        let response =
+            streams.security.accept(request.metadata(), &streams.id, streams.now_ms(), batches)?;
+        let mut inbound = request.into_inner();
+        let first = timeout(HELLO_TIMEOUT, inbound.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no hello came"))??;
+        let (theirs, rest) = split_hello(first)
+            .ok_or_else(|| Status::invalid_argument("the first item must be a hello"))?;
+        check_shard(&streams.id, &theirs.to)?;
+        check_map(streams.map.id(), theirs.map).inspect_err(|status| {
+            warn!(peer = theirs.from, reason = status.message(), "refusing a link");
+        })?;
+        let peer = match streams.map.index_of(&theirs.from).map(ShardIndex) {
+            Some(peer) if peer != streams.me => peer,
+            _ => return Err(Status::failed_precondition("no other shard has this ID")),
+        };
+        outbox
+            .push(hello(&streams, peer), HELLO)
+            .map_err(|_| Status::unavailable("the stream has ended"))?;
+        tokio::spawn(run(streams, peer, theirs, outbox, inbound, rest));
+        Ok(response)
+    }
+}

@@ -1,0 +1,105 @@
+//! The dialling end of a link: again and again, with growing and jittered pauses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+use tonic::Status;
+use tracing::{debug, warn};
+use trunkline_core::ShardIndex;
+use trunkline_proto::outbox::outbox;
+use trunkline_proto::peer::PeerBatch;
+use trunkline_proto::peer::peer_client::PeerClient;
+use trunkline_proto::transport::{HELLO_TIMEOUT, MAX_MESSAGE, STREAM_BOUNDS, SecurityError};
+
+use super::{HELLO, hello, peer_id, run, split_hello};
+use crate::hello::{check_map, check_shard};
+use crate::net::Connector;
+use crate::streams::Streams;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why a link did not come up.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error(transparent)]
+    Security(#[from] SecurityError),
+    #[error("cannot connect: {0}")]
+    Connect(#[from] tonic::transport::Error),
+    #[error("refused: {}", .0.message())]
+    Refused(#[from] Status),
+    #[error("no answer in time")]
+    Silent,
+    #[error("the first item was no hello")]
+    NoHello,
+}
+
+/// Keeps the link to a peer up for as long as the shard lives. `seed` decides the jitter.
+pub(crate) async fn keep_dialling(
+    streams: Arc<Streams>,
+    connector: Arc<dyn Connector>,
+    peer: ShardIndex,
+    seed: u64,
+) {
+    let pauses = || {
+        ExponentialBuilder::default()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_jitter()
+            .with_jitter_seed(seed)
+            .without_max_times()
+            .build()
+    };
+    let mut pause = pauses();
+    let mut warned = false;
+    loop {
+        match dial(&streams, connector.as_ref(), peer).await {
+            Ok(()) => {
+                pause = pauses();
+                warned = false;
+            }
+            // A refusal won't go away by itself: say it once, loudly.
+            Err(error @ (DialError::Refused(_) | DialError::Security(_))) if !warned => {
+                warn!(peer = peer_id(&streams, peer), %error, "no link; trying on");
+                warned = true;
+            }
+            Err(error) => debug!(peer = peer_id(&streams, peer), %error, "no link; trying on"),
+        }
+        if streams.events.is_closed() {
+            return;
+        }
+        tokio::time::sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
+    }
+}
+
+/// One link from its beginning to its end.
+async fn dial(
+    streams: &Arc<Streams>,
+    connector: &dyn Connector,
+    peer: ShardIndex,
+) -> Result<(), DialError> {
+    let id = peer_id(streams, peer).to_owned();
+    let address = streams.map.shards().get(usize::from(peer.0)).map_or("", |shard| &shard.grpc);
+    let endpoint = streams.security.endpoint(address)?;
+    let channel = connector.connect(endpoint).await?;
+    let mut client = PeerClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
+    let (outbox, batches) = outbox(STREAM_BOUNDS);
+    outbox.push(hello(streams, peer), HELLO).map_err(|_| DialError::Silent)?;
+    let batches = batches.map(|items| PeerBatch { items });
+    let (request, opening) = streams.security.request(batches, &id, streams.now_ms())?;
+    let silent = |_| DialError::Silent;
+    let response = timeout(HELLO_TIMEOUT, client.open(request)).await.map_err(silent)??;
+    streams.security.check_response(&response, &opening, streams.now_ms())?;
+    let mut inbound = response.into_inner();
+    let first = timeout(HELLO_TIMEOUT, inbound.message()).await.map_err(silent)??;
+    let (theirs, rest) = split_hello(first).ok_or(DialError::NoHello)?;
+    check_shard(&id, &theirs.from)?;
+    check_map(streams.map.id(), theirs.map)?;
+    run(Arc::clone(streams), peer, theirs, outbox, inbound, rest).await;
+    Ok(())
+}

@@ -1,0 +1,317 @@
+//! The memory store: topics live as long as the process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use trunkline_config::settings::{InboxSettings, Retention};
+use trunkline_core::{
+    Epoch, LogFailure, LogOutcome, LogRequest, Opened, Position, ReadQuery, Record, Ticket, Topic,
+};
+
+/// Topics in memory, within the configured bounds.
+#[derive(Debug)]
+pub(crate) struct MemoryLog {
+    topics: BTreeMap<Topic, Kept>,
+    rooms: Retention,
+    inboxes: Retention,
+    epoch: Epoch,
+    entropy: StdRng,
+}
+
+/// What is kept of one topic.
+#[derive(Debug)]
+struct Kept {
+    epoch: Epoch,
+    last: u64,
+    handed: u64,
+    records: VecDeque<Arc<Record>>,
+    bytes: usize,
+    used_ms: u64,
+}
+
+impl MemoryLog {
+    pub(crate) fn new(history: Retention, inbox: InboxSettings, mut entropy: StdRng) -> Self {
+        // An inbox is bounded by count and age alone: what was acknowledged as queued must not
+        // go because the messages happened to be long.
+        let InboxSettings { messages, age } = inbox;
+        let inboxes = Retention { messages, bytes: usize::MAX, age };
+        let epoch = new_epoch(&mut entropy);
+        Self { topics: BTreeMap::new(), rooms: history, inboxes, epoch, entropy }
+    }
+
+    /// Carries out a request. `None` for one that has no outcome.
+    pub(crate) fn submit(
+        &mut self,
+        request: LogRequest,
+        wall_ms: u64,
+    ) -> Option<(Ticket, LogOutcome)> {
+        match request {
+            LogRequest::Open { ticket, topic } => {
+                let retention = self.retention(&topic);
+                let kept =
+                    self.topics.entry(topic).or_insert_with(|| Kept::new(self.epoch.clone(), 0));
+                kept.used_ms = wall_ms;
+                kept.trim(retention, wall_ms);
+                Some((ticket, LogOutcome::Opened(kept.standing())))
+            }
+            LogRequest::Append { ticket, topic, after, records } => {
+                let outcome = self.append(topic, &after, records, wall_ms);
+                Some((ticket, outcome))
+            }
+            LogRequest::Read { ticket, topic, query } => {
+                let retention = self.retention(&topic);
+                let records = match self.topics.get_mut(&topic) {
+                    Some(kept) => {
+                        kept.trim(retention, wall_ms);
+                        kept.read(query)
+                    }
+                    None => Vec::new(),
+                };
+                Some((ticket, LogOutcome::Records { records }))
+            }
+            LogRequest::Mark { topic, handed } => {
+                if let Some(kept) = self.topics.get_mut(&topic) {
+                    kept.handed = kept.handed.max(handed);
+                }
+                None
+            }
+        }
+    }
+
+    /// Lets go of what has reached its age in topics that nobody asks for. A topic of which
+    /// nothing is left is forgotten; should it come again, it is another history.
+    pub(crate) fn sweep(&mut self, wall_ms: u64) {
+        let (rooms, inboxes) = (self.rooms, self.inboxes);
+        let mut forgotten = false;
+        self.topics.retain(|topic, kept| {
+            let retention = match topic {
+                Topic::Room(..) => rooms,
+                Topic::Inbox(_) => inboxes,
+            };
+            kept.trim(retention, wall_ms);
+            let unused = wall_ms.saturating_sub(kept.used_ms) > millis(retention.age);
+            let gone = kept.records.is_empty() && unused;
+            forgotten |= gone && kept.last > 0;
+            !gone
+        });
+        if forgotten {
+            self.epoch = new_epoch(&mut self.entropy);
+        }
+    }
+
+    fn append(
+        &mut self,
+        topic: Topic,
+        after: &Position,
+        records: Vec<Arc<Record>>,
+        wall_ms: u64,
+    ) -> LogOutcome {
+        let retention = self.retention(&topic);
+        // This store has one core and dies with it: of a topic that was forgotten while the
+        // core still held it, the core knows best where it stands.
+        let kept = self
+            .topics
+            .entry(topic)
+            .or_insert_with(|| Kept::new(after.epoch.clone(), after.offset));
+        if kept.epoch != after.epoch || kept.last != after.offset {
+            return LogOutcome::Failed(LogFailure::Conflict);
+        }
+        kept.used_ms = wall_ms;
+        for record in records {
+            kept.last = record.offset;
+            kept.bytes += record.size();
+            kept.records.push_back(record);
+        }
+        kept.trim(retention, wall_ms);
+        LogOutcome::Appended { first: kept.first() }
+    }
+
+    fn retention(&self, topic: &Topic) -> Retention {
+        match topic {
+            Topic::Room(..) => self.rooms,
+            Topic::Inbox(_) => self.inboxes,
+        }
+    }
+}
+
+impl Kept {
+    fn new(epoch: Epoch, last: u64) -> Self {
+        Self { epoch, last, handed: 0, records: VecDeque::new(), bytes: 0, used_ms: 0 }
+    }
+
+    fn first(&self) -> u64 {
+        self.records.front().map_or(self.last + 1, |record| record.offset)
+    }
+
+    fn standing(&self) -> Opened {
+        let epoch = self.epoch.clone();
+        Opened { epoch, first: self.first(), last: self.last, handed: self.handed }
+    }
+
+    fn trim(&mut self, retention: Retention, wall_ms: u64) {
+        let Retention { messages, bytes, age } = retention;
+        let oldest_ms = wall_ms.saturating_sub(millis(age));
+        while let Some(oldest) = self.records.front() {
+            let within = self.records.len() <= messages
+                && self.bytes <= bytes
+                && oldest.time_ms >= oldest_ms;
+            if within {
+                break;
+            }
+            self.bytes -= oldest.size();
+            self.records.pop_front();
+        }
+    }
+
+    fn read(&self, query: ReadQuery) -> Vec<Arc<Record>> {
+        let ReadQuery { after, before, limit, newest } = query;
+        let from = self.records.partition_point(|record| record.offset <= after);
+        let to = self.records.partition_point(|record| record.offset < before).max(from);
+        let skip = if newest { (to - from).saturating_sub(limit) } else { 0 };
+        self.records.range(from + skip..to).take(limit).cloned().collect()
+    }
+}
+
+fn millis(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A name that no other history has: 48 random bits, in base 36.
+fn new_epoch(entropy: &mut StdRng) -> Epoch {
+    let mut number: u64 = entropy.random_range(0..1 << 48);
+    let mut name = Vec::new();
+    loop {
+        let digit = u32::try_from(number % 36).unwrap_or_default();
+        name.extend(char::from_digit(digit, 36));
+        number /= 36;
+        if number == 0 {
+            return Epoch::new(&name.iter().rev().collect::<String>());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use trunkline_core::{Arguments, Body, SessionId, UserId};
+
+    const NOW_MS: u64 = 1_790_000_000_000;
+
+    fn log(messages: usize, bytes: usize) -> MemoryLog {
+        let history = Retention { messages, bytes, age: Duration::from_secs(60) };
+        let inbox = InboxSettings { messages: 10, age: Duration::from_secs(60) };
+        MemoryLog::new(history, inbox, StdRng::seed_from_u64(1))
+    }
+
+    fn topic() -> Topic {
+        Topic::Room(
+            trunkline_core::Namespace::parse("/").unwrap(),
+            trunkline_core::RoomId::parse("lobby").unwrap(),
+        )
+    }
+
+    fn open(log: &mut MemoryLog, wall_ms: u64) -> Opened {
+        let request = LogRequest::Open { ticket: Ticket(1), topic: topic() };
+        match log.submit(request, wall_ms) {
+            Some((Ticket(1), LogOutcome::Opened(opened))) => opened,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn append(log: &mut MemoryLog, after: &Position, time_ms: u64) -> LogOutcome {
+        let record = Record {
+            offset: after.offset + 1,
+            time_ms,
+            from: UserId::parse("alice").unwrap(),
+            session: SessionId([0; 24]),
+            sequence: 1,
+            key: None,
+            echo: true,
+            body: Body { event: Arc::from("e"), arguments: Arguments::new("1", 1) },
+        };
+        let records = vec![Arc::new(record)];
+        let after = after.clone();
+        let request = LogRequest::Append { ticket: Ticket(2), topic: topic(), after, records };
+        log.submit(request, time_ms).unwrap().1
+    }
+
+    fn fill(log: &mut MemoryLog, count: u64) -> Epoch {
+        let epoch = open(log, NOW_MS).epoch;
+        for offset in 0..count {
+            let after = Position { epoch: epoch.clone(), offset };
+            assert!(matches!(append(log, &after, NOW_MS + offset), LogOutcome::Appended { .. }));
+        }
+        epoch
+    }
+
+    fn offsets(log: &mut MemoryLog, query: ReadQuery) -> Vec<u64> {
+        let request = LogRequest::Read { ticket: Ticket(3), topic: topic(), query };
+        match log.submit(request, NOW_MS) {
+            Some((_, LogOutcome::Records { records })) => {
+                records.iter().map(|r| r.offset).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_read_lies_between_its_bounds() {
+        let mut log = log(100, usize::MAX);
+        fill(&mut log, 10);
+        let query = |after, before, limit, newest| ReadQuery { after, before, limit, newest };
+        assert_eq!(offsets(&mut log, query(0, u64::MAX, 3, true)), [8, 9, 10]);
+        assert_eq!(offsets(&mut log, query(0, 6, 3, true)), [3, 4, 5]);
+        assert_eq!(offsets(&mut log, query(4, u64::MAX, 3, false)), [5, 6, 7]);
+        assert_eq!(offsets(&mut log, query(8, 3, 3, false)), [0; 0]);
+    }
+
+    #[test]
+    fn count_bytes_and_age_each_bound_what_is_kept() {
+        let mut few = log(3, usize::MAX);
+        fill(&mut few, 10);
+        assert_eq!(open(&mut few, NOW_MS).first, 8);
+
+        let mut small = log(100, 400);
+        fill(&mut small, 10);
+        assert_eq!(open(&mut small, NOW_MS).first, 9);
+
+        let mut short = log(100, usize::MAX);
+        fill(&mut short, 10);
+        assert_eq!(open(&mut short, NOW_MS + 60_005).first, 6);
+    }
+
+    #[test]
+    fn an_append_that_expects_another_newest_record_is_refused() {
+        let mut log = log(100, usize::MAX);
+        let epoch = fill(&mut log, 3);
+        let stale = Position { epoch, offset: 2 };
+        let outcome = append(&mut log, &stale, NOW_MS);
+        assert!(matches!(outcome, LogOutcome::Failed(LogFailure::Conflict)));
+        let foreign = Position { epoch: Epoch::new("other"), offset: 3 };
+        let outcome = append(&mut log, &foreign, NOW_MS);
+        assert!(matches!(outcome, LogOutcome::Failed(LogFailure::Conflict)));
+    }
+
+    #[test]
+    fn a_topic_that_was_forgotten_comes_again_as_another_history() {
+        let mut log = log(100, usize::MAX);
+        let epoch = fill(&mut log, 3);
+        log.sweep(NOW_MS + 61_000);
+        assert!(log.topics.is_empty());
+        let opened = open(&mut log, NOW_MS + 61_000);
+        assert_ne!(opened.epoch, epoch);
+        assert_eq!((opened.first, opened.last), (1, 0));
+    }
+
+    #[test]
+    fn a_room_that_was_never_written_to_keeps_its_epoch() {
+        let mut log = log(100, usize::MAX);
+        let epoch = open(&mut log, NOW_MS).epoch;
+        log.sweep(NOW_MS + 61_000);
+        assert_eq!(open(&mut log, NOW_MS + 61_000).epoch, epoch);
+    }
+}

@@ -1,0 +1,17 @@
+//! Between the wire's types and the core's. Domain types never derive from wire types: what a
+//! peer sends is checked here, once, and a message that makes no sense ends its stream.
+
+mod peer;
+mod peer_reply;
+#[cfg(test)]
+mod tests;
+mod topic;
+mod trunk;
+
+pub(crate) use peer::{decode_peer, encode_peer, peer_size};
+pub(crate) use trunk::{TrunkItem, decode_up, encode_down, identity};
+
+/// A message that makes no sense: the other end breaks the protocol, or speaks a newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {0} that can't be read; are all processes of the same version?")]
+pub(crate) struct BadItem(pub(crate) &'static str);

@@ -1,0 +1,229 @@
+//! Messages of links.
+
+use std::sync::Arc;
+
+use trunkline_core::{Action, Delivery, Epoch, HandoverId, PeerMessage, RequestId};
+use trunkline_proto::peer as wire;
+
+use super::BadItem;
+use super::peer_reply::{decode_reply, encode_reply};
+use super::topic::{
+    decode_body, decode_member, decode_position, decode_record, decode_records, decode_topic,
+    encode_body, encode_member, encode_position, encode_record, encode_records, encode_session,
+    encode_topic, session, user,
+};
+
+/// Reads a link's item; hellos are read elsewhere.
+pub(crate) fn decode_peer(item: wire::PeerItem) -> Result<PeerMessage, BadItem> {
+    use wire::peer_item::Item;
+    Ok(match item.item.ok_or(BadItem("link item"))? {
+        Item::Hello(_) => return Err(BadItem("second hello")),
+        Item::Request(request) => decode_request(request)?,
+        Item::Whisper(wire::Whisper { request, to, from, body, ephemeral }) => {
+            PeerMessage::Whisper {
+                request: RequestId(request),
+                to: session(&to)?,
+                from: user(&from)?,
+                body: decode_body(body)?,
+                ephemeral,
+            }
+        }
+        Item::Claim(wire::Claim { topic, after, members }) => PeerMessage::Claim {
+            topic: decode_topic(topic)?,
+            after: decode_position(after.ok_or(BadItem("claim"))?),
+            members: members
+                .into_iter()
+                .map(|member| decode_member(Some(member)))
+                .collect::<Result<_, _>>()?,
+        },
+        Item::Forget(wire::Membership { topic, session: id }) => {
+            PeerMessage::Forget { topic: decode_topic(topic)?, session: session(&id)? }
+        }
+        Item::Suspend(wire::Membership { topic, session: id }) => {
+            PeerMessage::Suspend { topic: decode_topic(topic)?, session: session(&id)? }
+        }
+        Item::Handed(wire::Handed { topic, handover, passed }) => PeerMessage::Handed {
+            topic: decode_topic(topic)?,
+            handover: HandoverId(handover),
+            passed,
+        },
+        Item::Reply(reply) => decode_reply(reply)?,
+        Item::Deliver(deliver) => decode_deliver(deliver)?,
+        Item::Claimed(wire::Claimed { topic, epoch, gap, missed, last, handover }) => {
+            PeerMessage::Claimed {
+                topic: decode_topic(topic)?,
+                epoch: Epoch::new(&epoch),
+                gap,
+                missed: decode_records(missed)?,
+                last,
+                handover: decode_handover(handover),
+            }
+        }
+    })
+}
+
+/// Writes a link's item.
+pub(crate) fn encode_peer(message: PeerMessage) -> wire::PeerItem {
+    use wire::peer_item::Item;
+    let item = match message {
+        PeerMessage::Request { request, member, sequence, topic, action } => {
+            Item::Request(wire::Request {
+                request: request.0,
+                member: Some(encode_member(&member)),
+                sequence,
+                topic: encode_topic(&topic),
+                action: Some(encode_action(action)),
+            })
+        }
+        PeerMessage::Whisper { request, to, from, body, ephemeral } => {
+            Item::Whisper(wire::Whisper {
+                request: request.0,
+                to: encode_session(&to),
+                from: from.as_str().to_owned(),
+                body: encode_body(&body),
+                ephemeral,
+            })
+        }
+        PeerMessage::Claim { topic, after, members } => Item::Claim(wire::Claim {
+            topic: encode_topic(&topic),
+            after: Some(encode_position(&after)),
+            members: members.iter().map(encode_member).collect(),
+        }),
+        PeerMessage::Forget { topic, session } => Item::Forget(wire::Membership {
+            topic: encode_topic(&topic),
+            session: encode_session(&session),
+        }),
+        PeerMessage::Suspend { topic, session } => Item::Suspend(wire::Membership {
+            topic: encode_topic(&topic),
+            session: encode_session(&session),
+        }),
+        PeerMessage::Handed { topic, handover, passed } => {
+            Item::Handed(wire::Handed { topic: encode_topic(&topic), handover: handover.0, passed })
+        }
+        PeerMessage::Reply { request, result } => Item::Reply(encode_reply(request, result)),
+        PeerMessage::Deliver { topic, delivery } => Item::Deliver(encode_deliver(&topic, delivery)),
+        PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
+            Item::Claimed(wire::Claimed {
+                topic: encode_topic(&topic),
+                epoch: epoch.as_str().to_owned(),
+                gap,
+                missed: encode_records(&missed),
+                last,
+                handover: encode_handover(handover),
+            })
+        }
+    };
+    wire::PeerItem { item: Some(item) }
+}
+
+/// About how many bytes an item takes on the wire, for the bounds of its queue.
+pub(crate) fn peer_size(item: &wire::PeerItem) -> usize {
+    prost::Message::encoded_len(item)
+}
+
+fn decode_request(request: wire::Request) -> Result<PeerMessage, BadItem> {
+    use wire::request::Action as Kind;
+    let wire::Request { request, member, sequence, topic, action } = request;
+    let action = match action.ok_or(BadItem("request"))? {
+        Kind::Join(wire::Join { after }) => Action::Join { after: after.map(decode_position) },
+        Kind::Leave(wire::Leave {}) => Action::Leave,
+        Kind::Publish(wire::Publish { body, key, ephemeral, echo }) => {
+            Action::Publish { body: decode_body(body)?, key: key.map(Arc::from), ephemeral, echo }
+        }
+        Kind::History(wire::History { after, before, limit }) => {
+            Action::History { after, before, limit: limit as usize }
+        }
+        Kind::Presence(wire::Presence { after, limit }) => Action::Presence {
+            after: after.as_deref().map(user).transpose()?,
+            limit: limit as usize,
+        },
+    };
+    Ok(PeerMessage::Request {
+        request: RequestId(request),
+        member: decode_member(member)?,
+        sequence,
+        topic: decode_topic(topic)?,
+        action,
+    })
+}
+
+fn encode_action(action: Action) -> wire::request::Action {
+    use wire::request::Action as Kind;
+    // The protocol's limits on pages are far below 2^32.
+    let count = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    match action {
+        Action::Join { after } => {
+            Kind::Join(wire::Join { after: after.as_ref().map(encode_position) })
+        }
+        Action::Leave => Kind::Leave(wire::Leave {}),
+        Action::Publish { body, key, ephemeral, echo } => Kind::Publish(wire::Publish {
+            body: encode_body(&body),
+            key: key.as_deref().map(str::to_owned),
+            ephemeral,
+            echo,
+        }),
+        Action::History { after, before, limit } => {
+            Kind::History(wire::History { after, before, limit: count(limit) })
+        }
+        Action::Presence { after, limit } => Kind::Presence(wire::Presence {
+            after: after.map(|user| user.as_str().to_owned()),
+            limit: count(limit),
+        }),
+    }
+}
+
+fn decode_deliver(deliver: wire::Deliver) -> Result<PeerMessage, BadItem> {
+    use wire::deliver::Delivery as Kind;
+    let wire::Deliver { topic, handover, delivery } = deliver;
+    let handover = decode_handover(handover);
+    let delivery = match delivery.ok_or(BadItem("delivery"))? {
+        Kind::Record(wire::KeptMessage { epoch, record }) => Delivery::Record {
+            epoch: Epoch::new(&epoch),
+            record: decode_record(record.ok_or(BadItem("delivery"))?)?,
+            handover,
+        },
+        Kind::Ephemeral(wire::EphemeralMessage { from, except, body }) => Delivery::Ephemeral {
+            from: user(&from)?,
+            except: if except.is_empty() { None } else { Some(session(&except)?) },
+            body: decode_body(body)?,
+            handover,
+        },
+        Kind::UserJoined(name) => Delivery::UserJoined(user(&name)?),
+        Kind::UserLeft(name) => Delivery::UserLeft(user(&name)?),
+    };
+    Ok(PeerMessage::Deliver { topic: decode_topic(topic)?, delivery })
+}
+
+fn encode_deliver(topic: &trunkline_core::Topic, delivery: Delivery) -> wire::Deliver {
+    use wire::deliver::Delivery as Kind;
+    let (handover, delivery) = match delivery {
+        Delivery::Record { epoch, record, handover } => {
+            let epoch = epoch.as_str().to_owned();
+            let record = Some(encode_record(&record));
+            (handover, Kind::Record(wire::KeptMessage { epoch, record }))
+        }
+        Delivery::Ephemeral { from, except, body, handover } => {
+            let message = wire::EphemeralMessage {
+                from: from.as_str().to_owned(),
+                except: except.as_ref().map(encode_session).unwrap_or_default(),
+                body: encode_body(&body),
+            };
+            (handover, Kind::Ephemeral(message))
+        }
+        Delivery::UserJoined(user) => (None, Kind::UserJoined(user.as_str().to_owned())),
+        Delivery::UserLeft(user) => (None, Kind::UserLeft(user.as_str().to_owned())),
+    };
+    wire::Deliver {
+        topic: encode_topic(topic),
+        handover: encode_handover(handover),
+        delivery: Some(delivery),
+    }
+}
+
+pub(super) fn decode_handover(number: u64) -> Option<HandoverId> {
+    (number != 0).then_some(HandoverId(number))
+}
+
+pub(super) fn encode_handover(handover: Option<HandoverId>) -> u64 {
+    handover.map_or(0, |HandoverId(number)| number)
+}

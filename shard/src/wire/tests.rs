@@ -1,0 +1,177 @@
+//! What one shard says is what another hears.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use prost::Message;
+use trunkline_core::{
+    Action, Arguments, Body, Delivery, Epoch, HandoverId, Joined, Member, Namespace, PeerMessage,
+    Position, Record, Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, Topic, TrunkId,
+    UserId, UserPresence,
+};
+use trunkline_proto::{peer, trunk};
+
+use super::{decode_peer, decode_up, encode_peer};
+
+fn room() -> Topic {
+    Topic::Room(Namespace::parse("/game").unwrap(), RoomId::parse("lobby").unwrap())
+}
+
+fn alice() -> UserId {
+    UserId::parse("alice").unwrap()
+}
+
+fn member() -> Member {
+    Member { session: SessionId([7; 24]), user: alice() }
+}
+
+fn body() -> Body {
+    Body { event: Arc::from("note"), arguments: Arguments::new("1, {\"a\":[]}", 2) }
+}
+
+fn record() -> Arc<Record> {
+    Arc::new(Record {
+        offset: 58,
+        time_ms: 1_790_000_000_000,
+        from: alice(),
+        session: SessionId([7; 24]),
+        sequence: 3,
+        key: Some(Arc::from("k")),
+        echo: false,
+        body: body(),
+    })
+}
+
+fn position() -> Position {
+    Position { epoch: Epoch::new("9k2f"), offset: 58 }
+}
+
+fn requests() -> Vec<PeerMessage> {
+    let actions = vec![
+        Action::Join { after: None },
+        Action::Join { after: Some(position()) },
+        Action::Leave,
+        Action::Publish { body: body(), key: None, ephemeral: true, echo: false },
+        Action::Publish { body: body(), key: Some(Arc::from("k")), ephemeral: false, echo: true },
+        Action::History { after: Some(0), before: None, limit: 1000 },
+        Action::Presence { after: Some(alice()), limit: 10 },
+    ];
+    let request = |action| PeerMessage::Request {
+        request: RequestId(4),
+        member: member(),
+        sequence: 9,
+        topic: room(),
+        action,
+    };
+    actions.into_iter().map(request).collect()
+}
+
+fn replies() -> Vec<PeerMessage> {
+    let joined = Joined {
+        position: position(),
+        members: 3,
+        recovered: Some(false),
+        gap: Some(0),
+        missed: vec![record()],
+        handover: Some(HandoverId(2)),
+    };
+    let presence =
+        Reply::Presence { users: vec![UserPresence { user: alice(), connections: 2 }], sure: true };
+    let results = vec![
+        Ok(Reply::Joined(joined)),
+        Ok(Reply::Left),
+        Ok(Reply::Published(position())),
+        Ok(Reply::Ephemeral),
+        Ok(Reply::Sent(SendStatus::Delivered)),
+        Ok(Reply::Sent(SendStatus::Queued)),
+        Ok(Reply::Sent(SendStatus::Offline)),
+        Ok(Reply::History { epoch: Epoch::new("e"), records: vec![record()] }),
+        Ok(presence),
+        Err(Refusal::NotJoined),
+        Err(Refusal::Superseded),
+        Err(Refusal::Unavailable),
+    ];
+    let reply = |result| PeerMessage::Reply { request: RequestId(4), result };
+    results.into_iter().map(reply).collect()
+}
+
+fn deliveries() -> Vec<PeerMessage> {
+    let deliveries = vec![
+        Delivery::Record { epoch: Epoch::new("e"), record: record(), handover: None },
+        Delivery::Ephemeral {
+            from: alice(),
+            except: Some(SessionId([7; 24])),
+            body: body(),
+            handover: Some(HandoverId(2)),
+        },
+        Delivery::Ephemeral { from: alice(), except: None, body: body(), handover: None },
+        Delivery::UserJoined(alice()),
+        Delivery::UserLeft(alice()),
+    ];
+    let deliver = |delivery| PeerMessage::Deliver { topic: Topic::Inbox(alice()), delivery };
+    deliveries.into_iter().map(deliver).collect()
+}
+
+fn others() -> Vec<PeerMessage> {
+    vec![
+        PeerMessage::Whisper {
+            request: RequestId(4),
+            to: SessionId([8; 24]),
+            from: alice(),
+            body: body(),
+            ephemeral: true,
+        },
+        PeerMessage::Claim { topic: room(), after: position(), members: vec![member()] },
+        PeerMessage::Forget { topic: room(), session: SessionId([7; 24]) },
+        PeerMessage::Suspend { topic: room(), session: SessionId([7; 24]) },
+        PeerMessage::Handed { topic: room(), handover: HandoverId(2), passed: true },
+        PeerMessage::Claimed {
+            topic: room(),
+            epoch: Epoch::new("e"),
+            gap: Some(3),
+            missed: vec![record()],
+            last: 58,
+            handover: None,
+        },
+    ]
+}
+
+#[test]
+fn every_message_of_a_link_is_heard_as_it_was_said() {
+    for message in [requests(), replies(), deliveries(), others()].concat() {
+        let bytes = encode_peer(message.clone()).encode_to_vec();
+        let item = peer::PeerItem::decode(bytes.as_slice()).unwrap();
+        assert_eq!(decode_peer(item), Ok(message));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_of_a_link_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(item) = peer::PeerItem::decode(bytes.as_slice()) {
+            let _ = decode_peer(item);
+        }
+    }
+
+    #[test]
+    fn a_damaged_message_of_a_link_is_read_or_refused(
+        number in 0_usize..64,
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let messages = [requests(), replies(), deliveries(), others()].concat();
+        let mut bytes = encode_peer(messages[number % messages.len()].clone()).encode_to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(item) = peer::PeerItem::decode(bytes.as_slice()) {
+            let _ = decode_peer(item);
+        }
+    }
+
+    #[test]
+    fn no_bytes_of_a_trunk_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(up) = trunk::Up::decode(bytes.as_slice()) {
+            let _ = decode_up(TrunkId(1), up);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Items of trunks.
+
+use bytes::Bytes;
+use trunkline_core::{
+    Attach, ConnectionId, Frame, FrameKind, GroupId, Identity, Input, Namespace, Output, ReceiptId,
+    Rights, RoomRight, TrunkId,
+};
+use trunkline_proto::{token, trunk as wire};
+
+use super::BadItem;
+use super::topic::{decode_position, session, user};
+
+/// An item for a trunk, and about how many bytes it takes.
+pub(crate) type TrunkItem = (wire::Down, usize);
+
+/// Reads a router's item; hellos are read elsewhere.
+pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> {
+    use wire::up::Item;
+    Ok(match up.item.ok_or(BadItem("trunk item"))? {
+        Item::Hello(_) => return Err(BadItem("second hello")),
+        Item::Attach(attach) => Input::Attach { trunk, attach: decode_attach(attach)? },
+        Item::Detach(wire::Detach { connection }) => {
+            Input::Detach { trunk, connection: ConnectionId(connection) }
+        }
+        Item::Message(wire::ClientMessage { connection, sequence, payload, binary: _ }) => {
+            Input::Message { trunk, connection: ConnectionId(connection), sequence, payload }
+        }
+        Item::Receipt(wire::Receipt { receipt, passed }) => {
+            Input::Receipt { trunk, receipt: ReceiptId(receipt), passed }
+        }
+    })
+}
+
+fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
+    let wire::Attach {
+        connection,
+        session: id,
+        dialect,
+        namespace,
+        user: name,
+        expires_ms,
+        rights,
+        inbox_after,
+        checkpoint: _, // a session is not yet attached twice
+        authenticated,
+    } = attach;
+    if dialect != i32::from(wire::Dialect::Native) {
+        return Err(BadItem("dialect"));
+    }
+    let identity = Identity {
+        user: user(&name)?,
+        expires_ms: (expires_ms != 0).then_some(expires_ms),
+        rights: Rights(rights.map(|rights| rights.rights.into_iter().map(decode_right).collect())),
+    };
+    Ok(Attach {
+        connection: ConnectionId(connection),
+        session: session(&id)?,
+        namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
+        identity,
+        authenticated,
+        inbox_after: inbox_after.map(decode_position),
+    })
+}
+
+fn decode_right(right: wire::Right) -> RoomRight {
+    let wire::Right { pattern, join, publish, history } = right;
+    RoomRight { pattern, join, publish, history }
+}
+
+/// Whom a token names, as the core sees it; `None` if its subject can't be a user.
+pub(crate) fn identity(identity: token::Identity) -> Option<Identity> {
+    let token::Identity { user: name, expires_ms, rights } = identity;
+    let right = |right: token::RoomRight| {
+        let token::RoomRight { pattern, join, publish, history } = right;
+        RoomRight { pattern, join, publish, history }
+    };
+    Some(Identity {
+        user: user(&name).ok()?,
+        expires_ms: Some(expires_ms),
+        rights: Rights(rights.map(|rights| rights.into_iter().map(right).collect())),
+    })
+}
+
+/// Writes a core's output to a trunk; `None` for an output that is for something else.
+pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
+    use wire::down::Item;
+    let (trunk, item, size) = match output {
+        Output::Send { trunk, connections, frame, receipt } => {
+            let size = frame_size(&frame) + connections.len() * 8;
+            let connections = connections.into_iter().map(|ConnectionId(number)| number).collect();
+            let receipt = receipt.map_or(0, |ReceiptId(number)| number);
+            let frame = Some(encode_frame(frame));
+            (trunk, Item::Send(wire::Send { connections, frame, receipt }), size)
+        }
+        Output::Fan { trunk, group: GroupId(group), frame, except } => {
+            let size = frame_size(&frame);
+            let except = except.map_or(0, |ConnectionId(number)| number);
+            let frame = Some(encode_frame(frame));
+            // Positions travel when a router has to hand sessions over.
+            let position = Bytes::new();
+            (trunk, Item::Fan(wire::Fan { group, frame, except, position }), size)
+        }
+        Output::Group { trunk, group, connection, member } => {
+            let change = wire::GroupChange { group: group.0, connection: connection.0, member };
+            (trunk, Item::Group(change), ITEM)
+        }
+        Output::Close { trunk, connection, code, reason } => {
+            let close = wire::Close {
+                connection: connection.0,
+                code: u32::from(code.number()),
+                reason: reason.to_owned(),
+            };
+            (trunk, Item::Close(close), ITEM)
+        }
+        Output::Acknowledge { trunk, connection, sequence } => {
+            let acknowledge = wire::Acknowledge { connection: connection.0, sequence };
+            (trunk, Item::Acknowledge(acknowledge), ITEM)
+        }
+        Output::Peer { .. }
+        | Output::CutLink { .. }
+        | Output::Log(_)
+        | Output::Verify { .. }
+        | Output::Published(_) => return None,
+    };
+    Some((trunk, (wire::Down { item: Some(item) }, size)))
+}
+
+/// About what an item takes beside its payload, in bytes.
+const ITEM: usize = 32;
+
+fn frame_size(frame: &Frame) -> usize {
+    ITEM + frame.parts.iter().map(|part| part.len() + 8).sum::<usize>()
+}
+
+fn encode_frame(frame: Frame) -> wire::Frame {
+    let Frame { kind, parts } = frame;
+    let kind = match kind {
+        FrameKind::Live => wire::FrameKind::Live,
+        FrameKind::Ephemeral => wire::FrameKind::Ephemeral,
+        FrameKind::Reply => wire::FrameKind::Reply,
+    };
+    let parts = parts.into_iter().map(|payload| wire::Part { payload, binary: false }).collect();
+    wire::Frame { parts, kind: kind.into() }
+}
