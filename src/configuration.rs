@@ -2,6 +2,7 @@
 //! one, or the defaults that are built in, so that trunkline works in any folder.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -55,6 +56,7 @@ impl ClusterFiles {
 pub(crate) fn temporary_folder() -> anyhow::Result<tempfile::TempDir> {
     tempfile::Builder::new()
         .prefix("trunkline-")
+        .permissions(fs::Permissions::from_mode(0o700))
         .tempdir()
         .context("cannot make a temporary folder; set TMPDIR to a folder that can be written to")
 }
@@ -72,6 +74,12 @@ fn write_defaults(folder: &Path) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_temporary_folder_is_closed_to_others() {
+        let folder = temporary_folder().unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
 
     #[test]
     fn the_built_in_files_load_from_any_folder() {

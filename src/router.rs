@@ -35,7 +35,7 @@ pub(crate) struct RouterArgs {
 /// If the files are wrong or a port is taken.
 pub(crate) async fn run(args: RouterArgs) -> anyhow::Result<()> {
     let Process { loaded: Loaded { settings, map }, ending } = Process::prepare(&args.process)?;
-    warn_of_short_key(&settings.auth);
+    warn_of_weak_auth(&settings.auth);
     let listen = args.listen.unwrap_or(settings.router.listen);
     let metrics = args.metrics.unwrap_or(settings.router.metrics);
     let scheme = if settings.router.tls.is_some() { "https" } else { "http" };
@@ -55,14 +55,22 @@ pub(crate) async fn run(args: RouterArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// It is no reason to refuse: the tokens of a running system are signed with it.
-fn warn_of_short_key(auth: &Auth) {
-    if let Auth::Jwt(jwt) = auth
-        && jwt.algorithm == JwtAlgorithm::Hs256
-        && jwt.key.len() < HS256_KEY_BYTES
-    {
-        tracing::warn!(
-            "auth.jwt.key has fewer than {HS256_KEY_BYTES} bytes and can be guessed from a token; take a longer one (RFC 7518 §3.2)"
-        );
+/// What is no reason to refuse, for it is meant in development, and the tokens of a running system
+/// may be signed so; but nobody should run it unawares.
+fn warn_of_weak_auth(auth: &Auth) {
+    match auth {
+        Auth::Open => {
+            tracing::warn!(
+                "auth.mode is open: every name is believed; set it to jwt in production"
+            );
+        }
+        Auth::Jwt(jwt)
+            if jwt.algorithm == JwtAlgorithm::Hs256 && jwt.key.len() < HS256_KEY_BYTES =>
+        {
+            tracing::warn!(
+                "auth.jwt.key has fewer than {HS256_KEY_BYTES} bytes and can be guessed from a token; take a longer one (RFC 7518 §3.2)"
+            );
+        }
+        Auth::Jwt(_) => {}
     }
 }

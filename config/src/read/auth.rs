@@ -31,6 +31,11 @@ pub(crate) fn read(table: &mut Table<'_>) -> Option<Auth> {
             None
         }
         (Mode::Jwt, _) => jwt.map(Auth::Jwt),
+        // Who writes down a key doesn't mean to believe every name.
+        (Mode::Open, None) if has_jwt => {
+            table.report("auth.jwt is set but auth.mode is not; write mode = \"jwt\"");
+            None
+        }
         (Mode::Open, _) => Some(Auth::Open),
     }
 }

@@ -26,7 +26,10 @@ const DEFAULT_MAP: &str = "shards.toml";
 
 /// What a `cluster.toml` says.
 pub(crate) struct ClusterFile {
+    /// Everything but the map's path.
     pub(crate) settings: Settings,
+    /// Where the shard map is; none if what is written there is wrong.
+    pub(crate) map: Option<PathBuf>,
     /// The line that names the shard map, unless it is the default's.
     pub(crate) map_line: Option<usize>,
     /// Whether it says, rightly or wrongly, how the processes know each other.
@@ -39,13 +42,11 @@ pub(crate) fn read(source: &Source) -> Option<ClusterFile> {
     let tree = source.tree()?;
     let mut root = Table::root(source, &tree);
     let map = root.field("shard_map");
-    let mut settings = Settings {
-        shard_map: map
-            .as_ref()
-            .and_then(|field| field.judge(path))
-            .unwrap_or_else(|| source.folder().join(DEFAULT_MAP)),
-        ..Settings::default()
+    let map_path = match &map {
+        Some(field) => field.judge(path),
+        None => Some(source.folder().join(DEFAULT_MAP)),
     };
+    let mut settings = Settings::default();
     root.section("router", |table| router(table, &mut settings.router));
     if let Some(auth) = root.section("auth", auth::read).flatten() {
         settings.auth = auth;
@@ -62,7 +63,7 @@ pub(crate) fn read(source: &Source) -> Option<ClusterFile> {
     root.section("presence", |table| presence(table, &mut settings));
     root.section("log", |table| log(table, &mut settings));
     root.finish();
-    Some(ClusterFile { settings, map_line: map.map(|field| field.line()), secured })
+    Some(ClusterFile { settings, map: map_path, map_line: map.map(|field| field.line()), secured })
 }
 
 fn router(table: &mut Table<'_>, router: &mut RouterSettings) {

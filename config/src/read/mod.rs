@@ -6,6 +6,8 @@
 mod auth;
 mod cluster;
 mod map;
+#[cfg(test)]
+mod properties;
 mod render;
 mod security;
 mod source;
@@ -99,12 +101,11 @@ fn load_from(
     let mut problems = Problems::default();
     let cluster = read(path, environment, &mut problems, unreadable, cluster::read);
     // A file that can't be read, or is not TOML, says nothing about its map either.
-    let Some(ClusterFile { mut settings, map_line, secured }) = cluster else {
+    let Some(ClusterFile { mut settings, map, map_line, secured }) = cluster else {
         return problems.or(None);
     };
-    if let Some(map) = map_instead {
-        settings.shard_map = map.to_owned();
-    }
+    let Some(map) = map_instead.map(Path::to_owned).or(map) else { return problems.or(None) };
+    settings.shard_map = map;
     let reach = if secured { Reach::Network } else { Reach::Loopback };
     let map_line = map_line.filter(|_| map_instead.is_none());
     let no_map = |map: &Path, error: &std::io::Error| match map_line {

@@ -1,9 +1,6 @@
 //! Mistakes in files, and what is said about them.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::settings::Auth;
@@ -140,6 +137,11 @@ fn a_mistake_in_the_cluster_file_says_what_to_write() {
             "[auth]\njwt = { algorithm = \"none\", key = \"k\" }",
             "2: auth.jwt.algorithm is \"none\"; write \"HS256\"",
         ),
+        (
+            "[auth]\njwt = { algorithm = \"HS256\", key = \"k\" }",
+            "1: auth.jwt is set but auth.mode is not; write mode = \"jwt\"",
+        ),
+        ("shard_map = 1", "1: shard_map is an integer; write a string, in quotes"),
         (
             "[auth]\njwt = { algorithm = \"RS256\", key = \"k\" }",
             "2: auth.jwt.key is not PEM; give an RSA public key",
@@ -287,104 +289,4 @@ fn a_file_is_known_as_a_map_by_its_keys_even_when_it_is_broken() {
     std::fs::write(files.path("broken.toml"), "version = 1\nhash_kay = 1\n").unwrap();
     let problems = either("broken.toml").unwrap_err().to_string();
     assert!(problems.contains("unknown key hash_kay; write hash_key"), "{problems}");
-}
-
-/// Reads `text` as both kinds of file, and checks that every problem lies in it.
-fn read_and_check(text: &str) -> Result<(), TestCaseError> {
-    let lines = text.lines().count().max(1);
-    let path = Path::new("/none/x.toml");
-    let as_cluster = Source::new(path, text.to_owned(), |_| None);
-    let as_map = Source::new(path, text.to_owned(), |_| None);
-    cluster::read(&as_cluster);
-    map::read(&as_map, Reach::Loopback);
-    for problem in as_cluster.into_problems().iter().chain(as_map.into_problems().iter()) {
-        let line = problem.line.unwrap_or(0);
-        prop_assert!((1..=lines).contains(&line), "{problem} in {lines} lines");
-    }
-    Ok(())
-}
-
-/// Lines that look like the real thing: known keys over values of every kind.
-fn plausible_file() -> impl Strategy<Value = String> {
-    let key = prop::sample::select(vec![
-        "shard_map",
-        "listen",
-        "workers",
-        "allowed_origins",
-        "tls",
-        "mode",
-        "jwt",
-        "secret",
-        "message",
-        "interval",
-        "level",
-        "format",
-        "version",
-        "hash_key",
-        "id",
-        "grpc",
-        "metrics",
-        "weight",
-        "shard",
-        "router",
-        "a.b",
-    ]);
-    let value = prop::sample::select(vec![
-        "1",
-        "-1",
-        "0xff",
-        "1.5",
-        "nan",
-        "inf",
-        "true",
-        "\"\"",
-        "\"25s\"",
-        "\"é:1\"",
-        "\"${A}\"",
-        "\"file:\"",
-        "[]",
-        "[1, \"*\"]",
-        "[[]]",
-        "{}",
-        "{ a = 1 }",
-        "{ cert = \"\" }",
-        "1979-05-27",
-        "'''\n'''",
-        "\"",
-        "",
-    ]);
-    let header = prop::sample::select(vec![
-        "[router]",
-        "[auth]",
-        "[auth.jwt]",
-        "[cluster]",
-        "[limits]",
-        "[log]",
-        "[[shard]]",
-        "[shard]",
-        "[",
-        "[a]",
-    ]);
-    let line = prop_oneof![
-        3 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
-        1 => header.prop_map(str::to_owned),
-    ];
-    prop::collection::vec(line, 0..12).prop_map(|lines| {
-        lines.iter().fold(String::new(), |mut text, line| {
-            let _ = writeln!(text, "{line}");
-            text
-        })
-    })
-}
-
-proptest! {
-    #[test]
-    fn no_text_makes_the_readers_panic_or_point_outside_it(text in any::<String>()) {
-        read_and_check(&text)?;
-    }
-
-    #[test]
-    fn no_plausible_file_makes_the_readers_panic_or_point_outside_it(text in plausible_file()) {
-        read_and_check(&text)?;
-    }
 }
