@@ -29,6 +29,7 @@ pub(super) struct Place {
     /// The last message seen of the inbox.
     pub(super) inbox: Option<Position>,
     pub(super) unsent: Option<Unsent>,
+    keys: u64,
 }
 
 impl Place {
@@ -39,7 +40,7 @@ impl Place {
         room: String,
     ) -> Self {
         let room = Some(room);
-        Self { url, user, token, room, position: None, inbox: None, unsent: None }
+        Self { url, user, token, room, position: None, inbox: None, unsent: None, keys: 0 }
     }
 
     /// What to connect with, now.
@@ -59,6 +60,12 @@ impl Place {
     /// Notes the name that the server gave: a guest comes back under the same.
     pub(super) fn met(&mut self, client: &Client) {
         self.user = Some(client.user().to_owned());
+    }
+
+    /// A key for a new message: the session is no other's, and the number no other message's.
+    pub(super) fn next_key(&mut self, session: &str) -> String {
+        self.keys += 1;
+        format!("{session}-{}", self.keys)
     }
 
     pub(super) fn is_me(&self, user: &str) -> bool {

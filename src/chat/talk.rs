@@ -169,7 +169,7 @@ impl Talk<'_> {
     }
 
     async fn send(&mut self, place: &mut Place, to: To, text: String) -> Result<(), Stop> {
-        let key = format!("{:032x}", rand::random::<u128>());
+        let key = place.next_key(self.client.session());
         place.unsent = Some(Unsent { to, text, key });
         self.send_unsent(place).await
     }
