@@ -3,6 +3,7 @@
 //! Everything that a cluster does lives in the workspace's crates; here are only the words of
 //! the command line, the start and the end of a process, and the parent of a local cluster.
 
+mod chat;
 mod check;
 mod configuration;
 mod ending;
@@ -37,6 +38,7 @@ enum Command {
     Locate(locate::LocateArgs),
     Check(check::CheckArgs),
     Spread(spread::SpreadArgs),
+    Chat(chat::ChatArgs),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Locate(args) => locate::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Spread(args) => spread::run(&args),
+        Command::Chat(args) => on_runtime(chat::run(args)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -140,23 +140,31 @@ impl Programs {
 
 /// What is said once the cluster is ready.
 fn greeting(url: &str, plan: &Plan, files: &ClusterFiles, map: &Path, is_open: bool) -> String {
-    let mut lines =
-        vec![format!("ready {url}"), format!("  chat      {url}/ in two browser windows")];
-    let chat = if plan.listen.port() == 8080 { String::new() } else { format!(" --url {url}") };
-    lines.push(format!("  try       trunkline chat --user alice{chat}"));
-    lines.push(format!(
-        "            trunkline locate --room lobby{}",
-        locate_flags(plan, files, map)
-    ));
-    lines.push(format!("  metrics   http://{}/metrics", plan.metrics));
-    lines.push("  stop      Ctrl-C".to_owned());
+    let chat = chat_flags(url);
+    let locate = locate_flags(plan, files, map);
+    let mut lines = vec![
+        format!("ready {url}"),
+        format!("  chat      {url}/ in two browser windows"),
+        format!("  try       trunkline chat --user alice{chat}"),
+        format!("            trunkline locate --room lobby{locate}"),
+        format!("  metrics   http://{}/metrics", plan.metrics),
+    ];
     if is_open {
         lines.push(
-            "  auth is open: whoever connects may take any name. For development only; see [auth] in cluster.toml"
+            "  note      auth is open: whoever connects may take any name. For development only"
                 .to_owned(),
         );
     }
+    lines.push("  stop      Ctrl-C".to_owned());
     lines.join("\n")
+}
+
+/// What `chat` must be told to find the router; nothing where it is looked for anyway.
+fn chat_flags(url: &str) -> String {
+    match url.strip_prefix("http") {
+        None | Some("://127.0.0.1:8080") => String::new(),
+        Some(rest) => format!(" --url ws{rest}"),
+    }
 }
 
 /// What `locate` must be told to read the same map.
@@ -170,4 +178,50 @@ fn locate_flags(plan: &Plan, files: &ClusterFiles, map: &Path) -> String {
         flags = format!("{flags} --shard-map {}", map.display());
     }
     flags
+}
+
+#[cfg(test)]
+mod tests {
+    use trunkline_config::{Loaded, load};
+
+    use super::*;
+
+    fn plan(shards: Option<usize>) -> Plan {
+        let Loaded { settings, map } = load(Path::new("config/cluster.toml")).unwrap();
+        Plan::new(&Loaded { settings, map }, shards).unwrap()
+    }
+
+    #[test]
+    fn the_greeting_begins_with_the_ready_line_and_warns_of_open_auth() {
+        let greet = |is_open| {
+            let (plan, files) = (plan(None), ClusterFiles::default());
+            greeting("http://127.0.0.1:8080", &plan, &files, Path::new("m.toml"), is_open)
+        };
+        assert!(greet(true).starts_with("ready http://127.0.0.1:8080\n"));
+        assert!(greet(true).contains("trunkline chat --user alice\n"));
+        assert!(greet(true).contains("trunkline locate --room lobby\n"));
+        assert!(greet(true).contains("For development only"));
+        assert!(!greet(false).contains("development"));
+    }
+
+    #[test]
+    fn what_to_try_names_what_is_not_the_default() {
+        assert_eq!(chat_flags("https://127.0.0.1:8080"), " --url wss://127.0.0.1:8080");
+        assert_eq!(chat_flags("http://127.0.0.1:81"), " --url ws://127.0.0.1:81");
+        let files = ClusterFiles { config: Some("c.toml".into()), shard_map: None };
+        let flags = |shards| locate_flags(&plan(shards), &files, Path::new("m.toml"));
+        assert_eq!(flags(None), " --config c.toml");
+        assert_eq!(flags(Some(5)), " --config c.toml --shard-map m.toml");
+    }
+
+    #[test]
+    fn the_map_is_written_for_this_user_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = temporary_folder().unwrap();
+        let path = folder.path().join("map.toml");
+        write_map(&path, "version = 1\n").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(write_map(&path, "").is_err());
+    }
 }
