@@ -63,7 +63,7 @@ pub(crate) const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 /// A Close (RFC 6455 §5.5.1). A text beyond 123 bytes is cut between characters.
 pub(crate) fn close(code: u16, text: &str) -> Bytes {
     let mut payload = code.to_be_bytes().to_vec();
-    payload.extend_from_slice(text[..text.floor_char_boundary(CLOSE_TEXT)].as_bytes());
+    payload.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(CLOSE_TEXT)]);
     single(OpCode::Control(Control::Close), &payload)
 }
 

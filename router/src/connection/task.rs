@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::close::CloseReason;
 use super::read::{Event, Reader};
 use super::{Connection, Incoming, Pause, Phase, State, Taken, Uplink};
 
@@ -22,7 +24,7 @@ const FRAMES_PER_TURN: usize = 32;
 pub(crate) async fn run(
     connection: Rc<Connection>,
     uplink: Rc<dyn Uplink>,
-    early: bytes::Bytes,
+    early: Bytes,
     message: usize,
 ) {
     let number = connection.number;
@@ -124,7 +126,7 @@ impl Connection {
         Poll::Ready(())
     }
 
-    fn pass(&self, state: &mut State, uplink: &dyn Uplink, payload: bytes::Bytes, binary: bool) {
+    fn pass(&self, state: &mut State, uplink: &dyn Uplink, payload: Bytes, binary: bool) {
         let sequence = state.passed + 1;
         let message = Incoming { connection: self.number, sequence, payload, binary };
         match uplink.take(message) {
@@ -132,7 +134,7 @@ impl Connection {
             Taken::Answered(frame) => {
                 if state.queue.push(&frame).is_err() {
                     state.queue.discard_unstarted();
-                    self.close_state(state, &super::CloseReason::SLOW);
+                    self.close_state(state, &CloseReason::SLOW);
                 }
             }
             Taken::Refused(reason) => self.close_state(state, &reason),
@@ -159,11 +161,12 @@ impl Ending {
     fn poll_exchange(&mut self, state: &mut State, cx: &mut Context<'_>) -> std::io::Result<()> {
         let written = state.queue.is_empty() && !state.unflushed;
         let Some(socket) = &mut state.socket else { return Ok(()) };
-        if written && !self.half_closed {
-            if let Poll::Ready(outcome) = Pin::new(&mut *socket).poll_shutdown(cx) {
-                outcome?;
-                self.half_closed = true;
-            }
+        if written
+            && !self.half_closed
+            && let Poll::Ready(outcome) = Pin::new(&mut *socket).poll_shutdown(cx)
+        {
+            outcome?;
+            self.half_closed = true;
         }
         let mut scratch = [0; 1024];
         while !self.client_done {

@@ -26,7 +26,8 @@ pub(crate) fn upgrade<B>(request: &Request<B>) -> Result<Response<Full<Bytes>>, 
             return Err(Refusal::bad_request(format!("send {name} once")));
         }
     }
-    let mut answer = create_response_with_body(request, Full::default).map_err(refusal)?;
+    let mut answer =
+        create_response_with_body(request, Full::default).map_err(|error| refusal(&error))?;
     if asks_for_native(request.headers()) {
         let name = HeaderValue::from_static(SUBPROTOCOL);
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
@@ -42,7 +43,7 @@ pub(crate) fn wanted() -> [(HeaderName, HeaderValue); 2] {
     ]
 }
 
-fn refusal(error: Error) -> Refusal {
+fn refusal(error: &Error) -> Refusal {
     match error {
         Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => {
             Refusal::wrong_version()

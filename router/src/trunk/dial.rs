@@ -110,13 +110,13 @@ impl Line {
         let response = timeout(HELLO_TIMEOUT, client.open(request))
             .await
             .map_err(|_| TrunkError::Silent)?
-            .map_err(TrunkError::refused)?;
+            .map_err(|status| TrunkError::refused(&status))?;
         self.security.check_response(&response, &opening, (self.clock)())?;
         let mut incoming = response.into_inner();
         let first = timeout(HELLO_TIMEOUT, incoming.message())
             .await
             .map_err(|_| TrunkError::Silent)?
-            .map_err(TrunkError::refused)?
+            .map_err(|status| TrunkError::refused(&status))?
             .ok_or(TrunkError::Ended)?;
         let (hello, rest) = self.check_hello(first.items, &shard.id)?;
         Ok((Stream { incoming, outbox, first: rest }, hello))

@@ -28,8 +28,8 @@ pub(super) struct Members {
 }
 
 impl Members {
-    pub(super) fn attach(&mut self, connection: Rc<Connection>) {
-        let member = Member { connection: Rc::clone(&connection), groups: Vec::new() };
+    pub(super) fn attach(&mut self, connection: &Rc<Connection>) {
+        let member = Member { connection: Rc::clone(connection), groups: Vec::new() };
         self.connections.insert(connection.number, member);
     }
 
@@ -97,7 +97,7 @@ mod tests {
     fn members(count: u64) -> Members {
         let mut members = Members::default();
         for number in 1..=count {
-            members.attach(connection(number).0);
+            members.attach(&connection(number).0);
         }
         members
     }

@@ -75,7 +75,7 @@ impl Trunk {
         let Some(live) = live.as_mut() else { return Err(Unattached::Down) };
         let item = Up { item: Some(up::Item::Attach(attach)) };
         live.outbox.push(item, ATTACH_SIZE).map_err(|_| Unattached::Full)?;
-        live.members.attach(Rc::clone(connection));
+        live.members.attach(connection);
         Ok(())
     }
 

@@ -51,10 +51,10 @@ pub(super) enum TrunkError {
 }
 
 impl TrunkError {
-    pub(super) fn refused(status: Status) -> Self {
+    pub(super) fn refused(status: &Status) -> Self {
         match status.code() {
-            Code::Unavailable | Code::Unknown | Code::Cancelled => Self::Broken(describe(&status)),
-            _ => Self::Refused(describe(&status)),
+            Code::Unavailable | Code::Unknown | Code::Cancelled => Self::Broken(describe(status)),
+            _ => Self::Refused(describe(status)),
         }
     }
 }

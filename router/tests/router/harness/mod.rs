@@ -15,7 +15,7 @@ use trunkline_router::{Router, RouterOptions};
 
 pub use client::Client;
 pub use raw::{Raw, frame, request};
-pub use shard::{FakeShard, TrunkEnd, acknowledge, close, fan, join, leave, live, send};
+pub use shard::{FakeShard, Says, TrunkEnd, acknowledge, close, fan, join, leave, live, send};
 
 /// Longer than anything here should take, so that a failure is an error and not a hang.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,8 +1,10 @@
 //! A client that sends exactly the bytes that it is told to.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::soon;
@@ -72,6 +74,24 @@ impl Raw {
     /// Writes though the other side may have closed.
     pub async fn try_write(&mut self, bytes: &[u8]) {
         let _ = soon("a write", self.stream.write_all(bytes)).await;
+    }
+
+    /// Sends a byte at a time, for ever or until the router has had enough.
+    pub async fn drip(&mut self, start: &[u8], pause: Duration) {
+        soon("the router to have enough", async {
+            for byte in start.iter().copied().chain(std::iter::repeat(b'x')) {
+                if self.stream.write_all(&[byte]).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        })
+        .await;
+    }
+
+    /// Both directions, to be used at the same time.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        self.stream.split()
     }
 
     /// The head of an answer, with its empty line.
