@@ -30,7 +30,7 @@ pub(super) struct Applier {
 }
 
 impl Applier {
-    /// Applies a batch and writes what it brought to the sockets.
+    /// Queues what a batch brings; [`Applier::flush`] writes it.
     pub(super) fn apply(&mut self, members: &mut Members, items: Vec<Down>) -> Applied {
         let mut applied = Applied::default();
         for item in items {
@@ -46,10 +46,14 @@ impl Applier {
                 Some(down::Item::Checkpoint(_) | down::Item::Hello(_)) | None => {}
             }
         }
+        applied
+    }
+
+    /// Writes what the batch brought to the sockets.
+    pub(super) fn flush(&mut self) {
         for connection in self.touched.drain(..) {
             connection.flush();
         }
-        applied
     }
 
     fn send(&mut self, members: &Members, send: &Send, applied: &mut Applied) {

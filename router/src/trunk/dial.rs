@@ -7,13 +7,14 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
+use tonic::Streaming;
 use trunkline_config::{MapId, ShardMap};
-use trunkline_proto::outbox::outbox;
+use trunkline_proto::outbox::{Batches, Outbox, outbox};
 use trunkline_proto::transport::{
     HELLO_TIMEOUT, MAX_MESSAGE, STREAM_BOUNDS, Security, SecurityError,
 };
 use trunkline_proto::trunk::trunk_client::TrunkClient;
-use trunkline_proto::trunk::{self, Down, DownHello, Up, UpBatch, UpHello, down, up};
+use trunkline_proto::trunk::{self, Down, DownBatch, DownHello, Up, UpBatch, UpHello, down, up};
 
 use super::Trunk;
 use super::board::Board;
@@ -87,6 +88,23 @@ pub(crate) async fn keep_up(trunk: Rc<Trunk>, line: Line) {
 
 impl Line {
     async fn dial(&self, last_incarnation: u64) -> Result<(Stream, DownHello), TrunkError> {
+        let (outbox, batches) = outbox(STREAM_BOUNDS);
+        let opened = self.open(last_incarnation, &outbox, batches).await;
+        if opened.is_err() {
+            // The connection lives as long as either direction of its stream.
+            outbox.close();
+        }
+        let (incoming, first, hello) = opened?;
+        Ok((Stream { incoming, outbox, first }, hello))
+    }
+
+    /// Connects and exchanges hellos; returns what came in one batch with the shard's, too.
+    async fn open(
+        &self,
+        last_incarnation: u64,
+        outbox: &Outbox<Up>,
+        batches: Batches<Up>,
+    ) -> Result<(Streaming<DownBatch>, Vec<Down>, DownHello), TrunkError> {
         let shard =
             self.map.shards().get(usize::from(self.shard)).ok_or(TrunkError::NoSuchShard)?;
         let endpoint = self.security.endpoint(&shard.grpc)?;
@@ -95,7 +113,6 @@ impl Line {
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
 
-        let (outbox, batches) = outbox(STREAM_BOUNDS);
         let hello = UpHello {
             map: Some(wire_map(self.map.id())),
             shard: shard.id.clone(),
@@ -119,7 +136,7 @@ impl Line {
             .map_err(|status| TrunkError::refused(&status))?
             .ok_or(TrunkError::Ended)?;
         let (hello, rest) = self.check_hello(first.items, &shard.id)?;
-        Ok((Stream { incoming, outbox, first: rest }, hello))
+        Ok((incoming, rest, hello))
     }
 
     /// Splits the hello off the first batch and checks that it is of our map and the shard that

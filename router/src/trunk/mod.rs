@@ -101,6 +101,7 @@ impl Trunk {
         let applied = applier.apply(members, items);
         self.metrics.batches.inc();
         self.metrics.count(applied.tally);
+        applier.flush();
         if applied.receipts.is_empty() {
             return true;
         }

@@ -146,7 +146,7 @@ async fn a_socket_that_vanishes_is_detached() {
 async fn a_broken_neighbour_is_not_noticed() {
     let mut stage = Stage::set().await;
     let (mut bob, number) = stage.client("user=bob").await;
-    assert_eq!(code_after(&mut stage, b"\xff\xff\xff\xff").await, 1002);
+    assert_eq!(code_after(&mut stage, &[0xff; 14]).await, 1002);
     stage.trunk.batch(vec![live(number, "unharmed")]).await;
     assert_eq!(bob.hear().await, "unharmed");
 }

@@ -58,11 +58,12 @@ async fn who_gives_no_name_is_a_guest_of_their_own() {
     let mut stage = Stage::set().await;
     let mut guests = Vec::new();
     for _ in 0..2 {
-        let _raw = Raw::upgrade(stage.address(), "/ws").await;
+        let raw = Raw::upgrade(stage.address(), "/ws").await;
         let attach = stage.trunk.attach().await;
         let random: String = attach.session[8..14].iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(attach.user, format!("guest-{random}"));
         guests.push(attach.session);
+        drop(raw);
         stage.trunk.detach().await;
     }
     assert_ne!(guests[0], guests[1]);
