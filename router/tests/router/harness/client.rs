@@ -10,12 +10,12 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::soon;
 
-pub struct Client<S = TcpStream> {
+pub(crate) struct Client<S = TcpStream> {
     socket: WebSocketStream<S>,
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr, path: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
         let stream = TcpStream::connect(address).await.expect("connects");
         Self::over(stream, &format!("ws://{address}{path}")).await
     }
@@ -23,17 +23,17 @@ impl Client {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Over a stream that is connected already.
-    pub async fn over(stream: S, url: &str) -> Self {
+    pub(crate) async fn over(stream: S, url: &str) -> Self {
         let opened = soon("the upgrade", tokio_tungstenite::client_async(url, stream)).await;
         Self { socket: opened.expect("an upgrade").0 }
     }
 
-    pub async fn say(&mut self, text: &str) {
+    pub(crate) async fn say(&mut self, text: &str) {
         soon("a write", self.socket.send(Message::text(text))).await.expect("written");
     }
 
     /// The next text.
-    pub async fn hear(&mut self) -> String {
+    pub(crate) async fn hear(&mut self) -> String {
         loop {
             match soon("a message", self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => return text.to_string(),
@@ -44,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// The code with which the router closes, whatever comes before.
-    pub async fn close_code(&mut self) -> u16 {
+    pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             match soon("a close", self.socket.next()).await {
                 Some(Ok(Message::Close(Some(frame)))) => {
@@ -58,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         soon("a close", self.socket.close(None)).await.expect("closed");
         while let Some(Ok(_)) = soon("the end", self.socket.next()).await {}
     }

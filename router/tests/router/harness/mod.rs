@@ -13,34 +13,36 @@ use prometheus::{Encoder, Registry, TextEncoder};
 use trunkline_config::{HashKey, Settings, Shard, ShardMap};
 use trunkline_router::{Router, RouterOptions};
 
-pub use client::Client;
-pub use raw::{Raw, frame, request};
-pub use shard::{FakeShard, Says, TrunkEnd, acknowledge, close, fan, join, leave, live, send};
+pub(crate) use client::Client;
+pub(crate) use raw::{Raw, frame, request};
+pub(crate) use shard::{
+    FakeShard, Says, TrunkEnd, acknowledge, close, fan, join, leave, live, send,
+};
 
 /// Longer than anything here should take, so that a failure is an error and not a hang.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
         Err(_) => panic!("waited too long for {what}"),
     }
 }
 
-pub struct Stage {
-    pub router: Router,
-    pub shard: FakeShard,
-    pub trunk: TrunkEnd,
+pub(crate) struct Stage {
+    pub(crate) router: Router,
+    pub(crate) shard: FakeShard,
+    pub(crate) trunk: TrunkEnd,
     registry: Registry,
 }
 
 impl Stage {
     /// A router with one worker whose trunk is up.
-    pub async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         Self::set_with(|_| {}).await
     }
 
-    pub async fn set_with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn set_with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut shard = FakeShard::start().await;
         let registry = Registry::new();
         let router = start(&registry, shard.address, change).await;
@@ -50,26 +52,26 @@ impl Stage {
         Self { router, shard, trunk, registry }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.router.local_addr()
     }
 
     /// A client of `/ws` and the number that it was attached with.
-    pub async fn client(&mut self, query: &str) -> (Client, u64) {
+    pub(crate) async fn client(&mut self, query: &str) -> (Client, u64) {
         let client = Client::connect(self.address(), &format!("/ws?{query}")).await;
         let attach = self.trunk.attach().await;
         (client, attach.connection)
     }
 
     /// The same without a library that reads by itself.
-    pub async fn raw(&mut self, query: &str) -> (Raw, u64) {
+    pub(crate) async fn raw(&mut self, query: &str) -> (Raw, u64) {
         let raw = Raw::upgrade(self.address(), &format!("/ws?{query}")).await;
         let attach = self.trunk.attach().await;
         (raw, attach.connection)
     }
 
     /// The value of a metric, by its line's beginning.
-    pub fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("encodes");
         let text = String::from_utf8(text).expect("text");
@@ -79,7 +81,7 @@ impl Stage {
     }
 }
 
-pub fn map(address: SocketAddr) -> Arc<ShardMap> {
+pub(crate) fn map(address: SocketAddr) -> Arc<ShardMap> {
     let shard = Shard {
         id: "a".to_owned(),
         grpc: address.to_string(),
@@ -89,7 +91,7 @@ pub fn map(address: SocketAddr) -> Arc<ShardMap> {
     Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]))
 }
 
-pub async fn start(
+pub(crate) async fn start(
     registry: &Registry,
     shard: SocketAddr,
     change: impl FnOnce(&mut Settings),
@@ -97,7 +99,7 @@ pub async fn start(
     Router::start(options(registry, shard, change)).await.expect("starts")
 }
 
-pub fn options(
+pub(crate) fn options(
     registry: &Registry,
     shard: SocketAddr,
     change: impl FnOnce(&mut Settings),

@@ -9,12 +9,12 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::soon;
 
-pub struct Raw {
+pub(crate) struct Raw {
     stream: TcpStream,
 }
 
 /// A frame as a client sends it, with a mask that changes nothing.
-pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
         length @ 0..=125 => bytes.push(0x80 | u8::try_from(length).expect("small")),
@@ -33,7 +33,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// An upgrade request; `headers` end in `\r\n` each.
-pub fn request(address: SocketAddr, path: &str, headers: &str) -> String {
+pub(crate) fn request(address: SocketAddr, path: &str, headers: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
@@ -41,19 +41,19 @@ pub fn request(address: SocketAddr, path: &str, headers: &str) -> String {
 }
 
 impl Raw {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.expect("connects") }
     }
 
     /// A WebSocket, after the 101.
-    pub async fn upgrade(address: SocketAddr, path: &str) -> Self {
+    pub(crate) async fn upgrade(address: SocketAddr, path: &str) -> Self {
         let mut raw = Self::connect(address).await;
         raw.become_websocket(address, path).await;
         raw
     }
 
     /// A WebSocket whose receive buffer is as small as the system allows.
-    pub async fn upgrade_narrow(address: SocketAddr, path: &str) -> Self {
+    pub(crate) async fn upgrade_narrow(address: SocketAddr, path: &str) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("set");
         let mut raw = Self { stream: socket.connect(address).await.expect("connects") };
@@ -67,17 +67,17 @@ impl Raw {
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     }
 
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         soon("a write", self.stream.write_all(bytes)).await.expect("written");
     }
 
     /// Writes though the other side may have closed.
-    pub async fn try_write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn try_write(&mut self, bytes: &[u8]) {
         let _ = soon("a write", self.stream.write_all(bytes)).await;
     }
 
     /// Sends a byte at a time, for ever or until the router has had enough.
-    pub async fn drip(&mut self, start: &[u8], pause: Duration) {
+    pub(crate) async fn drip(&mut self, start: &[u8], pause: Duration) {
         soon("the router to have enough", async {
             for byte in start.iter().copied().chain(std::iter::repeat(b'x')) {
                 if self.stream.write_all(&[byte]).await.is_err() {
@@ -90,12 +90,12 @@ impl Raw {
     }
 
     /// Both directions, to be used at the same time.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    pub(crate) fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         self.stream.split()
     }
 
     /// The head of an answer, with its empty line.
-    pub async fn head(&mut self) -> String {
+    pub(crate) async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match soon("a head", self.stream.read_u8()).await {
@@ -107,7 +107,7 @@ impl Raw {
     }
 
     /// The first byte and the payload of the next frame.
-    pub async fn read(&mut self) -> (u8, Vec<u8>) {
+    pub(crate) async fn read(&mut self) -> (u8, Vec<u8>) {
         soon("a frame", async {
             let [first, length] = [
                 self.stream.read_u8().await.expect("a frame"),
@@ -126,7 +126,7 @@ impl Raw {
     }
 
     /// The code of the router's Close, whatever comes before it, and that the connection ends.
-    pub async fn close_code(&mut self) -> u16 {
+    pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             let (first, payload) = self.read().await;
             if first == 0x88 {
@@ -137,7 +137,7 @@ impl Raw {
     }
 
     /// Reads until the router closes; nothing but the end may come.
-    pub async fn ended(&mut self) {
+    pub(crate) async fn ended(&mut self) {
         let mut rest = Vec::new();
         // A reset is an end too.
         let _ = soon("the end", self.stream.read_to_end(&mut rest)).await;
@@ -145,7 +145,7 @@ impl Raw {
     }
 
     /// Everything until the router closes.
-    pub async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let _ = soon("the end", self.stream.read_to_end(&mut rest)).await;
         String::from_utf8_lossy(&rest).into_owned()

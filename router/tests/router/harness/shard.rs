@@ -17,15 +17,15 @@ use trunkline_proto::trunk::{
 
 use super::soon;
 
-pub struct FakeShard {
-    pub address: SocketAddr,
+pub(crate) struct FakeShard {
+    pub(crate) address: SocketAddr,
     trunks: mpsc::UnboundedReceiver<TrunkEnd>,
     server: JoinHandle<()>,
 }
 
 /// The shard's end of one trunk.
-pub struct TrunkEnd {
-    pub hello: UpHello,
+pub(crate) struct TrunkEnd {
+    pub(crate) hello: UpHello,
     up: Streaming<UpBatch>,
     received: VecDeque<up::Item>,
     down: mpsc::Sender<Result<DownBatch, Status>>,
@@ -33,10 +33,10 @@ pub struct TrunkEnd {
 
 /// What the shard says of itself.
 #[derive(Clone)]
-pub struct Says {
-    pub map: Option<MapId>,
-    pub shard: String,
-    pub incarnation: u64,
+pub(crate) struct Says {
+    pub(crate) map: Option<MapId>,
+    pub(crate) shard: String,
+    pub(crate) incarnation: u64,
 }
 
 struct Service {
@@ -46,11 +46,11 @@ struct Service {
 
 impl FakeShard {
     /// A shard that agrees with whatever the router says, at a free port.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), None).await
     }
 
-    pub async fn start_at(address: SocketAddr, says: Option<Says>) -> Self {
+    pub(crate) async fn start_at(address: SocketAddr, says: Option<Says>) -> Self {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (sender, trunks) = mpsc::unbounded_channel();
@@ -66,12 +66,12 @@ impl FakeShard {
     }
 
     /// The next trunk that is opened.
-    pub async fn trunk(&mut self) -> TrunkEnd {
+    pub(crate) async fn trunk(&mut self) -> TrunkEnd {
         soon("a trunk", self.trunks.recv()).await.expect("the shard runs")
     }
 
     /// Stops listening; its trunks end when their ends are dropped.
-    pub async fn stop(self) -> SocketAddr {
+    pub(crate) async fn stop(self) -> SocketAddr {
         self.server.abort();
         let _ = self.server.await;
         self.address
@@ -108,7 +108,7 @@ impl Trunk for Service {
 
 impl TrunkEnd {
     /// The next item from the router.
-    pub async fn next(&mut self) -> up::Item {
+    pub(crate) async fn next(&mut self) -> up::Item {
         soon("an item from the router", async {
             loop {
                 if let Some(item) = self.received.pop_front() {
@@ -121,7 +121,7 @@ impl TrunkEnd {
         .await
     }
 
-    pub async fn attach(&mut self) -> Attach {
+    pub(crate) async fn attach(&mut self) -> Attach {
         match self.next().await {
             up::Item::Attach(attach) => attach,
             other => panic!("not an attach: {other:?}"),
@@ -129,7 +129,7 @@ impl TrunkEnd {
     }
 
     /// The text, sequence and connection of the next item, which must be a message.
-    pub async fn message(&mut self) -> (u64, u64, String) {
+    pub(crate) async fn message(&mut self) -> (u64, u64, String) {
         match self.next().await {
             up::Item::Message(message) => {
                 let text = String::from_utf8(message.payload.to_vec()).expect("text");
@@ -139,7 +139,7 @@ impl TrunkEnd {
         }
     }
 
-    pub async fn detach(&mut self) -> u64 {
+    pub(crate) async fn detach(&mut self) -> u64 {
         match self.next().await {
             up::Item::Detach(detach) => detach.connection,
             other => panic!("not a detach: {other:?}"),
@@ -147,7 +147,7 @@ impl TrunkEnd {
     }
 
     /// The number and outcome of the next item, which must be a receipt.
-    pub async fn receipt(&mut self) -> (u64, bool) {
+    pub(crate) async fn receipt(&mut self) -> (u64, bool) {
         match self.next().await {
             up::Item::Receipt(receipt) => (receipt.receipt, receipt.passed),
             other => panic!("not a receipt: {other:?}"),
@@ -155,12 +155,12 @@ impl TrunkEnd {
     }
 
     /// Sends items as one batch.
-    pub async fn batch(&self, items: Vec<down::Item>) {
+    pub(crate) async fn batch(&self, items: Vec<down::Item>) {
         soon("room in the trunk", self.down.send(Ok(batch(items)))).await.expect("the trunk lives");
     }
 
     /// True when the router has ended its side.
-    pub async fn ended(&mut self) -> bool {
+    pub(crate) async fn ended(&mut self) -> bool {
         soon("the end of the trunk", async {
             loop {
                 match self.up.message().await {
@@ -182,32 +182,32 @@ fn text_frame(text: &str, kind: FrameKind) -> Option<Frame> {
     Some(Frame { parts: vec![part], kind: kind.into() })
 }
 
-pub fn send(connections: &[u64], text: &str, kind: FrameKind, receipt: u64) -> down::Item {
+pub(crate) fn send(connections: &[u64], text: &str, kind: FrameKind, receipt: u64) -> down::Item {
     let frame = text_frame(text, kind);
     down::Item::Send(Send { connections: connections.to_vec(), frame, receipt })
 }
 
-pub fn live(connection: u64, text: &str) -> down::Item {
+pub(crate) fn live(connection: u64, text: &str) -> down::Item {
     send(&[connection], text, FrameKind::Live, 0)
 }
 
-pub fn fan(group: u64, text: &str, kind: FrameKind, except: u64) -> down::Item {
+pub(crate) fn fan(group: u64, text: &str, kind: FrameKind, except: u64) -> down::Item {
     let frame = text_frame(text, kind);
     down::Item::Fan(Fan { group, frame, except, position: Default::default() })
 }
 
-pub fn join(group: u64, connection: u64) -> down::Item {
+pub(crate) fn join(group: u64, connection: u64) -> down::Item {
     down::Item::Group(GroupChange { group, connection, member: true })
 }
 
-pub fn leave(group: u64, connection: u64) -> down::Item {
+pub(crate) fn leave(group: u64, connection: u64) -> down::Item {
     down::Item::Group(GroupChange { group, connection, member: false })
 }
 
-pub fn close(connection: u64, code: u32, reason: &str) -> down::Item {
+pub(crate) fn close(connection: u64, code: u32, reason: &str) -> down::Item {
     down::Item::Close(Close { connection, code, reason: reason.to_owned() })
 }
 
-pub fn acknowledge(connection: u64, sequence: u64) -> down::Item {
+pub(crate) fn acknowledge(connection: u64, sequence: u64) -> down::Item {
     down::Item::Acknowledge(Acknowledge { connection, sequence })
 }
