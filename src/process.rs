@@ -59,25 +59,72 @@ impl Process {
     }
 }
 
-/// Serves the operator and says `ready_line` when the process first is ready, until it is asked
-/// to end.
-pub(crate) async fn serve_until_end(
-    ending: Ending,
+/// Serves the operator and says `ready_line` when the process first is ready, until `ended`.
+pub(crate) async fn serve_until(
+    ended: impl Future<Output = ()>,
     ops: Ops,
     registry: Registry,
-    mut readiness: watch::Receiver<bool>,
+    readiness: watch::Receiver<bool>,
     ready_line: &str,
 ) {
     // It serves while the process ends, too, and goes with the runtime.
     tokio::spawn(ops.serve(registry, readiness.clone()));
-    let mut ended = pin!(ending.wait());
+    let mut ended = pin!(ended);
     tokio::select! {
         () = &mut ended => {}
-        ready = readiness.wait_for(|ready| *ready) => {
-            if ready.is_ok() {
+        is_ready = becomes_ready(readiness) => {
+            if is_ready {
                 terminal::say(ready_line);
             }
             ended.await;
         }
+    }
+}
+
+/// Waits for readiness; false if nobody is left to tell of it. What `wait_for` returns is a lock
+/// that would keep readiness from ever changing again, so it ends here.
+async fn becomes_ready(mut readiness: watch::Receiver<bool>) -> bool {
+    readiness.wait_for(|ready| *ready).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn readiness_can_be_lost_after_it_was_told() {
+        let ops = Ops::bind("127.0.0.1:0").await.unwrap();
+        let (ready, readiness) = watch::channel(true);
+        let (lost, is_lost) = oneshot::channel();
+        let lose = async {
+            // On a thread of its own, that a lock can't stop the test from failing.
+            std::thread::spawn(move || {
+                ready.send_replace(false);
+                let _ = lost.send(());
+            });
+            tokio::time::timeout(Duration::from_secs(5), is_lost).await
+        };
+        let ended = std::future::pending();
+        tokio::select! {
+            biased;
+            () = serve_until(ended, ops, Registry::new(), readiness, "ready") => {
+                panic!("it ended by itself");
+            }
+            result = lose => assert_eq!(result, Ok(Ok(()))),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_never_becomes_ready_ends_when_it_is_asked_to() {
+        let ops = Ops::bind("127.0.0.1:0").await.unwrap();
+        let (_ready, readiness) = watch::channel(false);
+        let (end, ended) = oneshot::channel::<()>();
+        drop(end);
+        let ended = async { drop(ended.await) };
+        serve_until(ended, ops, Registry::new(), readiness, "never said").await;
     }
 }

@@ -11,7 +11,7 @@ use trunkline_config::settings::{Auth, JwtAlgorithm};
 use trunkline_router::{Router, RouterOptions};
 
 use crate::ops::Ops;
-use crate::process::{Process, ProcessArgs, serve_until_end};
+use crate::process::{Process, ProcessArgs, serve_until};
 
 /// RFC 7518 §3.2: an HS256 key has at least as many bits as the hash.
 const HS256_KEY_BYTES: usize = 32;
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: RouterArgs) -> anyhow::Result<()> {
     .await
     .context("cannot start the router")?;
     let ready_line = format!("ready {scheme}://{}", router.local_addr());
-    serve_until_end(ending, ops, registry, router.readiness(), &ready_line).await;
+    serve_until(ending.wait(), ops, registry, router.readiness(), &ready_line).await;
     router.shutdown().await;
     Ok(())
 }

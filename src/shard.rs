@@ -9,7 +9,7 @@ use trunkline_config::Loaded;
 use trunkline_shard::{Shard, ShardOptions};
 
 use crate::ops::Ops;
-use crate::process::{Process, ProcessArgs, serve_until_end};
+use crate::process::{Process, ProcessArgs, serve_until};
 
 /// Run a shard: it owns the rooms and inboxes whose keys hash to it
 #[derive(Args, Debug)]
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: ShardArgs) -> anyhow::Result<()> {
     .await
     .context("cannot start the shard")?;
     let ready_line = format!("ready {}", args.id);
-    serve_until_end(ending, ops, registry, shard.readiness(), &ready_line).await;
+    serve_until(ending.wait(), ops, registry, shard.readiness(), &ready_line).await;
     shard.shutdown().await;
     Ok(())
 }
