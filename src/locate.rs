@@ -1,5 +1,7 @@
 //! `trunkline locate`: which shard owns a room or a user, and its order of preference.
 
+use std::borrow::Cow;
+
 use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
@@ -42,12 +44,12 @@ struct Key {
 /// If the files are wrong, or no client could have such a key.
 pub(crate) fn run(args: &LocateArgs) -> anyhow::Result<()> {
     let map = args.files.load_once()?.map;
+    let namespace = namespace(&args.namespace);
     let key = match (&args.key.room, &args.key.user) {
         (Some(room), _) => {
             check_name("a room's ID", room)?;
-            check_name("a namespace", &args.namespace)?;
-            ensure!(args.namespace.starts_with('/'), "a namespace begins with /; write it so");
-            ShardKey::Room { namespace: &args.namespace, room }
+            check_name("a namespace", &namespace)?;
+            ShardKey::Room { namespace: &namespace, room }
         }
         (None, user) => {
             let user = user.as_deref().unwrap_or_default();
@@ -58,6 +60,11 @@ pub(crate) fn run(args: &LocateArgs) -> anyhow::Result<()> {
     };
     say(if args.json { json(&map, &key) } else { plain(&map, &key) });
     Ok(())
+}
+
+/// With its leading slash, which routers add too where a client leaves it out.
+fn namespace(name: &str) -> Cow<'_, str> {
+    if name.starts_with('/') { name.into() } else { format!("/{name}").into() }
 }
 
 /// What the routers check too: a key that no client can have is owned by nobody.
@@ -128,6 +135,12 @@ mod tests {
         let text = plain(&map(), &key);
         assert!(text.starts_with("room lobby of namespace /\n"), "{text}");
         assert!(text.contains(&format!("owner      {}\n", value["owner"].as_str().unwrap())));
+    }
+
+    #[test]
+    fn a_namespace_is_the_same_with_and_without_its_slash() {
+        assert_eq!(namespace("/game"), namespace("game"));
+        assert_eq!(namespace("/"), "/");
     }
 
     #[test]
