@@ -114,7 +114,7 @@ impl Core {
             Input::Attach { trunk, attach } => home.attach(io, trunk, attach),
             Input::Detach { trunk, connection } => home.detach(io, trunk, connection),
             Input::Message { trunk, connection, sequence, payload } => {
-                home.message(io, trunk, connection, sequence, &payload);
+                home.message(io, trunk, connection, sequence, payload);
             }
             Input::Receipt { trunk: _, receipt, passed } => home.receipt(io, receipt, passed),
             Input::LinkUp { peer, restarted } => {

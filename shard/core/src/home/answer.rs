@@ -8,8 +8,10 @@ use super::session::Session;
 use super::subscription::Socket;
 use crate::core::Io;
 use crate::dialect::native::{self, ErrorCode, Problem, Source};
+use crate::name::RoomId;
 use crate::output::{Frame, FrameKind, Output};
 use crate::peer::{Joined, PeerMessage, Refusal, Reply, RequestId};
+use crate::position::Position;
 use crate::topic::Topic;
 
 impl Home {
@@ -21,108 +23,104 @@ impl Home {
     ) {
         let Some(pending) = self.requests.end(request) else { return };
         match result {
-            Ok(reply) => self.grant(io, pending, reply),
+            Ok(reply) => self.grant(io, &pending, reply),
             Err(refusal) => self.refuse(io, &pending, refusal),
         }
     }
 
-    fn grant(&mut self, io: &mut Io, pending: Pending, reply: Reply) {
-        let Some(session) = self.sessions.get_mut(&pending.session) else { return };
+    fn grant(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
+        let Some(session) = self.sessions.get(&pending.session) else { return };
         if session.at.is_none() {
             return;
         }
-        let Pending { session: id, sequence, id: number, owner, started, subject } = pending;
-        match (subject, reply) {
-            (Subject::Join(topic), Reply::Joined(joined)) => {
-                self.joined(io, id, number, owner, &topic, joined);
+        match (&pending.subject, reply) {
+            (Subject::Join(topic @ Topic::Room(_, room)), Reply::Joined(joined)) => {
+                self.joined_room(io, pending, topic, room, joined);
             }
-            (Subject::Leave(topic), Reply::Left) => self.left(io, id, number, &topic),
+            (Subject::Join(topic @ Topic::Inbox(_)), Reply::Joined(joined)) => {
+                self.joined_inbox(io, pending, topic, joined);
+            }
+            (Subject::Leave(topic), Reply::Left) => self.left(io, pending, topic),
             (subject, reply) => {
                 if matches!(subject, Subject::Publish(_) | Subject::Send { .. }) {
-                    io.output(Output::Published(io.now.mono.since(started)));
+                    io.output(Output::Published(io.now.mono.since(pending.started)));
                 }
-                let answer = number.and_then(|number| text(number, &subject, reply));
+                let answer = pending.id.and_then(|id| text(id, subject, reply));
                 session.answer_all(io, answer);
             }
         }
-        if let (Some(session), Some(sequence)) = (self.sessions.get_mut(&id), sequence) {
-            session.settle(io, sequence);
-        }
+        self.settle(io, pending);
     }
 
     /// What was missed, then `ok`, then what is live: in this order on the connection.
-    fn joined(
+    fn joined_room(
         &mut self,
         io: &mut Io,
-        id: crate::session_id::SessionId,
-        number: Option<u64>,
-        owner: crate::link::ShardIndex,
+        member: &Pending,
         topic: &Topic,
+        room: &RoomId,
         joined: Joined,
     ) {
-        let Joined { position, members, recovered, gap, missed, handover } = joined;
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(at) = session.at else { return };
+        let Joined { position, members, recovered, gap, missed, handover: _ } = joined;
+        let Some(session) = self.sessions.get_mut(&member.session) else { return };
         let mut parts = Vec::with_capacity(missed.len() + 2);
-        match topic {
-            Topic::Room(_, room) => {
-                parts.extend(gap.map(|offset| native::gap(room, &position.epoch, offset)));
-                parts.extend(
-                    missed
-                        .iter()
-                        .map(|record| native::message(Source::Room(room), &position.epoch, record)),
-                );
-                parts.extend(
-                    number.map(|number| {
-                        native::ok::joined(number, room, &position, members, recovered)
-                    }),
-                );
-                session.answer_all(io, parts);
-            }
-            Topic::Inbox(_) => {
-                session.inbox_after = None;
-                parts.extend(
-                    missed
-                        .iter()
-                        .map(|record| native::message(Source::Inbox, &position.epoch, record)),
-                );
-                let receipt = handover.and_then(|handover| {
-                    let topic = topic.clone();
-                    let asker = Asker::Inbox { owner, topic, handover };
-                    self.handovers.begin(asker, &[at.0]).first().copied()
-                });
-                if !parts.is_empty() {
-                    let frame = Frame { kind: FrameKind::Reply, parts };
-                    let connections = vec![at.1];
-                    io.output(Output::Send { trunk: at.0, connections, frame, receipt });
-                }
-            }
+        parts.extend(gap.map(|offset| native::gap(room, &position.epoch, offset)));
+        let source = Source::Room(room);
+        parts.extend(missed.iter().map(|it| native::message(source, &position.epoch, it)));
+        let ok = |id| native::ok::joined(id, room, &position, members, recovered);
+        parts.extend(member.id.map(ok));
+        session.answer_all(io, parts);
+        self.go_live(io, member, topic, position);
+    }
+
+    /// The welcome, then what was missed, then what is live.
+    fn joined_inbox(&mut self, io: &mut Io, member: &Pending, topic: &Topic, joined: Joined) {
+        let Joined { position, missed, handover, .. } = joined;
+        let Some(session) = self.sessions.get_mut(&member.session) else { return };
+        let Some((trunk, connection)) = session.at else { return };
+        session.inbox_after = None;
+        let said = session.welcome(io);
+        let receipt = handover.and_then(|handover| {
+            let (owner, topic) = (member.owner, topic.clone());
+            let asker = Asker::Inbox { owner, topic, handover };
+            self.handovers.begin(asker, &[trunk]).first().copied()
+        });
+        let encode = |record| native::message(Source::Inbox, &position.epoch, record);
+        let parts: Vec<_> = missed.iter().map(|record| encode(record)).collect();
+        if !parts.is_empty() {
+            let frame = Frame { kind: FrameKind::Reply, parts };
+            io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
         }
-        if let Some(membership) = session.membership(topic) {
+        self.go_live(io, member, topic, position);
+        for (sequence, payload) in said {
+            self.said(io, member.session, sequence, &payload);
+        }
+    }
+
+    /// The owner has let the session in, at `position`.
+    fn go_live(&mut self, io: &mut Io, member: &Pending, topic: &Topic, position: Position) {
+        let Some(session) = self.sessions.get_mut(&member.session) else { return };
+        if let (Some(at), Some(membership)) = (session.at, session.membership(topic)) {
             membership.outstanding = membership.outstanding.saturating_sub(1);
             if membership.wanted && !membership.live {
                 membership.live = true;
+                let (id, owner) = (member.session, member.owner);
                 self.subscriptions.add(io, topic, id, at, owner, position);
             }
         }
         session.tidy(topic);
     }
 
-    fn left(
-        &mut self,
-        io: &mut Io,
-        id: crate::session_id::SessionId,
-        number: Option<u64>,
-        topic: &Topic,
-    ) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+    /// A leave is done, as far as this shard goes.
+    fn left(&mut self, io: &mut Io, member: &Pending, topic: &Topic) {
+        let Some(session) = self.sessions.get_mut(&member.session) else { return };
         if let (Some(membership), Topic::Room(_, room)) = (session.membership(topic), topic) {
             membership.outstanding = membership.outstanding.saturating_sub(1);
             // A join that was on its way before this leave has let it in again for a moment.
             let was_live = std::mem::take(&mut membership.live);
-            session.answer_all(io, number.map(|number| native::ok::room(number, room)));
+            session.answer_all(io, member.id.map(|id| native::ok::room(id, room)));
             if let (true, Some(at)) = (was_live, session.at) {
-                self.subscriptions.remove(io, topic, id, at, Socket::Open);
+                self.subscriptions.remove(io, topic, member.session, at, Socket::Open);
             }
         }
         session.tidy(topic);
@@ -131,32 +129,37 @@ impl Home {
     /// A request was refused, or will never be answered.
     pub(super) fn refuse(&mut self, io: &mut Io, pending: &Pending, refusal: Refusal) {
         let Some(session) = self.sessions.get_mut(&pending.session) else { return };
-        if let Subject::Leave(topic) = &pending.subject {
+        match &pending.subject {
             // It has left as far as this shard goes, and nobody will claim it again.
-            return self.grant_leave(io, pending, &topic.clone());
-        }
-        if let Subject::Join(topic) = &pending.subject {
-            if let Some(membership) = session.membership(topic) {
-                membership.outstanding = membership.outstanding.saturating_sub(1);
-                if !membership.live && membership.outstanding == 0 {
-                    membership.wanted = false;
+            Subject::Leave(topic) => self.left(io, pending, topic),
+            Subject::Join(topic) => {
+                if let Some(membership) = session.membership(topic) {
+                    membership.outstanding = membership.outstanding.saturating_sub(1);
+                    if membership.is_over() {
+                        membership.wanted = false;
+                    }
                 }
+                session.tidy(topic);
+                if matches!(topic, Topic::Inbox(_)) {
+                    self.inbox_retries.push(io.now.mono, pending.session);
+                    return self.greet(io, pending.session);
+                }
+                self.refuse_client(io, pending, refusal);
             }
-            session.tidy(topic);
-            if matches!(topic, Topic::Inbox(_)) {
-                self.inbox_retries.push(io.now.mono, pending.session);
-                return;
-            }
+            _ => self.refuse_client(io, pending, refusal),
         }
-        let problem = problem(&pending.subject, refusal);
-        session.answer(io, vec![native::error(pending.id, &problem)]);
-        if let Some(sequence) = pending.sequence {
-            session.settle(io, sequence);
+        self.settle(io, pending);
+    }
+
+    fn refuse_client(&self, io: &mut Io, pending: &Pending, refusal: Refusal) {
+        if let Some(session) = self.sessions.get(&pending.session) {
+            let problem = problem(&pending.subject, refusal);
+            session.answer(io, vec![native::error(pending.id, &problem)]);
         }
     }
 
-    fn grant_leave(&mut self, io: &mut Io, pending: &Pending, topic: &Topic) {
-        self.left(io, pending.session, pending.id, topic);
+    /// The client's message that asked for this is settled.
+    fn settle(&mut self, io: &mut Io, pending: &Pending) {
         if let (Some(session), Some(sequence)) =
             (self.sessions.get_mut(&pending.session), pending.sequence)
         {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::requests::{Pending, Subject};
-use super::session::Session;
+use super::session::{Greeting, Session};
 use super::subscription::Socket;
 use super::{Home, Verifying};
 use crate::core::Io;
@@ -11,13 +13,17 @@ use crate::dialect::native::{self, Command, ErrorCode, Problem, Request};
 use crate::input::Identity;
 use crate::message::Body;
 use crate::name::{RoomId, UserId};
-use crate::output::Output;
+use crate::output::{CloseCode, Output};
 use crate::peer::{Action, Member, PeerMessage};
 use crate::position::Position;
 use crate::rights::Verdict;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
 use crate::{ConnectionId, Ticket, TrunkId};
+
+/// Messages that a client may send before it has been welcomed. Routers let it have fewer
+/// unacknowledged.
+const EAGER: usize = 128;
 
 /// What became of a command at once.
 enum Step {
@@ -42,13 +48,25 @@ impl Home {
         trunk: TrunkId,
         connection: ConnectionId,
         sequence: u64,
-        payload: &[u8],
+        payload: Bytes,
     ) {
         let Some(id) = self.connections.get(&(trunk, connection)).copied() else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if !session.begin(sequence) {
             return;
         }
+        match &mut session.greeting {
+            Greeting::Done => self.said(io, id, sequence, &payload),
+            Greeting::Due(said) if said.len() < EAGER => said.push((sequence, payload)),
+            Greeting::Due(_) => {
+                let reason = "too much was sent before the welcome; wait for it";
+                io.output(Output::Close { trunk, connection, code: CloseCode::Policy, reason });
+            }
+        }
+    }
+
+    /// A client that has been welcomed says something.
+    pub(super) fn said(&mut self, io: &mut Io, id: SessionId, sequence: u64, payload: &[u8]) {
         let outcome = match native::decode(payload) {
             Ok(Request { id: number, command }) => {
                 let origin = Origin { session: id, id: number, sequence };

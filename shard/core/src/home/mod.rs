@@ -21,7 +21,6 @@ use self::session::Session;
 use self::subscription::{Socket, Subscriptions};
 use crate::core::Io;
 use crate::deadlines::Deadlines;
-use crate::dialect::native;
 use crate::input::{Attach, Identity};
 use crate::link::ShardIndex;
 use crate::output::{CloseCode, Output};
@@ -89,17 +88,22 @@ impl Home {
         // Session IDs are random: the same one twice is the same client, and its newer socket counts.
         self.end(io, id);
         let session = Session::new(attach, at);
-        let welcome = native::welcome(
-            &id,
-            &session.identity.user,
-            io.settings.heartbeat.as_millis(),
-            io.settings.message,
-        );
-        session.answer(io, vec![welcome]);
         self.watch_expiry(io, id, &session.identity);
         self.connections.insert(at, id);
         self.sessions.insert(id, session);
         self.ask_inbox(io, id);
+        // An inbox out of reach must not keep the client from its rooms.
+        if self.sessions.get(&id).is_some_and(|session| session.inbox.is_over()) {
+            self.greet(io, id);
+        }
+    }
+
+    /// Welcomes a session whose inbox has not let it in.
+    fn greet(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        for (sequence, payload) in session.welcome(io) {
+            self.said(io, id, sequence, &payload);
+        }
     }
 
     pub(crate) fn detach(&mut self, io: &mut Io, trunk: TrunkId, connection: ConnectionId) {

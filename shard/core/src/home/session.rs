@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use crate::input::{Attach, Identity};
 use crate::name::{Namespace, RoomId};
 use crate::output::{Frame, FrameKind, Output};
@@ -9,10 +11,10 @@ use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
 use crate::{ConnectionId, TrunkId};
-use bytes::Bytes;
 
 use super::rate::Rate;
 use crate::core::Io;
+use crate::dialect::native;
 
 /// The logical client.
 #[derive(Debug)]
@@ -28,7 +30,17 @@ pub(super) struct Session {
     /// The position that the client named for its inbox; used until the inbox has answered.
     pub(super) inbox_after: Option<Position>,
     pub(super) rate: Rate,
+    pub(super) greeting: Greeting,
     settling: Settling,
+}
+
+/// Whether the client has had its `welcome`. It comes when the inbox has let the session in, so
+/// that who has been welcomed misses no private message; what the client says before waits.
+#[derive(Debug)]
+pub(super) enum Greeting {
+    /// Not yet: these of its messages wait, with their sequences.
+    Due(Vec<(u64, Bytes)>),
+    Done,
 }
 
 /// A session's standing in one topic. Requests may overtake each other's answers (a client need
@@ -72,7 +84,22 @@ impl Session {
             inbox: Membership::default(),
             inbox_after,
             rate: Rate::default(),
+            greeting: Greeting::Due(Vec::new()),
             settling: Settling::default(),
+        }
+    }
+
+    /// Welcomes the client, if it has not been. Gives what it has said meanwhile, to be taken up.
+    pub(super) fn welcome(&mut self, io: &mut Io) -> Vec<(u64, Bytes)> {
+        match std::mem::replace(&mut self.greeting, Greeting::Done) {
+            Greeting::Done => Vec::new(),
+            Greeting::Due(said) => {
+                let user = &self.identity.user;
+                let heartbeat_ms = io.settings.heartbeat.as_millis();
+                let welcome = native::welcome(&self.id, user, heartbeat_ms, io.settings.message);
+                self.answer(io, vec![welcome]);
+                said
+            }
         }
     }
 
