@@ -5,6 +5,7 @@
 //! tasks. Only when the socket is full does the task take over, woken by the socket: both write
 //! with the task's waker. It knows neither rooms nor tokens.
 
+mod boundary;
 pub(crate) mod close;
 pub(crate) mod echo;
 pub(crate) mod heartbeat;

@@ -15,10 +15,13 @@ use tungstenite::error::{CapacityError, Error, ProtocolError};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::State;
+use super::boundary::Boundary;
 use super::close::CloseReason;
 
 /// Read at a time, and kept by an idle connection. A message's own length is read on top.
-const READ_BUFFER: usize = 2 * 1024;
+const READ_BUFFER: usize = 1024;
+/// A payload beyond this makes the reader's memory worth giving back.
+const SWOLLEN: u64 = 4 * READ_BUFFER as u64;
 
 /// What reading led to.
 pub(super) enum Event {
@@ -41,29 +44,23 @@ pub(super) enum Event {
 /// A client's half-read frames and messages.
 pub(super) struct Reader {
     context: WebSocketContext,
+    boundary: Boundary,
+    message: usize,
+    /// A frame was so large that its memory should be given back.
+    swollen: bool,
 }
 
 impl Reader {
     /// `early` is what came right behind the upgrade request; `message` the largest message.
     pub(super) fn new(early: Bytes, message: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(0)
-            .max_message_size(Some(message))
-            .max_frame_size(Some(message))
-            .accept_unmasked_frames(false);
-        Self {
-            context: WebSocketContext::from_partially_read(
-                early.into(),
-                Role::Server,
-                Some(config),
-            ),
-        }
+        let mut boundary = Boundary::default();
+        let swollen = boundary.follow(&early) > SWOLLEN;
+        Self { context: context(early.into(), message), boundary, message, swollen }
     }
 
     /// Reads one message or control frame.
     pub(super) fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> (Event, bool) {
-        let mut wire = Wire { state, cx, heard: false };
+        let mut wire = Wire { state, cx, boundary: &mut self.boundary, heard: false, longest: 0 };
         let event = match self.context.read(&mut wire) {
             Ok(Message::Text(text)) => Event::Message { payload: text.into(), binary: false },
             Ok(Message::Binary(payload)) => Event::Message { payload, binary: true },
@@ -79,8 +76,24 @@ impl Reader {
             Ok(Message::Pong(_) | Message::Frame(_)) => Event::Control,
             Err(error) => event(error),
         };
-        (event, wire.heard)
+        let Wire { heard, longest, .. } = wire;
+        self.swollen |= longest > SWOLLEN;
+        if self.swollen && matches!(event, Event::Pending) && self.boundary.is_between_messages() {
+            self.context = context(Vec::new(), self.message);
+            self.swollen = false;
+        }
+        (event, heard)
     }
+}
+
+fn context(early: Vec<u8>, message: usize) -> WebSocketContext {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(Some(message))
+        .max_frame_size(Some(message))
+        .accept_unmasked_frames(false);
+    WebSocketContext::from_partially_read(early, Role::Server, Some(config))
 }
 
 fn event(error: Error) -> Event {
@@ -100,7 +113,9 @@ fn event(error: Error) -> Event {
 struct Wire<'a, 'b> {
     state: &'a mut State,
     cx: &'a mut Context<'b>,
+    boundary: &'a mut Boundary,
     heard: bool,
+    longest: u64,
 }
 
 impl Read for Wire<'_, '_> {
@@ -112,6 +127,7 @@ impl Read for Wire<'_, '_> {
             Poll::Ready(outcome) => {
                 outcome?;
                 self.heard = true;
+                self.longest = self.longest.max(self.boundary.follow(buffer.filled()));
                 Ok(buffer.filled().len())
             }
         }

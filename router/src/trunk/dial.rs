@@ -22,7 +22,8 @@ use super::stream::{Stream, TrunkError, serve};
 use crate::net::{Clock, Connector};
 
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_LONGEST: Duration = Duration::from_secs(5);
+/// Without the jitter, which at most doubles it.
+const PAUSE_LONGEST: Duration = Duration::from_millis(2500);
 
 /// Everything that it takes to dial one shard.
 pub(crate) struct Line {

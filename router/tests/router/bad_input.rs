@@ -150,3 +150,17 @@ async fn a_broken_neighbour_is_not_noticed() {
     stage.trunk.batch(vec![live(number, "unharmed")]).await;
     assert_eq!(bob.hear().await, "unharmed");
 }
+
+#[tokio::test]
+async fn messages_after_a_large_one_are_read_as_before() {
+    let mut stage = Stage::set().await;
+    let (mut raw, number) = stage.raw("").await;
+    let large = "x".repeat(60_000);
+    for round in 0..3 {
+        let begun = [frame(TEXT, large.as_bytes()), frame(0x01, b"in ")].concat();
+        raw.write(&begun).await;
+        assert_eq!(stage.trunk.message().await, (number, 2 * round + 1, large.clone()));
+        raw.write(&frame(0x80, b"two")).await;
+        assert_eq!(stage.trunk.message().await, (number, 2 * round + 2, "in two".to_owned()));
+    }
+}

@@ -108,6 +108,6 @@ async fn a_handshake_that_stops_half_way_or_is_none_is_ended() {
     for raw in [&mut silent, &mut half, &mut plain] {
         raw.rest().await;
     }
-    assert_eq!(stage.metric("trunkline_handshake_failures_total{why=\"timeout\"}"), 2);
-    assert_eq!(stage.metric("trunkline_handshake_failures_total{why=\"tls\"}"), 1);
+    stage.counts("trunkline_handshake_failures_total{why=\"timeout\"}", 2).await;
+    stage.counts("trunkline_handshake_failures_total{why=\"tls\"}", 1).await;
 }

@@ -70,6 +70,16 @@ impl Stage {
         (raw, attach.connection)
     }
 
+    /// Waits until a metric has a value: it may be counted just after the client has noticed.
+    pub(crate) async fn counts(&self, name: &str, value: u64) {
+        soon(name, async {
+            while self.metric(name) != value {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
     /// The value of a metric, by its line's beginning.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let mut text = Vec::new();
