@@ -1,0 +1,224 @@
+//! Whole clusters of real processes on free ports.
+
+mod connection;
+mod http;
+mod ports;
+mod process;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use trunkline_client::Options;
+use trunkline_config::{ShardKey, ShardMap};
+
+pub(crate) use connection::Connection;
+pub(crate) use http::{Response, get, request};
+pub(crate) use ports::free;
+pub(crate) use process::{PATIENCE, Process, TRUNKLINE};
+
+/// What a cluster is started with. Sections are TOML, as in `cluster.toml`.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    pub(crate) shards: usize,
+    pub(crate) router: String,
+    pub(crate) sections: String,
+}
+
+impl Setup {
+    /// Three shards and the defaults.
+    pub(crate) fn new() -> Self {
+        Self { shards: 3, ..Self::default() }
+    }
+
+    /// Adds keys to `[router]`.
+    pub(crate) fn router(mut self, keys: &str) -> Self {
+        let _ = writeln!(self.router, "{keys}");
+        self
+    }
+
+    /// Adds a section.
+    pub(crate) fn section(mut self, section: &str) -> Self {
+        let _ = writeln!(self.sections, "{section}");
+        self
+    }
+
+    pub(crate) fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    pub(crate) async fn start(self) -> Cluster {
+        Cluster::start(&self).await
+    }
+}
+
+/// A router and its shards.
+pub(crate) struct Cluster {
+    folder: TempDir,
+    pub(crate) map: ShardMap,
+    pub(crate) port: u16,
+    pub(crate) metrics: u16,
+    pub(crate) router: Option<Process>,
+    pub(crate) shards: BTreeMap<String, Process>,
+}
+
+impl Cluster {
+    async fn start(setup: &Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, metrics) = (free(), free());
+        write_files(folder.path(), setup, port, metrics);
+        let config = folder.path().join("cluster.toml");
+        let map = trunkline_config::load(&config).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut cluster =
+            Self { folder, map: map.map, port, metrics, router: None, shards: BTreeMap::new() };
+        let ids: Vec<String> = cluster.map.shards().iter().map(|shard| shard.id.clone()).collect();
+        for id in &ids {
+            cluster.spawn_shard(id);
+        }
+        cluster.start_router().await;
+        for id in &ids {
+            cluster.shards.get_mut(id).unwrap().line("ready").await;
+        }
+        cluster
+    }
+
+    /// A file of the cluster's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn config(&self) -> String {
+        self.path("cluster.toml").to_str().unwrap().to_owned()
+    }
+
+    fn spawn_shard(&mut self, id: &str) {
+        let errors = self.path(&format!("shard-{id}.log"));
+        let process = Process::start(&errors, &["shard", "--config", &self.config(), "--id", id]);
+        self.shards.insert(id.to_owned(), process);
+    }
+
+    /// Starts a shard that was ended, and waits until its links are up.
+    pub(crate) async fn start_shard(&mut self, id: &str) {
+        self.spawn_shard(id);
+        self.shards.get_mut(id).unwrap().line("ready").await;
+    }
+
+    /// Ends a shard without warning.
+    pub(crate) async fn kill_shard(&mut self, id: &str) {
+        self.shards.remove(id).unwrap().kill().await;
+    }
+
+    /// Starts the router and waits until all its trunks are up.
+    pub(crate) async fn start_router(&mut self) {
+        let errors = self.path("router.log");
+        let mut router = Process::start(&errors, &["router", "--config", &self.config()]);
+        router.line("ready").await;
+        self.router = Some(router);
+    }
+
+    pub(crate) async fn kill_router(&mut self) {
+        self.router.take().unwrap().kill().await;
+    }
+
+    /// Waits until the router has all its trunks.
+    pub(crate) async fn all_trunks_are_up(&self) {
+        self.eventually("all trunks are up", async || {
+            get(self.port, "/readyz").await.status == 200
+        })
+        .await;
+    }
+
+    /// Waits until a condition holds.
+    pub(crate) async fn eventually(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let check = async {
+            while !holds().await {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, check).await.is_ok(), "in time: {what}");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options::new(self.url())
+    }
+
+    /// Connects as a user and takes the welcome.
+    pub(crate) async fn connect(&self, user: &str) -> Connection {
+        Connection::open(self.options().user(user)).await
+    }
+
+    /// Connects as a user, placed by a room.
+    pub(crate) async fn connect_to(&self, room: &str, user: &str) -> Connection {
+        Connection::open(self.options().room(room).user(user)).await
+    }
+
+    /// The shard that owns a key.
+    pub(crate) fn owner(&self, key: &ShardKey<'_>) -> &str {
+        &self.map.shards()[usize::from(self.map.owner(key))].id
+    }
+
+    /// A user whose inbox is on this shard; a different one for each `nth`.
+    pub(crate) fn user_on(&self, shard: &str, nth: usize) -> String {
+        (0..)
+            .map(|n| format!("user-{n}"))
+            .filter(|user| self.owner(&ShardKey::User(user)) == shard)
+            .nth(nth)
+            .unwrap()
+    }
+
+    /// A room that is owned by this shard.
+    pub(crate) fn room_on(&self, shard: &str) -> String {
+        (0..)
+            .map(|n| format!("room-{n}"))
+            .find(|room| self.owner(&ShardKey::Room { namespace: "/", room }) == shard)
+            .unwrap()
+    }
+
+    /// A metric's value in a shard's `/metrics`, labels included in the name; 0 if it is absent.
+    pub(crate) async fn shard_metric(&self, shard: &str, name: &str) -> f64 {
+        let index = self.map.index_of(shard).unwrap();
+        let address = &self.map.shards()[usize::from(index)].metrics;
+        let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        metric(&get(port, "/metrics").await.body, name)
+    }
+
+    pub(crate) async fn router_metric(&self, name: &str) -> f64 {
+        metric(&get(self.metrics, "/metrics").await.body, name)
+    }
+}
+
+fn metric(text: &str, name: &str) -> f64 {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    text.lines().find_map(value).unwrap_or(0.0)
+}
+
+/// Writes the two files of a cluster on free ports.
+pub(crate) fn write_files(folder: &Path, setup: &Setup, port: u16, metrics: u16) {
+    let Setup { shards, router, sections } = setup;
+    let cluster = format!(
+        "shard_map = \"shards.toml\"\n\n[router]\nlisten = \"127.0.0.1:{port}\"\n\
+         metrics = \"127.0.0.1:{metrics}\"\n{router}\n{sections}\n"
+    );
+    std::fs::write(folder.join("cluster.toml"), cluster).unwrap();
+    std::fs::write(folder.join("shards.toml"), shard_map(*shards, 1)).unwrap();
+}
+
+/// A shard map on free ports.
+pub(crate) fn shard_map(shards: usize, version: u64) -> String {
+    let mut map = format!("version = {version}\nhash_key = \"0123456789abcdef0123456789abcdef\"\n");
+    for id in ('a'..='z').take(shards) {
+        let (grpc, metrics) = (free(), free());
+        let _ = write!(
+            map,
+            "\n[[shard]]\nid = \"{id}\"\ngrpc = \"127.0.0.1:{grpc}\"\n\
+             metrics = \"127.0.0.1:{metrics}\"\n"
+        );
+    }
+    map
+}

@@ -1,0 +1,8 @@
+//! The cluster as users run it: real processes, real sockets, real clients.
+
+mod failures;
+mod harness;
+mod placement;
+mod presence;
+mod private;
+mod rooms;
