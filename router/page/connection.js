@@ -16,7 +16,10 @@ const FINAL = new Map([
   [4001, "This server wants a token. This page speaks to servers in auth mode \"open\"."],
 ]);
 
-/** Why a request has no reply: a code of the protocol, or `lost` when the outcome is not known. */
+/**
+ * Why a request has no `ok`: a code of the protocol, or, where the outcome is not known, `lost` with
+ * the connection or `timeout` on a living one.
+ */
 export class RequestFailed extends Error {
   constructor(code, message) {
     super(message);
@@ -69,7 +72,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new RequestFailed("lost", "the server didn't answer in time"));
+        reject(new RequestFailed("timeout", "the server didn't answer in time"));
       }, REPLY_MS);
       this.#waiting.set(id, { resolve, reject, timer });
     });

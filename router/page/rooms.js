@@ -8,6 +8,9 @@ import { OthersTyping } from "./typing.js";
 
 const HISTORY = 50;
 
+/** Failures after which entering a room is tried again. */
+const PASSING = new Set(["unavailable", "timeout", "rate_limited", "internal"]);
+
 class Room {
   kind = "room";
   timeline = new Timeline();
@@ -152,7 +155,7 @@ export class Rooms {
       // A lost connection comes back, and with it this.
       if (failure.code === "lost") return;
       this.#failed(failure);
-      if (failure.code === "unavailable") setTimeout(() => this.#enterAgain(room, attempt), pauseMs(attempt));
+      if (PASSING.has(failure.code)) setTimeout(() => this.#enterAgain(room, attempt), pauseMs(attempt));
       else room.timeline.line(`You are not in this room: ${failure.message}`, "gap");
       this.#changed();
     }

@@ -19,6 +19,7 @@ const TOO_OFTEN = "You are sending faster than the server allows. Wait a moment.
 export function explained(failure) {
   switch (failure.code) {
     case "rate_limited": return TOO_OFTEN;
+    case "timeout": return "The server doesn't answer. Try again in a moment.";
     case "unavailable": return "The server in charge can't be reached now. Try again in a moment.";
     case "too_many_rooms": return "You are in as many rooms as the server allows. Leave one first.";
     case "forbidden": return "You may not do that here.";
