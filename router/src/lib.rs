@@ -4,7 +4,7 @@
 //! WebSocket, checks tokens and limits, keeps heartbeats, and finds the shard of each
 //! connection's key. It knows no rooms and reads no messages; losing one loses only sockets.
 //!
-//! One thread per core, each a [`worker`] with its own listener, connections and trunks.
+//! One thread per core, each a `worker` with its own listener, connections and trunks.
 
 mod connection;
 mod frame;

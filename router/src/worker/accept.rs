@@ -18,19 +18,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts for ever.
 pub(super) async fn accept(worker: &Rc<Worker>, mut listener: impl Listener) -> Infallible {
+    let mut reported = false;
     loop {
         match listener.accept().await {
-            Ok((socket, peer)) => match worker.seat() {
-                Some(seat) => {
-                    spawn_local(serve(Rc::clone(worker), socket, peer, seat));
+            Ok((socket, peer)) => {
+                reported = false;
+                match worker.seat() {
+                    Some(seat) => {
+                        spawn_local(serve(Rc::clone(worker), socket, peer, seat));
+                    }
+                    // There is no room to even say so.
+                    None => worker.metrics.handshake_failed("full"),
                 }
-                // There is no room to even say so.
-                None => worker.metrics.handshake_failed("full"),
-            },
+            }
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 worker.metrics.handshake_failed("accept");
-                tracing::warn!(%error, "cannot accept; raise the limit of open files if that is it");
+                // Once, not ten times a second for as long as it lasts.
+                if !std::mem::replace(&mut reported, true) {
+                    tracing::warn!(%error, "cannot accept clients; if files run out, raise `ulimit -n`");
+                }
                 sleep(PAUSE).await;
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline_config::settings::AllowedOrigins;
 
-use crate::harness::{FakeShard, Raw, Stage, request, start};
+use crate::harness::{FakeShard, Raw, Stage, request, soon, start};
 
 async fn get(stage: &Stage, path: &str) -> String {
     let mut raw = Raw::connect(stage.address()).await;
@@ -135,4 +135,27 @@ async fn a_full_worker_says_so_and_has_room_again_when_one_leaves() {
     first.close().await;
     assert_eq!(stage.trunk.detach().await, number);
     stage.client("").await;
+}
+
+#[tokio::test]
+async fn sockets_beyond_the_reserve_are_closed_at_once() {
+    let stage = Stage::set_with(|settings| settings.limits.connections_per_worker = 1).await;
+    let mut held = Vec::new();
+    for _ in 0..257 {
+        held.push(Raw::connect(stage.address()).await);
+    }
+    Raw::connect(stage.address()).await.ended().await;
+    held.clear();
+    // Their places are free again as soon as the router has noticed.
+    stage.counts("trunkline_handshake_failures_total{why=\"full\"}", 1).await;
+    soon("a free place", async {
+        loop {
+            let mut raw = Raw::connect(stage.address()).await;
+            raw.try_write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+            if raw.head().await.starts_with("HTTP/1.1 200 ") {
+                break;
+            }
+        }
+    })
+    .await;
 }

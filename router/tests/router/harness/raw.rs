@@ -94,12 +94,6 @@ impl Raw {
         self.stream.split()
     }
 
-    /// Reads so many bytes, whatever they are.
-    pub(crate) async fn skip(&mut self, bytes: usize) {
-        let mut buffer = vec![0; bytes];
-        soon("bytes", self.stream.read_exact(&mut buffer)).await.expect("as many bytes");
-    }
-
     /// The head of an answer, with its empty line.
     pub(crate) async fn head(&mut self) -> String {
         let mut head = Vec::new();
