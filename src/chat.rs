@@ -9,13 +9,16 @@ mod line;
 mod place;
 mod screen;
 mod talk;
+#[cfg(test)]
+mod tests;
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::bail;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use trunkline_client::{Client, ConnectError};
+use tokio::sync::mpsc;
+use trunkline_client::{Client, ConnectError, Events};
 
 use crate::chat::place::Place;
 use crate::chat::screen::Screen;
@@ -46,9 +49,16 @@ pub(crate) async fn run(args: ChatArgs) -> anyhow::Result<()> {
     let is_terminal = std::io::stdout().is_terminal();
     // To erase what is echoed by the terminal, both sides must be it.
     let erases = is_terminal && std::io::stdin().is_terminal();
-    let mut screen = Screen::new(Box::new(std::io::stdout()), is_terminal, erases);
-    let mut lines = input::lines();
-    let mut place = Place::new(args.url, args.user, args.token, args.room);
+    let screen = Screen::new(Box::new(std::io::stdout()), is_terminal, erases);
+    let place = Place::new(args.url, args.user, args.token, args.room);
+    chat(place, screen, input::lines()).await
+}
+
+async fn chat(
+    mut place: Place,
+    mut screen: Screen,
+    mut lines: mpsc::Receiver<String>,
+) -> anyhow::Result<()> {
     let (mut client, mut events) = Client::connect(place.options()).await?;
     loop {
         place.met(&client);
@@ -70,7 +80,7 @@ pub(crate) async fn run(args: ChatArgs) -> anyhow::Result<()> {
 }
 
 /// Connects again, for as long as there is hope, with growing and jittered pauses.
-async fn come_back(place: &Place) -> anyhow::Result<(Client, trunkline_client::Events)> {
+async fn come_back(place: &Place) -> anyhow::Result<(Client, Events)> {
     let pauses = ExponentialBuilder::default()
         .with_jitter()
         .with_min_delay(Duration::from_millis(250))

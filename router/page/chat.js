@@ -14,7 +14,9 @@ import { MessagesView } from "./view-messages.js";
 import { showNotice } from "./view-notices.js";
 import { drawStatus } from "./view-status.js";
 
-const REFRESH_MS = 30_000;
+/** How often to ask who is here: now and then, and soon again while the server is not sure. */
+const REFRESH_MS = 5_000;
+const REFRESH_SURE_EVERY = 6;
 
 const me = await name();
 byId("chat").hidden = false;
@@ -177,7 +179,12 @@ document.addEventListener("visibilitychange", () => {
   current.unread = 0;
   changed();
 });
-setInterval(() => current?.kind === "room" && rooms.refresh(current), REFRESH_MS);
+let ticks = 0;
+setInterval(() => {
+  ticks += 1;
+  const isDue = !current?.sure || ticks % REFRESH_SURE_EVERY === 0;
+  if (isDue && current?.kind === "room") rooms.refresh(current);
+}, REFRESH_MS);
 
 changed();
 connection.open();
