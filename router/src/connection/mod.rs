@@ -60,7 +60,8 @@ pub(crate) trait Uplink {
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
     /// Takes one message.
     fn take(&self, message: Incoming) -> Taken;
-    /// The socket is gone. Called once.
+    /// The connection is closing or its socket is gone: nothing more goes up or down. Called
+    /// once.
     fn gone(&self, connection: u64);
 }
 

@@ -27,15 +27,15 @@ pub(crate) async fn run(
     early: Bytes,
     message: usize,
 ) {
-    let number = connection.number;
     let reader = Some(Reader::new(early, message));
-    Task { connection, uplink: Rc::clone(&uplink), reader, ending: None }.await;
-    uplink.gone(number);
+    Task { connection, uplink: Some(uplink), reader, ending: None }.await;
 }
 
 struct Task {
     connection: Rc<Connection>,
-    uplink: Rc<dyn Uplink>,
+    /// None once the shard was told that the client is gone: when closing begins, not when it
+    /// ends, since nothing passes any more and others should not see a ghost meanwhile.
+    uplink: Option<Rc<dyn Uplink>>,
     /// None once nothing is understood any more: memory is given back early.
     reader: Option<Reader>,
     ending: Option<Ending>,
@@ -60,6 +60,11 @@ impl Future for Task {
             state.task = Some(cx.waker().clone());
         }
         for _ in 0..FRAMES_PER_TURN {
+            if state.phase != Phase::Open
+                && let Some(uplink) = uplink.take()
+            {
+                uplink.gone(connection.number);
+            }
             if state.phase == Phase::Gone {
                 state.socket = None;
                 return Poll::Ready(());
@@ -68,9 +73,9 @@ impl Future for Task {
                 state.phase = Phase::Gone;
                 continue;
             }
-            let turn = match (state.phase, reader.as_mut()) {
-                (Phase::Open, Some(reader)) => {
-                    connection.poll_read(&mut state, reader, uplink.as_ref(), cx)
+            let turn = match (state.phase, reader.as_mut(), uplink.as_deref()) {
+                (Phase::Open, Some(reader), Some(uplink)) => {
+                    connection.poll_read(&mut state, reader, uplink, cx)
                 }
                 _ => {
                     *reader = None;

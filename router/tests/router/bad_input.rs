@@ -1,5 +1,7 @@
 //! Frames that break RFC 6455 or a limit: each gets its code, and the router goes on.
 
+use std::time::{Duration, Instant};
+
 use crate::harness::{Raw, Stage, frame, live};
 
 const TEXT: u8 = 0x81;
@@ -132,6 +134,21 @@ async fn a_close_is_answered_with_its_own_code_and_nothing_after_it() {
     raw.ended().await;
     drop(raw);
     assert_eq!(stage.trunk.detach().await, number);
+}
+
+#[tokio::test]
+async fn who_closes_has_left_before_the_socket_is_gone() {
+    let mut stage = Stage::set().await;
+    let (mut raw, number) = stage.raw("").await;
+    let begun = Instant::now();
+    raw.write(&frame(CLOSE, &1000_u16.to_be_bytes())).await;
+    assert_eq!(stage.trunk.detach().await, number);
+    // The socket lives on for as long as the client takes to end its side, up to 3 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(stage.metric("trunkline_connections"), 1);
+    assert_eq!(raw.close_code().await, 1000);
+    drop(raw);
+    stage.counts("trunkline_connections", 0).await;
 }
 
 #[tokio::test]
