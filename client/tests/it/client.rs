@@ -1,7 +1,5 @@
 //! The typed client.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tokio::sync::oneshot;
 use trunkline_client::{
@@ -9,7 +7,7 @@ use trunkline_client::{
     Position, PresenceQuery, Publish, RequestError, Sent,
 };
 
-use crate::server::serve;
+use crate::server::{SHORT, serve};
 
 fn message(offset: u64) -> String {
     format!(
@@ -160,7 +158,7 @@ async fn a_request_whose_reply_waits_behind_unread_events_says_so() {
         peer.hear_close().await
     })
     .await;
-    let options = options.events(2).deadline(Duration::from_millis(200));
+    let options = options.events(2).deadline(SHORT);
     let (client, mut events) = Client::connect(options).await.unwrap();
     assert!(matches!(client.ping().await, Err(RequestError::EventsNotRead(_))));
     for offset in 1..=5 {
@@ -195,8 +193,7 @@ async fn a_request_that_gets_no_reply_ends_at_its_deadline() {
         peer.hear_close().await
     })
     .await;
-    let (client, _events) =
-        Client::connect(options.deadline(Duration::from_millis(50))).await.unwrap();
+    let (client, _events) = Client::connect(options.deadline(SHORT)).await.unwrap();
     assert!(matches!(client.ping().await, Err(RequestError::Timeout(_))));
 }
 
@@ -223,7 +220,7 @@ async fn a_bad_token_is_told_by_the_close_code() {
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up() {
     let (options, _played) = serve(async |mut peer| peer.hear_close().await).await;
-    let error = Client::connect(options.deadline(Duration::from_millis(50))).await.unwrap_err();
+    let error = Client::connect(options.deadline(SHORT)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Timeout(_)), "{error}");
 }
 

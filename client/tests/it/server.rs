@@ -13,6 +13,9 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use trunkline_client::Options;
 
+/// A deadline that is meant to pass; long enough for a busy machine to connect within it.
+pub(crate) const SHORT: Duration = Duration::from_millis(500);
+
 /// The server's side of the connection, and what the client asked for in its upgrade.
 pub(crate) struct Peer {
     socket: WebSocketStream<TcpStream>,

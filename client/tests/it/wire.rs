@@ -1,12 +1,10 @@
 //! The connection below the client.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use trunkline_client::tungstenite::Message;
 use trunkline_client::{CloseCode, ConnectError, Event, Incoming, Options, Wire, WireError};
 
-use crate::server::serve;
+use crate::server::{SHORT, serve};
 
 #[tokio::test]
 async fn everything_is_seen_in_the_order_of_arrival() {
@@ -35,7 +33,7 @@ async fn text_that_is_no_json_can_be_sent_and_a_timeout_can_be_gone_on_from() {
         peer.hear_close().await
     })
     .await;
-    let mut wire = Wire::connect(&options.deadline(Duration::from_millis(50))).await.unwrap();
+    let mut wire = Wire::connect(&options.deadline(SHORT)).await.unwrap();
     assert!(matches!(wire.next().await, Err(WireError::Timeout(_))));
     wire.send_text(r#"{"type":"ping" , "id":1}"#).await.unwrap();
     assert!(matches!(wire.next().await, Ok(Incoming::Ok { id: 1, .. })));
