@@ -221,6 +221,20 @@ mod tests {
     }
 
     #[test]
+    fn control_frames_are_always_taken_but_crowd_the_queue() {
+        let mut queue = OutQueue::new(BOUNDS);
+        queue.push(&frame(Kind::Live, 100)).expect("room");
+        queue.advance(100);
+        for _ in 0..6 {
+            assert!(!queue.is_crowded());
+            queue.push_control(Bytes::from_static(b"0123456789"));
+        }
+        assert!(queue.is_crowded());
+        queue.push_control(Bytes::from_static(b"and one more"));
+        assert_eq!(waiting(&queue).len(), 7);
+    }
+
+    #[test]
     fn one_write_takes_many_frames_but_not_all() {
         let mut queue = OutQueue::new(BOUNDS);
         for _ in 0..SLICES + 1 {
