@@ -11,9 +11,9 @@ mod ports;
 mod restart;
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -40,6 +40,10 @@ pub(crate) struct UpArgs {
     /// How many shards to run, if not those of the shard map
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
+    /// Where to keep what the cluster writes, such as the map that it runs with; a temporary
+    /// folder if not given
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 /// Runs the cluster until it is asked to end, then ends the router first, that clients leave in
@@ -49,10 +53,14 @@ pub(crate) struct UpArgs {
 /// If the files are wrong, no port is free, or a child won't run.
 pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let ending = Ending::listen(false).context("cannot listen for signals")?;
-    let folder = temporary_folder()?;
-    let (config, loaded) = args.files.load(folder.path())?;
+    let temporary = temporary_folder()?;
+    let folder = match &args.data {
+        Some(data) => private_folder(data)?,
+        None => temporary.path(),
+    };
+    let (config, loaded) = args.files.load(folder)?;
     let plan = Plan::new(&loaded, args.shards.map(usize::from))?;
-    let map = folder.path().join("resolved-shards.toml");
+    let map = folder.join("resolved-shards.toml");
     write_map(&map, &render_map(&plan.map))?;
 
     let programs = Programs { executable: std::env::current_exe()?, config, map };
@@ -96,11 +104,23 @@ async fn follow(
     None
 }
 
-/// Writes the map where only this user can read it: it holds the hash key.
+/// Makes a folder, if it is not there, that only this user may look into.
+fn private_folder(path: &Path) -> anyhow::Result<&Path> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the folder {}", path.display()))?;
+    Ok(path)
+}
+
+/// Writes the map, in place of an earlier run's, where only this user can read it: it holds the
+/// hash key.
 fn write_map(path: &Path, text: &str) -> anyhow::Result<()> {
     OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
@@ -222,6 +242,7 @@ mod tests {
         let path = folder.path().join("map.toml");
         write_map(&path, "version = 1\n").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(write_map(&path, "").is_err());
+        write_map(&path, "").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 }
