@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
+use trunkline_config::name::{check_id, check_user};
 use trunkline_config::{ShardKey, ShardMap};
-use trunkline_proto::name::{check_id, check_user};
 
 use crate::configuration::ClusterFiles;
 use crate::terminal::say;

@@ -4,6 +4,7 @@
 //! pure core may use the shard map and the placement.
 
 pub mod key;
+pub mod name;
 pub mod placement;
 pub mod problem;
 mod read;

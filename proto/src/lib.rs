@@ -2,7 +2,6 @@
 //! files, and the one queue that all three kinds of stream send from.
 
 pub mod credential;
-pub mod name;
 pub mod outbox;
 pub mod token;
 pub mod transport;

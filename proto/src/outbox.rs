@@ -5,6 +5,7 @@
 //! vector when the transport asks for the next message, so batches grow by themselves exactly
 //! when the transport is the slower side.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -31,7 +32,9 @@ struct State<T> {
     bytes: usize,
     closed: bool,
     reader: Option<Waker>,
-    drained: Vec<Waker>,
+    /// Who waits for room, by the address of their waker's data: a task that is polled again
+    /// while it waits must be found among thousands.
+    drained: BTreeMap<usize, Waker>,
 }
 
 #[derive(Debug)]
@@ -47,15 +50,17 @@ impl<T> Shared<T> {
     }
 }
 
-/// The sending side. Clones share one queue.
+/// The sending side.
 #[derive(Debug)]
 pub struct Outbox<T> {
     shared: Arc<Shared<T>>,
 }
 
-impl<T> Clone for Outbox<T> {
-    fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+/// Nobody can push any more: the stream ends after what is queued. Otherwise a request whose
+/// sender gave up would keep its connection open for ever.
+impl<T> Drop for Outbox<T> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -68,8 +73,13 @@ pub struct Batches<T> {
 /// An outbox and the stream that empties it.
 #[must_use]
 pub fn outbox<T>(bounds: Bounds) -> (Outbox<T>, Batches<T>) {
-    let state =
-        State { items: Vec::new(), bytes: 0, closed: false, reader: None, drained: Vec::new() };
+    let state = State {
+        items: Vec::new(),
+        bytes: 0,
+        closed: false,
+        reader: None,
+        drained: BTreeMap::new(),
+    };
     let shared = Arc::new(Shared { bounds, state: Mutex::new(state) });
     (Outbox { shared: Arc::clone(&shared) }, Batches { shared })
 }
@@ -114,9 +124,7 @@ impl<T> Outbox<T> {
         if state.closed || state.bytes <= self.shared.bounds.capacity / 2 {
             return Poll::Ready(());
         }
-        if !state.drained.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.drained.push(cx.waker().clone());
-        }
+        state.drained.insert(cx.waker().data().addr(), cx.waker().clone());
         Poll::Pending
     }
 
@@ -178,10 +186,10 @@ impl<T> Stream for Batches<T> {
         let drained = if state.bytes <= self.shared.bounds.capacity / 2 {
             std::mem::take(&mut state.drained)
         } else {
-            Vec::new()
+            BTreeMap::new()
         };
         drop(state);
-        for waker in drained {
+        for waker in drained.into_values() {
             waker.wake();
         }
         Poll::Ready(Some(batch.into_iter().map(|(item, _)| item).collect()))
@@ -196,7 +204,7 @@ impl<T> Drop for Batches<T> {
         state.bytes = 0;
         let drained = std::mem::take(&mut state.drained);
         drop(state);
-        for waker in drained {
+        for waker in drained.into_values() {
             waker.wake();
         }
     }
@@ -254,6 +262,15 @@ mod tests {
         drop(batches);
         assert!(outbox.is_closed());
         assert_eq!(outbox.push(2, 1), Err(Full));
+    }
+
+    #[test]
+    fn dropping_the_sending_side_ends_the_stream_after_what_is_queued() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push(1, 1).expect("room");
+        drop(outbox);
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![1])));
+        assert_eq!(batches.next().now_or_never(), Some(None));
     }
 
     #[test]

@@ -9,9 +9,9 @@ mod claims;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use trunkline_config::name::{NameError, check_user};
 use trunkline_config::settings::{JwtAlgorithm, JwtSettings};
 
-use crate::name::{NameError, check_user};
 use claims::Claims;
 
 /// How far the issuer's clock may be ahead of or behind ours, in milliseconds.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{RoomRight, TokenError};
-use crate::name::check_id;
+use trunkline_config::name::check_id;
 
 /// More entries than any person's rooms need, and few enough to be looked through per request.
 const MAX_ROOM_RIGHTS: usize = 1024;

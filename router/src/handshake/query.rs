@@ -1,7 +1,7 @@
 //! What a client says in the address of its WebSocket.
 
 use percent_encoding::percent_decode_str;
-use trunkline_proto::name::{NameError, check_id, check_user};
+use trunkline_config::name::{NameError, check_id, check_user};
 use trunkline_proto::trunk::Position;
 
 use super::Refusal;

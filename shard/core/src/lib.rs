@@ -38,8 +38,8 @@ pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
 pub use output::{CloseCode, Frame, FrameKind, Output};
 pub use peer::{
-    Action, Delivery, HandoverId, Joined, Member, PeerMessage, Refusal, Reply, RequestId, SendStatus,
-    UserPresence,
+    Action, Delivery, HandoverId, Joined, Member, PeerMessage, Refusal, Reply, RequestId,
+    SendStatus, UserPresence,
 };
 pub use position::{Epoch, Position};
 pub use rights::{Rights, RoomRight};

@@ -154,7 +154,8 @@ impl Fields<'_> {
 
     fn after_user(&self) -> Result<Option<UserId>, Problem> {
         let Some(raw) = self.after else { return Ok(None) };
-        let user = UserId::parse(&text("after", Some(raw))?).map_err(|error| name_problem("after", error));
+        let user =
+            UserId::parse(&text("after", Some(raw))?).map_err(|error| name_problem("after", error));
         user.map(Some)
     }
 

@@ -1,19 +1,23 @@
-//! What people may choose as an ID, for whoever takes one from outside before a shard sees it.
+//! The rule for IDs that people choose: users, rooms, namespaces (PROTOCOL). Who takes one from
+//! outside checks it here.
 
 /// The longest ID, in bytes.
-pub const MAX_NAME: usize = 256;
+pub const LONGEST_NAME: usize = 256;
 
 /// Why a text is no ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing at all, or too much of it.
-    #[error("it has {0} bytes; use 1 to {MAX_NAME}")]
-    Length(usize),
-    /// Characters that don't print.
-    #[error("it holds a control character; leave that out")]
+    /// No character.
+    #[error("it is empty; give it 1 to {LONGEST_NAME} bytes")]
+    Empty,
+    /// Too many bytes.
+    #[error("it is longer than {LONGEST_NAME} bytes; shorten it")]
+    TooLong,
+    /// A control character.
+    #[error("it has a control character; leave it out")]
     Control,
-    /// What sessions' IDs begin with.
-    #[error("it begins with `~`, which is kept for sessions; choose another first character")]
+    /// A user's name that looks like a session's ID.
+    #[error("names of users must not begin with `~`, as session IDs do")]
     Tilde,
 }
 
@@ -22,8 +26,10 @@ pub enum NameError {
 /// # Errors
 /// [`NameError`] says which rule it breaks.
 pub fn check_id(text: &str) -> Result<(), NameError> {
-    if text.is_empty() || text.len() > MAX_NAME {
-        Err(NameError::Length(text.len()))
+    if text.is_empty() {
+        Err(NameError::Empty)
+    } else if text.len() > LONGEST_NAME {
+        Err(NameError::TooLong)
     } else if text.chars().any(char::is_control) {
         Err(NameError::Control)
     } else {
@@ -45,18 +51,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_1_to_256_bytes_without_control_characters() {
+    fn an_id_has_1_to_256_bytes_and_no_control_character() {
         assert_eq!(check_id("lobby"), Ok(()));
         assert_eq!(check_id(&"ü".repeat(128)), Ok(()));
-        assert_eq!(check_id(""), Err(NameError::Length(0)));
-        assert_eq!(check_id(&"ü".repeat(129)), Err(NameError::Length(258)));
+        assert_eq!(check_id(""), Err(NameError::Empty));
+        assert_eq!(check_id(&"ü".repeat(129)), Err(NameError::TooLong));
+        assert_eq!(check_id("a\nb"), Err(NameError::Control));
         assert_eq!(check_id("a\u{7f}"), Err(NameError::Control));
         assert_eq!(check_id("a\u{85}"), Err(NameError::Control));
     }
 
     #[test]
-    fn a_user_can_not_be_named_like_a_session() {
+    fn only_users_must_not_begin_with_a_tilde() {
         assert_eq!(check_user("~bob"), Err(NameError::Tilde));
         assert_eq!(check_user("b~ob"), Ok(()));
+        assert_eq!(check_id("~bob"), Ok(()));
     }
 }
