@@ -1,5 +1,6 @@
 //! The cluster as users run it: real processes, real sockets, real clients.
 
+mod auth;
 mod failures;
 mod harness;
 mod placement;

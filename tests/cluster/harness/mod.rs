@@ -4,10 +4,16 @@ mod connection;
 mod http;
 mod ports;
 mod process;
+/// The router's tests have the same raw client, and use all of it.
+#[allow(dead_code)]
+#[path = "../../../router/tests/router/harness/raw.rs"]
+mod raw;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use trunkline_client::Options;
@@ -17,6 +23,15 @@ pub(crate) use connection::Connection;
 pub(crate) use http::{Response, get, request};
 pub(crate) use ports::free;
 pub(crate) use process::{PATIENCE, Process, TRUNKLINE};
+pub(crate) use raw::{Raw, frame, request as upgrade_request};
+
+/// What must not take for ever, whatever the machine is busy with.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited too long for {what}"),
+    }
+}
 
 /// What a cluster is started with. Sections are TOML, as in `cluster.toml`.
 #[derive(Clone, Default)]
@@ -24,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) shards: usize,
     pub(crate) router: String,
     pub(crate) sections: String,
+    files: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -41,6 +57,12 @@ impl Setup {
     /// Adds a section.
     pub(crate) fn section(mut self, section: &str) -> Self {
         let _ = writeln!(self.sections, "{section}");
+        self
+    }
+
+    /// Puts a file into the cluster's folder, for a key that names one.
+    pub(crate) fn file(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.files.push((name, text.into()));
         self
     }
 
@@ -131,13 +153,39 @@ impl Cluster {
     }
 
     /// Waits until a condition holds.
-    pub(crate) async fn eventually(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let check = async {
-            while !holds().await {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        };
-        assert!(tokio::time::timeout(PATIENCE, check).await.is_ok(), "in time: {what}");
+    pub(crate) async fn eventually(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        eventually(what, holds).await;
+    }
+
+    /// The processes that run, by their log's name.
+    pub(crate) fn ids(&self) -> BTreeMap<String, u32> {
+        let shards = self.shards.iter().map(|(id, shard)| (format!("shard-{id}"), shard.id()));
+        let router = self.router.iter().map(|router| ("router".to_owned(), router.id()));
+        shards.chain(router).collect()
+    }
+
+    /// Asserts that the same processes run as before, that none of them has panicked on the way,
+    /// and that they still serve.
+    pub(crate) async fn goes_on_as(&mut self, before: &BTreeMap<String, u32>) {
+        assert_eq!(self.ids(), *before);
+        for process in self.shards.values_mut().chain(&mut self.router) {
+            assert!(process.runs(), "ended:\n{}", process.errors());
+            assert!(!process.errors().contains("panicked"), "{}", process.errors());
+        }
+        for shard in ["a", "b", "c"] {
+            let mut client = self.connect(&self.user_on(shard, 0)).await;
+            client.join("still here").await;
+            client.publish("still here", shard).await;
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Connects as a user over a bare socket and takes the upgrade, not the welcome.
+    pub(crate) async fn raw(&self, user: &str) -> Raw {
+        Raw::upgrade(self.address(), &format!("/ws?user={user}")).await
     }
 
     pub(crate) fn url(&self) -> String {
@@ -193,6 +241,16 @@ impl Cluster {
     }
 }
 
+/// Waits until a condition holds.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    soon(what, async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
 fn metric(text: &str, name: &str) -> f64 {
     let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
     text.lines().find_map(value).unwrap_or(0.0)
@@ -200,13 +258,16 @@ fn metric(text: &str, name: &str) -> f64 {
 
 /// Writes the two files of a cluster on free ports.
 pub(crate) fn write_files(folder: &Path, setup: &Setup, port: u16, metrics: u16) {
-    let Setup { shards, router, sections } = setup;
+    let Setup { shards, router, sections, files } = setup;
     let cluster = format!(
         "shard_map = \"shards.toml\"\n\n[router]\nlisten = \"127.0.0.1:{port}\"\n\
          metrics = \"127.0.0.1:{metrics}\"\n{router}\n{sections}\n"
     );
     std::fs::write(folder.join("cluster.toml"), cluster).unwrap();
     std::fs::write(folder.join("shards.toml"), shard_map(*shards, 1)).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
 }
 
 /// A shard map on free ports.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// How long a process may take to say that it is ready, or to end.
@@ -18,6 +18,7 @@ pub(crate) const TRUNKLINE: &str = env!("CARGO_BIN_EXE_trunkline");
 /// A process whose standard output is read line by line and whose standard error is in a file.
 pub(crate) struct Process {
     child: Child,
+    input: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
     errors: PathBuf,
 }
@@ -25,18 +26,48 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `trunkline` with these arguments; its standard error goes to `errors`.
     pub(crate) fn start(errors: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(errors, Command::new(TRUNKLINE).args(arguments).stdin(Stdio::null()))
+    }
+
+    /// Starts it in a folder, where it finds what is there and nothing else.
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Self {
+        let errors = folder.join("stderr.log");
+        let mut command = Command::new(TRUNKLINE);
+        Self::spawn(&errors, command.args(arguments).current_dir(folder).stdin(Stdio::null()))
+    }
+
+    /// Starts it with an input that is written to by [`Process::type_line`].
+    pub(crate) fn start_to_type(errors: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(errors, Command::new(TRUNKLINE).args(arguments).stdin(Stdio::piped()))
+    }
+
+    fn spawn(errors: &Path, command: &mut Command) -> Self {
         let log = File::options().create(true).append(true).open(errors).unwrap();
-        let mut child = Command::new(TRUNKLINE)
-            .args(arguments)
+        let mut child = command
             .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, errors: errors.to_owned() }
+        Self { input: child.stdin.take(), child, lines, errors: errors.to_owned() }
+    }
+
+    /// Writes a line to standard input.
+    pub(crate) async fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("an input");
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Ends standard input.
+    pub(crate) fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// The next line of standard output that begins with `prefix`.
