@@ -1,0 +1,163 @@
+//! A store that keeps topics as the core's log is meant to, in the simplest way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use trunkline_core::{
+    CoreSettings, Epoch, LogFailure, LogOutcome, LogRequest, Opened, ReadQuery, Record, Ticket,
+    Topic,
+};
+
+/// A record that the store has taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) topic: Topic,
+    pub(crate) epoch: Epoch,
+    pub(crate) record: Arc<Record>,
+}
+
+/// One shard's store.
+#[derive(Debug)]
+pub(crate) struct ModelLog {
+    epoch: Epoch,
+    rooms: (usize, Duration),
+    inboxes: (usize, Duration),
+    topics: BTreeMap<Topic, Kept1>,
+}
+
+/// One topic.
+#[derive(Debug, Default)]
+struct Kept1 {
+    last: u64,
+    handed: u64,
+    records: BTreeMap<u64, Arc<Record>>,
+}
+
+/// How a request fails, if it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Done,
+    /// Nothing was done, and nobody knows.
+    FailedBefore,
+    /// It was done, and nobody knows.
+    FailedAfter,
+}
+
+impl ModelLog {
+    pub(crate) fn new(epoch: &str, settings: &CoreSettings) -> Self {
+        Self {
+            epoch: Epoch::new(epoch),
+            rooms: (settings.history.messages, settings.history.age),
+            inboxes: (settings.inbox_messages, settings.inbox_age),
+            topics: BTreeMap::new(),
+        }
+    }
+
+    /// Carries out a request. Gives its outcome, if it has one, and what was newly kept.
+    pub(crate) fn submit(
+        &mut self,
+        request: LogRequest,
+        wall_ms: u64,
+        fate: Fate,
+    ) -> (Option<(Ticket, LogOutcome)>, Vec<Kept>) {
+        let (ticket, topic) = match &request {
+            LogRequest::Open { ticket, topic }
+            | LogRequest::Append { ticket, topic, .. }
+            | LogRequest::Read { ticket, topic, .. } => (*ticket, topic.clone()),
+            LogRequest::Mark { topic, handed } => {
+                let kept = self.topics.entry(topic.clone()).or_default();
+                kept.handed = kept.handed.max(*handed);
+                return (None, Vec::new());
+            }
+        };
+        let failed = LogOutcome::Failed(LogFailure::Unavailable);
+        if fate == Fate::FailedBefore {
+            return (Some((ticket, failed)), Vec::new());
+        }
+        let (most, since_ms) = self.bounds(&topic, wall_ms);
+        let epoch = self.epoch.clone();
+        let kept = self.topics.entry(topic.clone()).or_default();
+        kept.trim(most, since_ms);
+        let (outcome, new) = kept.carry_out(request, &epoch);
+        kept.trim(most, since_ms);
+        let outcome = match outcome {
+            LogOutcome::Appended { .. } => LogOutcome::Appended { first: kept.first() },
+            other => other,
+        };
+        let outcome = if fate == Fate::FailedAfter { failed } else { outcome };
+        let new = new
+            .into_iter()
+            .map(|record| Kept { topic: topic.clone(), epoch: epoch.clone(), record })
+            .collect();
+        (Some((ticket, outcome)), new)
+    }
+
+    /// The oldest record's offset that can still be read; one more than the newest if there is none.
+    pub(crate) fn first(&self, topic: &Topic, wall_ms: u64) -> u64 {
+        let (_, since_ms) = self.bounds(topic, wall_ms);
+        let Some(kept) = self.topics.get(topic) else { return 1 };
+        let young = kept.records.iter().find(|(_, record)| record.time_ms >= since_ms);
+        young.map_or(kept.last + 1, |(offset, _)| *offset)
+    }
+
+    /// How many records a topic keeps, and since when.
+    fn bounds(&self, topic: &Topic, wall_ms: u64) -> (usize, u64) {
+        let (most, age) = if matches!(topic, Topic::Room(..)) { self.rooms } else { self.inboxes };
+        (most, wall_ms.saturating_sub(u64::try_from(age.as_millis()).expect("an age in reason")))
+    }
+
+    /// The name of this store's histories.
+    pub(crate) fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+}
+
+impl Kept1 {
+    fn first(&self) -> u64 {
+        self.records.keys().next().copied().unwrap_or(self.last + 1)
+    }
+
+    fn trim(&mut self, most: usize, since_ms: u64) {
+        while let Some(oldest) = self.records.first_entry() {
+            let (count, old) = (*oldest.key(), oldest.get().time_ms < since_ms);
+            if !old && self.last - count < most as u64 {
+                break;
+            }
+            oldest.remove();
+        }
+    }
+
+    fn carry_out(&mut self, request: LogRequest, epoch: &Epoch) -> (LogOutcome, Vec<Arc<Record>>) {
+        match request {
+            LogRequest::Append { after, records, .. } => {
+                if after.epoch != *epoch || after.offset != self.last {
+                    return (LogOutcome::Failed(LogFailure::Conflict), Vec::new());
+                }
+                for record in &records {
+                    assert_eq!(record.offset, self.last + 1, "an append has no gap");
+                    self.last = record.offset;
+                    self.records.insert(record.offset, Arc::clone(record));
+                }
+                (LogOutcome::Appended { first: self.first() }, records)
+            }
+            LogRequest::Read { query, .. } => {
+                (LogOutcome::Records { records: self.read(query) }, Vec::new())
+            }
+            LogRequest::Open { .. } | LogRequest::Mark { .. } => {
+                let (first, last, handed) = (self.first(), self.last, self.handed);
+                let opened = Opened { epoch: epoch.clone(), first, last, handed };
+                (LogOutcome::Opened(opened), Vec::new())
+            }
+        }
+    }
+
+    fn read(&self, query: ReadQuery) -> Vec<Arc<Record>> {
+        let ReadQuery { after, before, limit, newest } = query;
+        let within = |offset: &u64| after < *offset && *offset < before;
+        let found: Vec<_> =
+            self.records.iter().filter(|(offset, _)| within(offset)).map(|(_, it)| it).collect();
+        let skip = if newest { found.len().saturating_sub(limit) } else { 0 };
+        found.into_iter().skip(skip).take(limit).cloned().collect()
+    }
+}

@@ -1,0 +1,61 @@
+//! What a world does to those who live in it: how long everything takes, and how often it fails.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use trunkline_core::CoreSettings;
+
+/// Milliseconds; one value of the range is drawn each time.
+pub(crate) type Delay = RangeInclusive<u64>;
+
+/// How a world behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) shards: usize,
+    pub(crate) routers: usize,
+    pub(crate) settings: CoreSettings,
+    /// From one shard to another.
+    pub(crate) link: Delay,
+    /// Between a router and a shard, each way.
+    pub(crate) trunk: Delay,
+    /// Until the store has done what it was asked, and again until the core hears of it.
+    pub(crate) log: Delay,
+    /// Until an end of a broken link or trunk notices.
+    pub(crate) notice: Delay,
+    /// How often the store is slow, and how slow it is then.
+    pub(crate) slow_log: (f64, Delay),
+    /// How often a request to the store fails.
+    pub(crate) log_failure: f64,
+    /// How often a frame finds no room in a client's out-queue.
+    pub(crate) no_room: f64,
+}
+
+impl Plan {
+    /// Everything happens at once and nothing fails.
+    pub(crate) fn calm(shards: usize) -> Self {
+        Self {
+            shards,
+            routers: 2,
+            settings: CoreSettings::default(),
+            link: 0..=0,
+            trunk: 0..=0,
+            log: 0..=0,
+            notice: 0..=0,
+            slow_log: (0.0, 0..=0),
+            log_failure: 0.0,
+            no_room: 0.0,
+        }
+    }
+
+    /// From now on nothing fails, and nothing is slower than it always is.
+    pub(crate) fn calm_down(&mut self) {
+        self.slow_log.0 = 0.0;
+        self.log_failure = 0.0;
+        self.no_room = 0.0;
+    }
+
+    /// The longest way of a word from a client to its shard and back.
+    pub(crate) fn trunk_and_back(&self) -> Duration {
+        Duration::from_millis(2 * self.trunk.end())
+    }
+}

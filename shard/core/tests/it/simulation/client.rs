@@ -1,0 +1,130 @@
+//! One connection as its client knows it: what it has asked, what it hears, what it was told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::hearing::{Hearing, Place};
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) at: Duration,
+    pub(super) sequence: u64,
+    pub(super) what: What,
+}
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Join { room: String, after: Option<Place> },
+    Leave { room: String },
+    Publish { room: String, payload: String, ephemeral: bool },
+    Send { payload: String, user: Option<String>, ephemeral: bool },
+    History { room: String, after: Option<u64>, before: Option<u64>, limit: usize },
+    Presence { room: String, first: bool },
+    Ping,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) session: String,
+    pub(super) user: String,
+    /// The shard that carries it.
+    pub(super) home: usize,
+    /// Which of the script's people it is.
+    pub(super) person: usize,
+    pub(super) welcomed: bool,
+    pub(super) asked: BTreeMap<u64, Asked>,
+    ids: u64,
+    /// Messages that it has sent, and those of them that are settled.
+    pub(super) sent: u64,
+    pub(super) settled: u64,
+    pub(super) rooms: BTreeMap<String, Hearing>,
+    /// The newest place it has heard of each room, also after it left.
+    pub(super) places: BTreeMap<String, Place>,
+    /// The newest private message that it has had.
+    pub(super) inbox: Option<Place>,
+    private: BTreeSet<String>,
+}
+
+impl Client {
+    pub(super) fn new(session: String, user: String, home: usize, person: usize) -> Self {
+        Self {
+            session,
+            user,
+            home,
+            person,
+            welcomed: false,
+            asked: BTreeMap::new(),
+            ids: 0,
+            sent: 0,
+            settled: 0,
+            rooms: BTreeMap::new(),
+            places: BTreeMap::new(),
+            inbox: None,
+            private: BTreeSet::new(),
+        }
+    }
+
+    /// A number for the next request.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// Takes out the request that is answered. Each is answered once.
+    pub(super) fn answered(&mut self, answer: &Value) -> What {
+        let id = answer["id"].as_u64().unwrap_or_else(|| panic!("{answer} answers nothing"));
+        let asked = self.asked.remove(&id);
+        asked.unwrap_or_else(|| panic!("{answer} answers nothing that waits")).what
+    }
+
+    /// Everything up to a message is settled: no request before it waits.
+    pub(super) fn acknowledged(&mut self, sequence: u64) {
+        assert!(self.settled < sequence && sequence <= self.sent, "{sequence} is settled");
+        self.settled = sequence;
+        for (id, asked) in &self.asked {
+            assert!(asked.sequence > sequence, "{sequence} is settled and {id} waits: {asked:?}");
+        }
+    }
+
+    /// Whether an error may be the answer.
+    pub(super) fn may_fail(&self, what: &What, code: &str) {
+        let right = match (code, what) {
+            ("unavailable", What::Ping | What::Leave { .. }) => false,
+            ("unavailable", _) => true,
+            ("bad_request", What::Join { .. }) => true,
+            ("not_joined", What::Leave { room } | What::Publish { room, .. })
+            | ("not_joined", What::History { room, .. }) => {
+                self.rooms.get(room).is_none_or(|hearing| hearing.leaving)
+            }
+            _ => false,
+        };
+        assert!(right, "{what:?} is answered with {code}");
+    }
+
+    /// A private message that is kept: in order, and once on a connection.
+    pub(super) fn private(&mut self, payload: &str, at: Option<Place>) {
+        assert!(self.private.insert(payload.to_owned()), "{payload} comes once");
+        if let Some(at) = at {
+            if let Some(before) = &self.inbox
+                && before.0 == at.0
+            {
+                assert!(before.1 < at.1, "{at:?} of the inbox comes after {before:?}");
+            }
+            self.inbox = Some(at);
+        }
+    }
+
+    /// How many private messages it has had on this connection.
+    pub(super) fn had(&self, payload: &str) -> bool {
+        self.private.contains(payload)
+    }
+
+    pub(super) fn had_any(&self) -> bool {
+        !self.private.is_empty()
+    }
+}

@@ -1,0 +1,78 @@
+//! Whole clusters of cores from a seed: clients that do what clients do, links and trunks that
+//! delay and break, stores that fail, processes that die; and a model beside them that knows what
+//! every client may see, and says so when it sees something else.
+//!
+//! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them.
+
+mod client;
+mod hearing;
+mod judge;
+mod outages;
+mod quiet;
+mod run;
+mod script;
+mod truth;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::harness::Trace;
+
+/// About 45 seconds of one core in a debug build.
+const SEEDS: u64 = 3000;
+/// One seed in so many is run twice, to see that it does the same.
+const TWICE: u64 = 50;
+
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number")),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn whatever_happens_every_client_sees_what_it_may() {
+    let first = number("SIMULATION_SEED", 1);
+    let mut observed = run::Observed::default();
+    for seed in first..first + number("SIMULATION_SEEDS", SEEDS) {
+        let mut trace = Trace::default();
+        let mut outcome = attempt(seed, &mut trace);
+        if seed % TWICE == 0 && outcome.is_ok() {
+            outcome = same_twice(seed);
+        }
+        match outcome {
+            Ok(seen) => observed.add(&seen),
+            Err(failure) => {
+                trace = Trace::on();
+                let _ = attempt(seed, &mut trace);
+                for line in trace.lines() {
+                    println!("{line}");
+                }
+                println!(
+                    "seed {seed} failed; again: SIMULATION_SEED={seed} SIMULATION_SEEDS=1 \
+                     cargo test -p trunkline-core --test it simulation"
+                );
+                resume_unwind(failure);
+            }
+        }
+    }
+    println!("{observed:?}");
+}
+
+type Failure = Box<dyn Any + Send>;
+
+fn attempt(seed: u64, trace: &mut Trace) -> Result<run::Observed, Failure> {
+    catch_unwind(AssertUnwindSafe(|| run::run(seed, trace)))
+}
+
+fn same_twice(seed: u64) -> Result<run::Observed, Failure> {
+    let mut traces = [Trace::on(), Trace::on()];
+    for trace in &mut traces {
+        attempt(seed, trace)?;
+    }
+    catch_unwind(|| {
+        let [first, second] = traces;
+        assert_eq!(first.digest(), second.digest(), "the same seed does the same");
+        run::Observed::default()
+    })
+}

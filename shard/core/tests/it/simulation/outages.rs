@@ -1,0 +1,55 @@
+//! Which pairs of shards could see each other for how long, and which shards have died.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The history of links and processes, as far as presence depends on it.
+#[derive(Debug)]
+pub(super) struct Outages {
+    /// An outage longer than this may let members go.
+    longest: Duration,
+    /// How long it may take until everybody knows.
+    slack: Duration,
+    cut_since: BTreeMap<(usize, usize), Duration>,
+    calm_since: BTreeMap<(usize, usize), Duration>,
+    crashed: BTreeSet<usize>,
+}
+
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+impl Outages {
+    pub(super) fn new(grace: Duration, slack: Duration) -> Self {
+        let longest = grace.saturating_sub(slack);
+        let (cut_since, calm_since) = (BTreeMap::new(), BTreeMap::new());
+        Self { longest, slack, cut_since, calm_since, crashed: BTreeSet::new() }
+    }
+
+    pub(super) fn cut(&mut self, a: usize, b: usize, now: Duration) {
+        self.cut_since.insert(pair(a, b), now);
+    }
+
+    pub(super) fn whole(&mut self, a: usize, b: usize, now: Duration) {
+        if let Some(since) = self.cut_since.remove(&pair(a, b))
+            && now - since > self.longest
+        {
+            self.calm_since.insert(pair(a, b), now + self.slack);
+        }
+    }
+
+    pub(super) fn crash(&mut self, shard: usize) {
+        self.crashed.insert(shard);
+    }
+
+    pub(super) fn has_crashed(&self, shard: usize) -> bool {
+        self.crashed.contains(&shard)
+    }
+
+    /// Whether nothing that lasted has come between two shards since some time ago.
+    pub(super) fn were_together(&self, a: usize, b: usize, since: Duration, now: Duration) -> bool {
+        let calm = self.calm_since.get(&pair(a, b)).copied().unwrap_or_default();
+        let out = self.cut_since.get(&pair(a, b)).is_some_and(|cut| now - *cut > self.longest);
+        !out && calm.max(since) + self.slack < now
+    }
+}
