@@ -183,7 +183,7 @@ impl Owner {
         let CatchUp { who, missed, upto: _, gap } = catch_up;
         match who {
             Who::Session { asker, member, named } => {
-                self.add_member(io, topic, asker.home, member);
+                self.add_member(io, topic, asker.home, member, None);
                 let handover = self.hand_missed(io, topic, asker.home, &missed);
                 let Some(owned) = self.topics.get(topic) else { return };
                 let Some(tail) = owned.tail() else { return };
@@ -201,7 +201,7 @@ impl Owner {
                 let Some(owned) = self.topics.get_mut(topic) else { return };
                 let Some(mut claiming) = owned.claiming.remove(&home) else { return };
                 for member in claiming.members {
-                    self.add_member(io, topic, home, member);
+                    self.add_member(io, topic, home, member, Some(home));
                 }
                 let handover = self.hand_missed(io, topic, home, &missed);
                 let Some(tail) = self.topics.get(topic).and_then(|owned| owned.tail()) else {

@@ -57,6 +57,8 @@ enum Waiting {
     Recover {
         after: u64,
         last: u64,
+        /// The history is another one than before.
+        anew: bool,
     },
     History {
         asker: Asker,
@@ -226,8 +228,8 @@ impl Owner {
             (Waiting::CatchUp(catch_up), outcome) => {
                 self.caught_up(io, &topic, catch_up, outcome);
             }
-            (Waiting::Recover { after, last }, outcome) => {
-                self.recovered(io, &topic, after, last, outcome);
+            (Waiting::Recover { after, last, anew }, outcome) => {
+                self.recovered(io, &topic, (after, last), anew, outcome);
             }
             (Waiting::History { asker, epoch }, LogOutcome::Records { records }) => {
                 asker.answer(io, Ok(Reply::History { epoch, records }));

@@ -52,15 +52,12 @@ impl Owner {
                 if let Stage::Opening { before, .. } = &mut owned.stage {
                     *before = Some(Tail::new(&fresh));
                 }
-                self.read_unknown(io, topic, after, last);
+                let query = ReadQuery { after, before: last + 1, limit: usize::MAX, newest: false };
+                let waiting = Waiting::Recover { after, last, anew: !same };
+                let read = |ticket, topic| LogRequest::Read { ticket, topic, query };
+                self.ask_log(io, topic, waiting, read);
             }
         }
-    }
-
-    fn read_unknown(&mut self, io: &mut Io, topic: &Topic, after: u64, last: u64) {
-        let query = ReadQuery { after, before: last + 1, limit: usize::MAX, newest: false };
-        let waiting = Waiting::Recover { after, last };
-        self.ask_log(io, topic, waiting, |ticket, topic| LogRequest::Read { ticket, topic, query });
     }
 
     /// What was kept though nobody was told: publishers get their answers, members the messages.
@@ -68,8 +65,8 @@ impl Owner {
         &mut self,
         io: &mut Io,
         topic: &Topic,
-        after: u64,
-        last: u64,
+        (after, last): (u64, u64),
+        anew: bool,
         outcome: LogOutcome,
     ) {
         let LogOutcome::Records { records } = outcome else {
@@ -89,20 +86,22 @@ impl Owner {
         for record in &records {
             tail.push(record.clone());
         }
-        let gap = (readable > after + 1).then_some(readable - 1);
-        for home in owned.members.subscribers() {
+        let gap = (anew || readable > after + 1).then_some(readable - 1);
+        let homes: Vec<_> = owned.members.subscribers().collect();
+        self.settle_unknown(io, topic, &tail, &records);
+        self.abandon_unknown(io, topic);
+        for home in homes {
+            let handover = self.hand_missed(io, topic, home, &records);
             let claimed = PeerMessage::Claimed {
                 topic: topic.clone(),
                 epoch: tail.epoch().clone(),
                 gap,
                 missed: records.clone(),
                 last: tail.last(),
-                handover: None,
+                handover,
             };
             io.tell(home, claimed);
         }
-        self.settle_unknown(io, topic, &tail, &records);
-        self.abandon_unknown(io, topic);
         self.ready(io, topic, tail);
     }
 
@@ -111,6 +110,7 @@ impl Owner {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let stage = std::mem::replace(&mut owned.stage, Stage::Open(tail));
         self.flush(io, topic);
+        self.retry_claims(io, topic);
         if let Stage::Opening { mut queue, .. } = stage {
             for (home, message) in queue.take() {
                 self.resume(io, home, message);
@@ -137,10 +137,15 @@ impl Owner {
         }
     }
 
-    /// The log did not answer a while ago.
+    /// The log did not answer a while ago. One that has been asked again since is not asked twice:
+    /// the second answer would be taken for news.
     pub(super) fn retry(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get(topic) else { return };
+        let asked = |(of, waiting): &(Topic, Waiting)| {
+            of == topic && matches!(waiting, Waiting::Open | Waiting::Recover { .. })
+        };
         match &owned.stage {
+            Stage::Opening { .. } if self.tickets.values().any(asked) => {}
             Stage::Opening { .. } => {
                 let open = |ticket, topic| LogRequest::Open { ticket, topic };
                 self.ask_log(io, topic, Waiting::Open, open);

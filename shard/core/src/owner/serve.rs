@@ -5,6 +5,7 @@ use super::dedupe::{Identity, Seen};
 use super::members::Change;
 use super::{Asker, Owner, Waiting};
 use crate::core::Io;
+use crate::link::ShardIndex;
 use crate::log::{LogRequest, ReadQuery};
 use crate::peer::{Action, Delivery, Member, Refusal, Reply};
 use crate::session_id::SessionId;
@@ -95,20 +96,23 @@ impl Owner {
         self.ask_log(io, topic, waiting, |ticket, topic| LogRequest::Read { ticket, topic, query });
     }
 
-    /// Adds a member and says so to those who were there before.
+    /// Adds a member and says so to those who were there before; not to the shard that `claims`
+    /// it together with others, who must not hear of themselves.
     pub(super) fn add_member(
         &mut self,
         io: &mut Io,
         topic: &Topic,
-        home: crate::link::ShardIndex,
+        home: ShardIndex,
         member: Member,
+        claims: Option<ShardIndex>,
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let Topic::Room(..) = topic else {
             owned.members.join(home, member);
             return;
         };
-        let others: Vec<_> = owned.members.subscribers().collect();
+        let others = owned.members.subscribers().filter(|other| claims != Some(*other));
+        let others: Vec<_> = others.collect();
         let user = member.user.clone();
         if owned.members.is_empty() {
             self.tally.rooms += 1;
