@@ -3,6 +3,7 @@
 mod auth;
 mod failures;
 mod harness;
+mod limits;
 mod placement;
 mod presence;
 mod private;
