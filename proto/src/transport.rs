@@ -137,7 +137,6 @@ impl Security {
     /// [`SecurityError::Transport`] when the TLS files aren't usable.
     pub fn server(&self) -> Result<Server, SecurityError> {
         let server = Server::builder()
-            .tcp_nodelay(true)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(HTTP2_FRAME)

@@ -9,21 +9,21 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     lines: Option<VecDeque<String>>,
+    most: usize,
     digest: DefaultHasher,
 }
 
-const LINES: usize = 400;
-
 impl Trace {
-    pub(crate) fn on() -> Self {
-        Self { lines: Some(VecDeque::new()), ..Self::default() }
+    /// A trace that keeps the last `most` lines.
+    pub(crate) fn of(most: usize) -> Self {
+        Self { lines: Some(VecDeque::new()), most, ..Self::default() }
     }
 
     pub(crate) fn line(&mut self, line: fmt::Arguments<'_>) {
         let Some(lines) = &mut self.lines else { return };
         let line = line.to_string();
         line.hash(&mut self.digest);
-        if lines.len() == LINES {
+        if lines.len() == self.most {
             lines.pop_front();
         }
         lines.push_back(line);

@@ -91,7 +91,13 @@ impl Client {
         }
     }
 
-    /// Whether an error may be the answer.
+    /// Whether it has asked to leave a room and wasn't answered.
+    pub(super) fn is_leaving(&self, room: &str) -> bool {
+        let leaves = |asked: &Asked| matches!(&asked.what, What::Leave { room: it } if it == room);
+        self.asked.values().any(leaves)
+    }
+
+    /// Checks that an error may be the answer.
     pub(super) fn may_fail(&self, what: &What, code: &str) {
         let right = match (code, what) {
             ("unavailable", What::Ping | What::Leave { .. }) => false,
@@ -99,7 +105,7 @@ impl Client {
             ("bad_request", What::Join { .. }) => true,
             ("not_joined", What::Leave { room } | What::Publish { room, .. })
             | ("not_joined", What::History { room, .. }) => {
-                self.rooms.get(room).is_none_or(|hearing| hearing.leaving)
+                !self.rooms.contains_key(room) || self.is_leaving(room)
             }
             _ => false,
         };

@@ -18,12 +18,9 @@ pub(super) struct Hearing {
     pub(super) place: Place,
     /// When the join was answered.
     pub(super) since: Duration,
-    /// It has asked to leave.
-    pub(super) leaving: bool,
     /// Who is there, as far as `presence` and what was announced since tell; `None` while that
     /// can't be known.
     pub(super) users: Option<BTreeSet<String>>,
-    /// What was announced last of each user, where `users` is not known.
     ephemeral: BTreeSet<String>,
 }
 
@@ -109,19 +106,21 @@ impl Listener<'_> {
 
 impl Hearing {
     pub(super) fn new(place: Place, since: Duration) -> Self {
-        Self { place, since, leaving: false, users: None, ephemeral: BTreeSet::new() }
+        Self { place, since, users: None, ephemeral: BTreeSet::new() }
     }
 
-    /// A join of a room that it is in already: nothing may have been lost before.
-    pub(super) fn joins_again(&mut self, listener: Listener<'_>, parts: &[Value]) {
+    /// A join of a room that it is in already: nothing may have been lost before, unless it has
+    /// asked to leave since, which ends what it hears at once.
+    pub(super) fn joins_again(&mut self, listener: Listener<'_>, parts: &[Value], leaving: bool) {
         let ok = parts.last().expect("a join's frame has an ok");
         assert!(parts.iter().all(|part| part["type"] != "message"), "a member missed nothing");
         let at = place(ok);
         assert_eq!(at.0, self.place.0, "a member knows the room's history");
-        listener.follows(&self.place, at.1 + 1);
+        if !leaving {
+            listener.follows(&self.place, at.1 + 1);
+        }
         assert!(at.1 >= self.place.1, "a room doesn't go back");
         self.place = at;
-        self.leaving = false;
     }
 
     /// A message came live. Gives what it says.

@@ -147,8 +147,9 @@ impl Judge {
         assert!(ok["members"].as_u64() >= Some(1), "who joins is a member: {ok}");
         let topic = room_topic(&room);
         let listener = Listener { truth, topic: &topic, session: &client.session };
+        let leaving = client.is_leaving(&room);
         if let Some(hearing) = client.rooms.get_mut(&room) {
-            hearing.joins_again(listener, parts);
+            hearing.joins_again(listener, parts, leaving);
         } else {
             let place = listener.joins(after.as_ref(), parts, &world.readable(&topic));
             client.rooms.insert(room.clone(), Hearing::new(place, now));
@@ -224,8 +225,9 @@ impl Judge {
         hearing.announced(&user, came);
         if !came {
             let owner = core_of(world, &room_topic(&room));
-            for other in self.clients.values().filter(|other| other.user == user) {
-                let Some(there) = other.rooms.get(&room).filter(|it| !it.leaving) else { continue };
+            let stays = |other: &&Client| other.user == user && !other.is_leaving(&room);
+            for other in self.clients.values().filter(stays) {
+                let Some(there) = other.rooms.get(&room) else { continue };
                 assert!(
                     !self.outages.were_together(other.home, owner, there.since, now),
                     "{user} is said to have left {room}, and is there since {:?}",

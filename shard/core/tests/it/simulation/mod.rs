@@ -2,7 +2,8 @@
 //! delay and break, stores that fail, processes that die; and a model beside them that knows what
 //! every client may see, and says so when it sees something else.
 //!
-//! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them.
+//! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them, and
+//! `SIMULATION_LINES` how much of a failing seed's trace is printed.
 
 mod client;
 mod hearing;
@@ -22,6 +23,8 @@ use crate::harness::Trace;
 const SEEDS: u64 = 3000;
 /// One seed in so many is run twice, to see that it does the same.
 const TWICE: u64 = 50;
+/// Lines of a failing seed's trace.
+const LINES: u64 = 200;
 
 fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -43,7 +46,8 @@ fn whatever_happens_every_client_sees_what_it_may() {
         match outcome {
             Ok(seen) => observed.add(&seen),
             Err(failure) => {
-                trace = Trace::on();
+                let lines = number("SIMULATION_LINES", LINES);
+                trace = Trace::of(usize::try_from(lines).unwrap_or(usize::MAX));
                 let _ = attempt(seed, &mut trace);
                 for line in trace.lines() {
                     println!("{line}");
@@ -66,7 +70,7 @@ fn attempt(seed: u64, trace: &mut Trace) -> Result<run::Observed, Failure> {
 }
 
 fn same_twice(seed: u64) -> Result<run::Observed, Failure> {
-    let mut traces = [Trace::on(), Trace::on()];
+    let mut traces = [Trace::of(1), Trace::of(1)];
     for trace in &mut traces {
         attempt(seed, trace)?;
     }

@@ -149,11 +149,6 @@ impl Script {
             }
             14..18 => {
                 let ask = json!({"type": "leave", "room": room});
-                if let Some(hearing) =
-                    judge.clients.get_mut(&client).and_then(|it| it.rooms.get_mut(room))
-                {
-                    hearing.leaving = true;
-                }
                 self.ask(world, judge, client, ask, What::Leave { room: room.to_owned() });
             }
             18..60 => self.publish(world, judge, client, room),
