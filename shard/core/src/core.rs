@@ -174,7 +174,7 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
             owner.claim(io, from, topic, after, members);
         }
         PeerMessage::Forget { topic, session } => owner.forget(io, from, &topic, session),
-        PeerMessage::Suspend { topic, session } => owner.suspend(&topic, session),
+        PeerMessage::Suspend { topic, session } => owner.suspend(io, from, &topic, session),
         PeerMessage::Handed { topic, handover, passed } => {
             owner.handed(io, from, &topic, handover, passed);
         }

@@ -33,6 +33,8 @@ pub(super) enum Doubt {
     Router,
     /// The link to its home broke, as the nth break that was seen.
     Link(u64),
+    /// Its home has claimed it, and is being brought up to date.
+    Claimed,
 }
 
 /// What a change means for those who watch.
@@ -125,7 +127,7 @@ impl Members {
             any = true;
             match standing.doubt {
                 Some(Doubt::Link(_)) => {}
-                Some(Doubt::Router) => standing.doubt = Some(Doubt::Link(nth)),
+                Some(Doubt::Router | Doubt::Claimed) => standing.doubt = Some(Doubt::Link(nth)),
                 None => {
                     standing.doubt = Some(Doubt::Link(nth));
                     self.doubted += 1;
@@ -134,6 +136,16 @@ impl Members {
         }
         self.subscribers.remove(&home);
         any
+    }
+
+    /// A shard has claimed a member in time; until it hears the topic again the member stays in
+    /// doubt, but no grace ends it.
+    pub(super) fn claimed(&mut self, session: SessionId) {
+        if let Some(standing) = self.sessions.get_mut(&session)
+            && matches!(standing.doubt, Some(Doubt::Link(_)))
+        {
+            standing.doubt = Some(Doubt::Claimed);
+        }
     }
 
     /// The members who have been in doubt since the nth break of a link.

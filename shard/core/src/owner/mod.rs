@@ -161,6 +161,9 @@ impl Owner {
             self.open(io, &topic);
         }
         let Some(owned) = self.topics.get_mut(&topic) else { return };
+        for member in &members {
+            owned.members.claimed(member.session);
+        }
         if let Some(queue) = owned.queue_for(home, true) {
             // Claims are few (one per topic and link), so that their bound is never met.
             let _ = queue.push(home, PeerMessage::Claim { topic, after, members });
@@ -188,7 +191,20 @@ impl Owner {
         self.tidy(io, topic);
     }
 
-    pub(crate) fn suspend(&mut self, topic: &Topic, session: SessionId) {
+    /// A member's router can't be seen by its home. What the session still waits for is void.
+    pub(crate) fn suspend(
+        &mut self,
+        io: &mut Io,
+        home: ShardIndex,
+        topic: &Topic,
+        session: SessionId,
+    ) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if let Some(queue) = owned.queue_for(home, true) {
+            queue.push_anyway(home, PeerMessage::Suspend { topic: topic.clone(), session });
+            return;
+        }
+        self.cancel_join(io, topic, session);
         if let Some(owned) = self.topics.get_mut(topic) {
             owned.members.doubt(session, Doubt::Router);
         }

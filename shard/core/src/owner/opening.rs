@@ -133,6 +133,7 @@ impl Owner {
                 self.claim(io, home, topic, after, members);
             }
             PeerMessage::Forget { topic, session } => self.forget(io, home, &topic, session),
+            PeerMessage::Suspend { topic, session } => self.suspend(io, home, &topic, session),
             _ => {}
         }
     }
