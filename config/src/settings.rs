@@ -155,6 +155,9 @@ pub struct Limits {
     pub out_queue: usize,
     /// Connections of one router worker.
     pub connections_per_worker: usize,
+    /// Bytes of kept messages of one shard, all rooms and inboxes together, while they are in
+    /// memory. Beyond it publishes are refused.
+    pub memory: usize,
     /// Bytes of a request's header.
     pub header: usize,
     /// How long a header, or a TLS handshake, may take.
@@ -181,11 +184,13 @@ pub struct Retention {
     pub age: Duration,
 }
 
-/// `[inbox]`: what waits for a user.
+/// `[inbox]`: what waits for a user. When as much waits as may, nothing more is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InboxSettings {
     /// Messages.
     pub messages: usize,
+    /// Bytes of messages.
+    pub bytes: usize,
     /// Age.
     pub age: Duration,
 }
@@ -240,6 +245,7 @@ impl Default for Limits {
             publish_burst: 2000,
             out_queue: 256 * 1024,
             connections_per_worker: 15_000,
+            memory: 1024 * 1024 * 1024,
             header: 16 * 1024,
             header_timeout: Duration::from_secs(10),
         }
@@ -260,7 +266,7 @@ impl Default for Retention {
 
 impl Default for InboxSettings {
     fn default() -> Self {
-        Self { messages: 1000, age: Duration::from_secs(7 * 24 * 3600) }
+        Self { messages: 1000, bytes: 4 * 1024 * 1024, age: Duration::from_secs(7 * 24 * 3600) }
     }
 }
 

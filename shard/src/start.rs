@@ -182,7 +182,7 @@ impl Shard {
 
 fn memory_log(settings: &Settings, entropy: &mut StdRng) -> MemoryLog {
     let seed = StdRng::seed_from_u64(entropy.random());
-    MemoryLog::new(settings.history, settings.inbox, seed)
+    MemoryLog::new(settings.history, settings.inbox, settings.limits.memory, seed)
 }
 
 fn verifier(auth: &Auth) -> Result<Option<TokenVerifier>, KeyError> {

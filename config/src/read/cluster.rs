@@ -20,6 +20,8 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
+/// What is replayed to one client goes through the cluster as one message.
+const LONGEST_REPLAY: usize = 32 * MIB;
 /// A count of things that each take memory.
 const MANY: i64 = 10_000_000;
 const DEFAULT_MAP: &str = "shards.toml";
@@ -127,6 +129,7 @@ fn limits(table: &mut Table<'_>, settings: &mut Settings) {
     table.set("out_queue", &mut limits.out_queue, |f| bytes(f, KIB..=GIB));
     table
         .set("connections_per_worker", &mut limits.connections_per_worker, |f| f.integer(1..=MANY));
+    table.set("memory", &mut limits.memory, |f| bytes(f, MIB..=1024 * GIB));
     table.set("header", &mut limits.header, |f| bytes(f, 256..=MIB));
     table.set("header_timeout", &mut limits.header_timeout, |f| time(f, MILLI..=HOUR));
 }
@@ -138,12 +141,13 @@ fn heartbeat(table: &mut Table<'_>, settings: &mut Settings) {
 
 fn history(table: &mut Table<'_>, settings: &mut Settings) {
     table.set("messages", &mut settings.history.messages, |f| f.integer(1..=MANY));
-    table.set("bytes", &mut settings.history.bytes, |f| bytes(f, 1..=GIB));
+    table.set("bytes", &mut settings.history.bytes, |f| bytes(f, 1..=LONGEST_REPLAY));
     table.set("age", &mut settings.history.age, |f| time(f, MILLI..=YEAR));
 }
 
 fn inbox(table: &mut Table<'_>, settings: &mut Settings) {
     table.set("messages", &mut settings.inbox.messages, |f| f.integer(1..=MANY));
+    table.set("bytes", &mut settings.inbox.bytes, |f| bytes(f, 1..=LONGEST_REPLAY));
     table.set("age", &mut settings.inbox.age, |f| time(f, MILLI..=YEAR));
 }
 

@@ -8,7 +8,7 @@ use trunkline_config::ShardMap;
 use crate::Ticket;
 use crate::home::Home;
 use crate::input::Input;
-use crate::link::{Links, ShardIndex};
+use crate::link::{Links, ShardIndex, Via};
 use crate::output::Output;
 use crate::owner::Owner;
 use crate::peer::PeerMessage;
@@ -65,6 +65,13 @@ impl Io {
             self.local.push_back(message);
         } else if self.links.is_up(peer) {
             self.outputs.push_back(Output::Peer { peer, message });
+        }
+    }
+
+    /// Says something to who is owed an answer, unless the link it asked on has broken since.
+    pub(crate) fn answer(&mut self, via: Via, message: PeerMessage) {
+        if self.links.via(via.peer) == via {
+            self.tell(via.peer, message);
         }
     }
 

@@ -94,6 +94,8 @@ pub struct Opened {
     pub last: u64,
     /// Inboxes: all up to this one have been handed to a connection.
     pub handed: u64,
+    /// About how many bytes the records after `handed` take.
+    pub waiting_bytes: usize,
 }
 
 /// Why a request failed.

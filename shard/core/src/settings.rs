@@ -21,6 +21,8 @@ pub struct CoreSettings {
     pub history: Retention,
     /// Messages that may wait in an inbox.
     pub inbox_messages: usize,
+    /// Bytes of messages that may wait in an inbox.
+    pub inbox_bytes: usize,
     /// How long they may wait.
     pub inbox_age: Duration,
     /// How long the members behind a broken trunk or link are kept.
@@ -47,6 +49,7 @@ impl CoreSettings {
             publish_burst: settings.limits.publish_burst,
             history: settings.history,
             inbox_messages: settings.inbox.messages,
+            inbox_bytes: settings.inbox.bytes,
             inbox_age: settings.inbox.age,
             grace: settings.presence.grace,
             announce_up_to: settings.presence.announce_up_to,

@@ -17,6 +17,9 @@ pub(crate) struct MemoryLog {
     topics: BTreeMap<Topic, Kept>,
     rooms: Retention,
     inboxes: Retention,
+    /// What all records may take, and what they take, in bytes.
+    capacity: usize,
+    used: usize,
     epoch: Epoch,
     entropy: StdRng,
 }
@@ -33,13 +36,20 @@ struct Kept {
 }
 
 impl MemoryLog {
-    pub(crate) fn new(history: Retention, inbox: InboxSettings, mut entropy: StdRng) -> Self {
-        // An inbox is bounded by count and age alone: what was acknowledged as queued must not
-        // go because the messages happened to be long.
-        let InboxSettings { messages, age } = inbox;
+    /// An empty store for `capacity` bytes of records.
+    pub(crate) fn new(
+        history: Retention,
+        inbox: InboxSettings,
+        capacity: usize,
+        mut entropy: StdRng,
+    ) -> Self {
+        // The core lets no more wait than the inbox's bytes; what goes here by its age or count
+        // alone has been handed over, or is too old.
+        let InboxSettings { messages, bytes: _, age } = inbox;
         let inboxes = Retention { messages, bytes: usize::MAX, age };
         let epoch = new_epoch(&mut entropy);
-        Self { topics: BTreeMap::new(), rooms: history, inboxes, epoch, entropy }
+        let topics = BTreeMap::new();
+        Self { topics, rooms: history, inboxes, capacity, used: 0, epoch, entropy }
     }
 
     /// Carries out a request. `None` for one that has no outcome.
@@ -51,11 +61,16 @@ impl MemoryLog {
         match request {
             LogRequest::Open { ticket, topic } => {
                 let retention = self.retention(&topic);
-                let kept =
-                    self.topics.entry(topic).or_insert_with(|| Kept::new(self.epoch.clone(), 0));
-                kept.used_ms = wall_ms;
-                kept.trim(retention, wall_ms);
-                Some((ticket, LogOutcome::Opened(kept.standing())))
+                // A topic that nobody writes to takes no memory.
+                let opened = match self.topics.get_mut(&topic) {
+                    Some(kept) => {
+                        kept.used_ms = wall_ms;
+                        self.used -= kept.trim(retention, wall_ms);
+                        kept.standing()
+                    }
+                    None => Kept::new(self.epoch.clone(), 0).standing(),
+                };
+                Some((ticket, LogOutcome::Opened(opened)))
             }
             LogRequest::Append { ticket, topic, after, records } => {
                 let outcome = self.append(topic, &after, records, wall_ms);
@@ -65,7 +80,7 @@ impl MemoryLog {
                 let retention = self.retention(&topic);
                 let records = match self.topics.get_mut(&topic) {
                     Some(kept) => {
-                        kept.trim(retention, wall_ms);
+                        self.used -= kept.trim(retention, wall_ms);
                         kept.read(query)
                     }
                     None => Vec::new(),
@@ -85,18 +100,19 @@ impl MemoryLog {
     /// nothing is left is forgotten; should it come again, it is another history.
     pub(crate) fn sweep(&mut self, wall_ms: u64) {
         let (rooms, inboxes) = (self.rooms, self.inboxes);
-        let mut forgotten = false;
+        let (mut forgotten, mut freed) = (false, 0);
         self.topics.retain(|topic, kept| {
             let retention = match topic {
                 Topic::Room(..) => rooms,
                 Topic::Inbox(_) => inboxes,
             };
-            kept.trim(retention, wall_ms);
+            freed += kept.trim(retention, wall_ms);
             let unused = wall_ms.saturating_sub(kept.used_ms) > millis(retention.age);
             let gone = kept.records.is_empty() && unused;
-            forgotten |= gone && kept.last > 0;
+            forgotten |= gone;
             !gone
         });
+        self.used -= freed;
         if forgotten {
             self.epoch = new_epoch(&mut self.entropy);
         }
@@ -110,6 +126,10 @@ impl MemoryLog {
         wall_ms: u64,
     ) -> LogOutcome {
         let retention = self.retention(&topic);
+        let size: usize = records.iter().map(|record| record.size()).sum();
+        if self.used + size > self.capacity {
+            return LogOutcome::Failed(LogFailure::Unavailable);
+        }
         // This store has one core and dies with it: of a topic that was forgotten while the
         // core still held it, the core knows best where it stands.
         let kept = self
@@ -120,12 +140,11 @@ impl MemoryLog {
             return LogOutcome::Failed(LogFailure::Conflict);
         }
         kept.used_ms = wall_ms;
-        for record in records {
-            kept.last = record.offset;
-            kept.bytes += record.size();
-            kept.records.push_back(record);
-        }
-        kept.trim(retention, wall_ms);
+        kept.bytes += size;
+        kept.last += records.len() as u64;
+        kept.records.extend(records);
+        self.used += size;
+        self.used -= kept.trim(retention, wall_ms);
         LogOutcome::Appended { first: kept.first() }
     }
 
@@ -148,10 +167,15 @@ impl Kept {
 
     fn standing(&self) -> Opened {
         let epoch = self.epoch.clone();
-        Opened { epoch, first: self.first(), last: self.last, handed: self.handed }
+        let waiting = self.records.partition_point(|record| record.offset <= self.handed);
+        let waiting_bytes = self.records.range(waiting..).map(|record| record.size()).sum();
+        let (first, last, handed) = (self.first(), self.last, self.handed);
+        Opened { epoch, first, last, handed, waiting_bytes }
     }
 
-    fn trim(&mut self, retention: Retention, wall_ms: u64) {
+    /// Lets go of what is beyond the bounds; gives how many bytes that was.
+    fn trim(&mut self, retention: Retention, wall_ms: u64) -> usize {
+        let before = self.bytes;
         let Retention { messages, bytes, age } = retention;
         let oldest_ms = wall_ms.saturating_sub(millis(age));
         while let Some(oldest) = self.records.front() {
@@ -164,6 +188,7 @@ impl Kept {
             self.bytes -= oldest.size();
             self.records.pop_front();
         }
+        before - self.bytes
     }
 
     fn read(&self, query: ReadQuery) -> Vec<Arc<Record>> {
@@ -199,12 +224,13 @@ mod tests {
     use rand::SeedableRng;
     use trunkline_core::{Arguments, Body, SessionId, UserId};
 
+    const CAPACITY: usize = 1024 * 1024;
     const NOW_MS: u64 = 1_790_000_000_000;
 
     fn log(messages: usize, bytes: usize) -> MemoryLog {
         let history = Retention { messages, bytes, age: Duration::from_secs(60) };
-        let inbox = InboxSettings { messages: 10, age: Duration::from_secs(60) };
-        MemoryLog::new(history, inbox, StdRng::seed_from_u64(1))
+        let inbox = InboxSettings { messages: 10, bytes: 1024, age: Duration::from_secs(60) };
+        MemoryLog::new(history, inbox, CAPACITY, StdRng::seed_from_u64(1))
     }
 
     fn topic() -> Topic {
@@ -308,9 +334,30 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_was_never_written_to_keeps_its_epoch() {
+    fn a_full_store_refuses_until_something_goes() {
+        let mut log = log(usize::MAX, usize::MAX);
+        let epoch = open(&mut log, NOW_MS).epoch;
+        let mut offset = 0;
+        let refused = loop {
+            let after = Position { epoch: epoch.clone(), offset };
+            match append(&mut log, &after, NOW_MS) {
+                LogOutcome::Appended { .. } => offset += 1,
+                refused => break refused,
+            }
+        };
+        assert!(matches!(refused, LogOutcome::Failed(LogFailure::Unavailable)));
+        assert!(log.used > CAPACITY - 1024 && log.used <= CAPACITY);
+        log.sweep(NOW_MS + 61_000);
+        assert_eq!(log.used, 0);
+        let after = Position { epoch, offset };
+        assert!(matches!(append(&mut log, &after, NOW_MS), LogOutcome::Appended { .. }));
+    }
+
+    #[test]
+    fn a_room_that_is_only_looked_at_takes_no_memory_and_keeps_its_epoch() {
         let mut log = log(100, usize::MAX);
         let epoch = open(&mut log, NOW_MS).epoch;
+        assert!(log.topics.is_empty());
         log.sweep(NOW_MS + 61_000);
         assert_eq!(open(&mut log, NOW_MS + 61_000).epoch, epoch);
     }

@@ -82,7 +82,7 @@ impl Home {
         let said = session.welcome(io);
         let receipt = handover.and_then(|handover| {
             let (owner, topic) = (member.owner, topic.clone());
-            let asker = Asker::Inbox { owner, topic, handover };
+            let asker = Asker::Inbox { owner: io.links.via(owner), topic, handover };
             self.handovers.begin(asker, &[trunk]).first().copied()
         });
         let encode = |record| native::message(Source::Inbox, &position.epoch, record);
@@ -171,13 +171,13 @@ impl Home {
     pub(super) fn tell_handed(io: &mut Io, asker: Asker, passed: bool) {
         match asker {
             Asker::Inbox { owner, topic, handover } => {
-                io.tell(owner, PeerMessage::Handed { topic, handover, passed });
+                io.answer(owner, PeerMessage::Handed { topic, handover, passed });
             }
             Asker::Whisper { home, request } => {
                 use crate::peer::SendStatus::{Delivered, Offline};
                 let status = if passed { Delivered } else { Offline };
                 let result = Ok(Reply::Sent(status));
-                io.tell(home, PeerMessage::Reply { request, result });
+                io.answer(home, PeerMessage::Reply { request, result });
             }
         }
     }

@@ -88,6 +88,7 @@ impl Home {
         let owner = io.owner_of(topic);
         let Some(subscription) = self.subscriptions.get_mut(topic) else {
             if let Some(handover) = handover {
+                let owner = io.links.via(owner);
                 let asker = Asker::Inbox { owner, topic: topic.clone(), handover };
                 Self::tell_handed(io, asker, false);
             }
@@ -136,7 +137,8 @@ impl Home {
             io.tell(home, PeerMessage::Reply { request, result });
             return;
         };
-        let receipts = self.handovers.begin(Asker::Whisper { home, request }, &[trunk]);
+        let asker = Asker::Whisper { home: io.links.via(home), request };
+        let receipts = self.handovers.begin(asker, &[trunk]);
         let kind = if ephemeral { FrameKind::Ephemeral } else { FrameKind::Live };
         let frame = Frame { kind, parts: vec![native::private(from, body, io.now.wall_ms)] };
         let receipt = receipts.first().copied();
@@ -174,6 +176,7 @@ impl Home {
         }
         let mut receipts = match handover {
             Some(handover) => {
+                let owner = io.links.via(owner);
                 let asker = Asker::Inbox { owner, topic: topic.clone(), handover };
                 if connections.is_empty() {
                     return Self::tell_handed(io, asker, false);
@@ -194,6 +197,7 @@ impl Home {
         if let Delivery::Record { handover: Some(handover), .. }
         | Delivery::Ephemeral { handover: Some(handover), .. } = delivery
         {
+            let owner = io.links.via(owner);
             let asker = Asker::Inbox { owner, topic: topic.clone(), handover: *handover };
             Self::tell_handed(io, asker, false);
         }

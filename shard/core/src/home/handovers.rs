@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::link::ShardIndex;
+use crate::link::Via;
 use crate::peer::{HandoverId, RequestId};
 use crate::topic::Topic;
 use crate::{ReceiptId, TrunkId};
@@ -11,9 +11,9 @@ use crate::{ReceiptId, TrunkId};
 #[derive(Debug)]
 pub(super) enum Asker {
     /// The owner of an inbox.
-    Inbox { owner: ShardIndex, topic: Topic, handover: HandoverId },
+    Inbox { owner: Via, topic: Topic, handover: HandoverId },
     /// The home of the sender of a message to one session.
-    Whisper { home: ShardIndex, request: RequestId },
+    Whisper { home: Via, request: RequestId },
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn asker() -> Asker {
-        Asker::Whisper { home: ShardIndex(0), request: RequestId(1) }
+        Asker::Whisper { home: Via::test(0), request: RequestId(1) }
     }
 
     #[test]

@@ -182,12 +182,15 @@ impl Home {
     pub(crate) fn run_timers(&mut self, io: &mut Io) {
         let now = io.now.mono;
         while let Some(pending) = self.requests.pop_overdue(now) {
-            // The owner may yet let the session in: it must not stay in unknown to its home.
-            if let Subject::Join(topic) = &pending.subject {
+            self.refuse(io, &pending, Refusal::Unavailable);
+            // The owner may yet let the session in: it must not stay in unknown to its home. But
+            // if it is in, or another join of it is on its way, its last word still holds.
+            if let Subject::Join(topic) = &pending.subject
+                && !self.has_part_in(pending.session, topic)
+            {
                 let topic = topic.clone();
                 io.tell(pending.owner, PeerMessage::Forget { topic, session: pending.session });
             }
-            self.refuse(io, &pending, Refusal::Unavailable);
         }
         while let Some(id) = self.orphans.pop_due(now) {
             if self.sessions.get(&id).is_some_and(|session| session.at.is_none()) {
@@ -201,6 +204,12 @@ impl Home {
             self.expiries.remove(&(at, id));
             self.expire(io, id);
         }
+    }
+
+    /// Whether a session is in a topic, or has something on the way to it.
+    fn has_part_in(&mut self, id: SessionId, topic: &Topic) -> bool {
+        let membership = self.sessions.get_mut(&id).and_then(|session| session.membership(topic));
+        membership.is_some_and(|membership| !membership.is_over())
     }
 
     /// Asks a session's inbox to let it in, unless it is in, on its way in, or out of reach: when

@@ -41,6 +41,12 @@ impl Appends {
         self.in_flight.is_empty() && self.queued.is_empty()
     }
 
+    /// About how many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        let in_flight: usize = self.in_flight.iter().map(|(_, record)| record.size()).sum();
+        self.queued_bytes + in_flight
+    }
+
     /// Messages that have no place yet.
     pub(super) fn len(&self) -> usize {
         self.in_flight.len() + self.queued.len()

@@ -217,7 +217,7 @@ impl Dedupe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::ShardIndex;
+    use crate::link::Via;
     use crate::peer::{RequestId, SendStatus};
 
     const SPAN: Duration = Duration::from_secs(300);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn asker(request: u64) -> Asker {
-        Asker { home: ShardIndex(0), request: RequestId(request) }
+        Asker { via: Via::test(0), request: RequestId(request) }
     }
 
     fn at(seconds: u64) -> Mono {

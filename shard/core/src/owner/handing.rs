@@ -24,6 +24,8 @@ pub(super) struct Handing {
     /// So have these, beyond it.
     beyond: BTreeSet<u64>,
     under_way: BTreeMap<HandoverId, Handover>,
+    /// About how many bytes have not reached a connection.
+    waiting_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -47,8 +49,9 @@ impl Handing {
     }
 
     /// What the log remembers.
-    pub(super) fn resume(&mut self, handed: u64) {
+    pub(super) fn resume(&mut self, handed: u64, waiting_bytes: usize) {
         self.handed = self.handed.max(handed);
+        self.waiting_bytes = waiting_bytes;
     }
 
     /// Messages of `first` to `last` have reached a connection, and what is before `oldest` is no
@@ -72,7 +75,8 @@ impl Owner {
         let Some(tail) = owned.tail() else { return true };
         let handed = owned.handing.handed.max(tail.first() - 1);
         let waiting = tail.last().saturating_sub(handed) + owned.appends.len() as u64;
-        waiting >= io.settings.inbox_messages as u64
+        let waiting_bytes = owned.handing.waiting_bytes + owned.appends.bytes();
+        waiting >= io.settings.inbox_messages as u64 || waiting_bytes >= io.settings.inbox_bytes
     }
 
     /// A kept message sets out for the user's connections; without one it is queued.
@@ -84,6 +88,9 @@ impl Owner {
         record: &Arc<Record>,
         epoch: Epoch,
     ) {
+        if let Some(owned) = self.topics.get_mut(topic) {
+            owned.handing.waiting_bytes += record.size();
+        }
         let sender = (pending.asker, pending.identity.clone());
         let offsets = Some((record.offset, record.offset));
         match self.begin_handover(io, topic, None, offsets, Some(sender)) {
@@ -197,10 +204,15 @@ impl Owner {
             return;
         };
         let oldest = owned.tail().map_or(1, super::tail::Tail::first);
+        let last = owned.tail().map_or(0, super::tail::Tail::last);
         if let (true, Some(offsets)) = (passed, offsets)
             && owned.handing.mark(offsets, oldest)
         {
             let handed = owned.handing.handed;
+            // Counted per message it would cost as much as it counts; an empty inbox is exact.
+            if handed >= last {
+                owned.handing.waiting_bytes = 0;
+            }
             io.output(Output::Log(LogRequest::Mark { topic: topic.clone(), handed }));
         }
         let status = match (passed, offsets) {

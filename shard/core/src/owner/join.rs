@@ -36,7 +36,7 @@ enum Who {
 impl CatchUp {
     pub(super) fn home(&self) -> ShardIndex {
         match &self.who {
-            Who::Session { asker, .. } => asker.home,
+            Who::Session { asker, .. } => asker.via.peer,
             Who::Shard(home) => *home,
         }
     }
@@ -111,7 +111,7 @@ impl Owner {
             LogRequest::Read { ticket, topic, query }
         });
         if let (Some((session, asker)), Some(owned)) = (session, self.topics.get_mut(topic)) {
-            owned.joining.insert(session, (asker.home, Joining { ticket, asker }));
+            owned.joining.insert(session, (asker.via.peer, Joining { ticket, asker }));
         }
     }
 
@@ -183,8 +183,8 @@ impl Owner {
         let CatchUp { who, missed, upto: _, gap } = catch_up;
         match who {
             Who::Session { asker, member, named } => {
-                self.add_member(io, topic, asker.home, member, None);
-                let handover = self.hand_missed(io, topic, asker.home, &missed);
+                self.add_member(io, topic, asker.via.peer, member, None);
+                let handover = self.hand_missed(io, topic, asker.via.peer, &missed);
                 let Some(owned) = self.topics.get(topic) else { return };
                 let Some(tail) = owned.tail() else { return };
                 let joined = Joined {

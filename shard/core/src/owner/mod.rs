@@ -22,7 +22,7 @@ use self::topic::OwnedTopic;
 use crate::Ticket;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
-use crate::link::ShardIndex;
+use crate::link::{ShardIndex, Via};
 use crate::log::LogOutcome;
 use crate::peer::{Action, Delivery, HandoverId, Member, PeerMessage, Refusal, Reply, RequestId};
 use crate::position::{Epoch, Position};
@@ -37,13 +37,13 @@ const LOG_RETRY: Duration = Duration::from_secs(1);
 /// A home's request, to be answered once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asker {
-    home: ShardIndex,
+    via: Via,
     request: RequestId,
 }
 
 impl Asker {
     fn answer(self, io: &mut Io, result: Result<Reply, Refusal>) {
-        io.tell(self.home, PeerMessage::Reply { request: self.request, result });
+        io.answer(self.via, PeerMessage::Reply { request: self.request, result });
     }
 }
 
@@ -136,7 +136,7 @@ impl Owner {
             self.open(io, &topic);
         }
         let Some(owned) = self.topics.get_mut(&topic) else { return };
-        let asker = Asker { home, request };
+        let asker = Asker { via: io.links.via(home), request };
         let membership = matches!(action, Action::Join { .. } | Action::Leave);
         if let Some(queue) = owned.queue_for(home, membership) {
             let message = PeerMessage::Request { request, member, sequence, topic, action };

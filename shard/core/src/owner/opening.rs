@@ -34,7 +34,7 @@ impl Owner {
         };
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let Stage::Opening { before, .. } = &mut owned.stage else { return };
-        owned.handing.resume(opened.handed);
+        owned.handing.resume(opened.handed, opened.waiting_bytes);
         match before.take() {
             None => self.ready(io, topic, Tail::new(&opened)),
             Some(tail) if *tail.epoch() == opened.epoch && tail.last() == opened.last => {
@@ -46,9 +46,9 @@ impl Owner {
                 let same = *tail.epoch() == opened.epoch;
                 let after = if same { tail.last() } else { opened.first.saturating_sub(1) };
                 let last = opened.last;
-                let Opened { epoch, first, handed, .. } = opened;
+                let Opened { epoch, first, .. } = opened;
                 // The tail that stood before is of no more use; the new one begins where reading does.
-                let fresh = Opened { epoch, first, last: after, handed };
+                let fresh = Opened { epoch, first, last: after, handed: 0, waiting_bytes: 0 };
                 if let Stage::Opening { before, .. } = &mut owned.stage {
                     *before = Some(Tail::new(&fresh));
                 }
@@ -82,6 +82,7 @@ impl Owner {
             first: stood.first().max(if readable == after + 1 { 0 } else { readable }),
             last: readable - 1,
             handed: 0,
+            waiting_bytes: 0,
         });
         for record in &records {
             tail.push(record.clone());

@@ -26,7 +26,7 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn new(opened: &Opened) -> Self {
-        let Opened { epoch, first, last, handed: _ } = opened;
+        let Opened { epoch, first, last, handed: _, waiting_bytes: _ } = opened;
         Self {
             epoch: epoch.clone(),
             first: *first,
@@ -125,7 +125,7 @@ mod tests {
     use crate::session_id::SessionId;
 
     fn tail(last: u64) -> Tail {
-        let opened = Opened { epoch: Epoch::new("e"), first: 1, last, handed: 0 };
+        let opened = Opened { epoch: Epoch::new("e"), first: 1, last, handed: 0, waiting_bytes: 0 };
         Tail::new(&opened)
     }
 

@@ -146,7 +146,9 @@ impl Kept1 {
             }
             LogRequest::Open { .. } | LogRequest::Mark { .. } => {
                 let (first, last, handed) = (self.first(), self.last, self.handed);
-                let opened = Opened { epoch: epoch.clone(), first, last, handed };
+                let waiting = self.records.range(handed + 1..).map(|(_, record)| record.size());
+                let waiting_bytes = waiting.sum();
+                let opened = Opened { epoch: epoch.clone(), first, last, handed, waiting_bytes };
                 (LogOutcome::Opened(opened), Vec::new())
             }
         }
