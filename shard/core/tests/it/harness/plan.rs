@@ -54,8 +54,8 @@ impl Plan {
         self.no_room = 0.0;
     }
 
-    /// The longest way of a word from a client to its shard and back.
+    /// The longest way of a word from a client to its shard and back, on a trunk that may be new.
     pub(crate) fn trunk_and_back(&self) -> Duration {
-        Duration::from_millis(2 * self.trunk.end())
+        Duration::from_millis(2 * self.trunk.end() + self.notice.end())
     }
 }

@@ -25,12 +25,12 @@ pub(super) struct Judge {
     pub(super) page: Option<(BTreeMap<String, u64>, bool)>,
 }
 
-pub(super) fn room_topic(room: &str) -> Topic {
+pub(crate) fn room_topic(room: &str) -> Topic {
     let namespace = Namespace::parse("/").expect("a namespace");
     Topic::Room(namespace, RoomId::parse(room).expect("a room"))
 }
 
-pub(super) fn inbox_topic(user: &str) -> Topic {
+pub(crate) fn inbox_topic(user: &str) -> Topic {
     Topic::Inbox(UserId::parse(user).expect("a user"))
 }
 

@@ -14,6 +14,8 @@ mod run;
 mod script;
 mod truth;
 
+pub(crate) use judge::{inbox_topic, room_topic};
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
