@@ -107,6 +107,7 @@ impl Judge {
     ) {
         let Some(client) = self.clients.get(&id) else { return };
         let last = parts.last().expect("a frame has a part");
+        assert!(client.welcomed || last["type"] == "welcome", "{last} comes before the welcome");
         let is_join = last["type"] == "ok"
             && last["id"].as_u64().and_then(|id| client.asked.get(&id)).is_some_and(|asked| {
                 matches!(asked.what, What::Join { .. })

@@ -111,7 +111,8 @@ impl Run<'_> {
     pub(super) fn pass(&mut self, span: Duration) {
         let until = self.world.now() + span;
         let Self { world, judge, script, .. } = self;
-        let longest = world.plan.settings.request_timeout
+        // The welcome waits for the inbox as for any owner, and what is said before it with it.
+        let longest = 2 * world.plan.settings.request_timeout
             + world.plan.trunk_and_back()
             + Duration::from_millis(1);
         while world.step(until) {

@@ -228,11 +228,11 @@ impl Script {
 
     fn send(&mut self, world: &mut World, judge: &mut Judge, client: ClientId) {
         let ephemeral = self.chance.random_bool(0.2);
-        let to_session = self.chance.random_bool(0.2);
-        let mut others = judge.clients.values().map(|client| client.session.clone());
-        let count = judge.clients.len();
-        let session =
-            if to_session { others.nth(self.chance.random_range(0..count)) } else { None };
+        // A session's ID is known from its welcome on.
+        let welcomed = judge.clients.values().filter(|client| client.welcomed);
+        let sessions: Vec<&String> = welcomed.map(|client| &client.session).collect();
+        let session = sessions.choose(&mut self.chance).map(|session| (*session).clone());
+        let session = session.filter(|_| self.chance.random_bool(0.2));
         let user = *USERS.choose(&mut self.chance).unwrap_or(&"alice");
         let topic = if session.is_some() { None } else { Some(inbox_topic(user)) };
         let (payload, mut text) = self.said(world, judge, client, topic, ephemeral);
