@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 use trunkline_config::settings::Auth;
 use trunkline_config::{Settings, ShardMap};
+use trunkline_proto::net::{Tcp, clock, entropy};
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{Security, SecurityError};
 
@@ -101,7 +102,7 @@ impl Router {
         let board = Board::new(count, Arc::clone(&map), metrics.trunk_up.clone());
         let readiness = board.readiness();
         let shutdown = watch::Sender::new(false);
-        let mut entropy = net::entropy();
+        let mut entropy = entropy();
         let common = Common {
             settings,
             map,
@@ -110,7 +111,7 @@ impl Router {
             tls,
             metrics,
             board: Arc::new(board),
-            clock: net::clock(),
+            clock: clock(),
             router: entropy.next_u64(),
             shutdown: shutdown.subscribe(),
         };
@@ -199,6 +200,6 @@ fn run_thread(
         if let Some(certificates) = follow {
             tokio::task::spawn_local(async move { certificates.follow().await });
         }
-        worker::run(common, number, listener, Rc::new(net::Tcp), entropy).await;
+        worker::run(common, number, listener, Rc::new(Tcp), entropy).await;
     });
 }

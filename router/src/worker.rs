@@ -27,9 +27,10 @@ use crate::connection::roster::Roster;
 use crate::connection::{self, Connection, Uplink};
 use crate::handshake::{Admission, Doorkeeper};
 use crate::metrics::Metrics;
-use crate::net::{Clock, Connector, Listener, Socket};
+use crate::net::{Listener, Socket};
 use crate::trunk::board::Board;
 use crate::trunk::{Line, Trunk, Unattached, keep_up};
+use trunkline_proto::net::{Clock, Connector};
 
 /// How long clients may take to close when the router shuts down.
 const DRAIN: Duration = Duration::from_secs(5);

@@ -20,10 +20,10 @@ use trunkline_proto::{peer, trunk};
 use crate::event::{Event, LinkId};
 use crate::log::MemoryLog;
 use crate::metrics::Metrics;
-use crate::net::Clock;
 use crate::wire::{
     TrunkItem, decode_peer, decode_up, encode_down, encode_peer, identity, peer_size,
 };
+use trunkline_proto::net::Clock;
 
 /// Events that are taken before outputs are sent.
 const BATCH: usize = 64;

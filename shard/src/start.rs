@@ -13,6 +13,7 @@ use tracing::info;
 use trunkline_config::ShardMap;
 use trunkline_config::settings::{Auth, Settings};
 use trunkline_core::{Core, CoreSettings, ShardIndex};
+use trunkline_proto::net::{Connector, Tcp, clock, entropy};
 use trunkline_proto::peer::peer_server::PeerServer;
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{MAX_MESSAGE, Security, SecurityError};
@@ -102,8 +103,8 @@ impl Shard {
             .await
             .map_err(|source| StartError::Listen { address: address.clone(), source })?;
 
-        let mut entropy = net::entropy();
-        let clock = net::clock();
+        let mut entropy = entropy();
+        let clock = clock();
         let (events, received) = mpsc::channel(event::CAPACITY);
         let (linked, links_up) = watch::channel(0);
         let (admit, admitting) = watch::channel(false);
@@ -194,7 +195,7 @@ fn verifier(auth: &Auth) -> Result<Option<TokenVerifier>, KeyError> {
 
 /// This shard dials those whose IDs sort after its own.
 fn dial_peers(streams: &Arc<Streams>, entropy: &mut StdRng) -> Vec<JoinHandle<()>> {
-    let connector: Arc<dyn net::Connector> = Arc::new(net::Tcp);
+    let connector: Arc<dyn Connector> = Arc::new(Tcp);
     (0..)
         .map(ShardIndex)
         .zip(streams.map.shards())

@@ -10,7 +10,7 @@ use trunkline_core::ShardIndex;
 use trunkline_proto::transport::Security;
 
 use crate::event::Event;
-use crate::net::Clock;
+use trunkline_proto::net::Clock;
 
 /// Shared by all streams of a shard; read when one comes up, not per message.
 pub(crate) struct Streams {

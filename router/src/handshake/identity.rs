@@ -15,7 +15,7 @@ use trunkline_proto::trunk::{Attach, Dialect, Right, Rights};
 use super::query::Query;
 use super::{Admission, Refusal, credentials, origin};
 use crate::connection::close::CloseReason;
-use crate::net::Clock;
+use trunkline_proto::net::Clock;
 
 /// How many random bytes follow the digest in a session's ID.
 const RANDOM: usize = 16;

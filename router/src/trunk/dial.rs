@@ -19,7 +19,7 @@ use trunkline_proto::trunk::{self, Down, DownBatch, DownHello, Up, UpBatch, UpHe
 use super::Trunk;
 use super::board::Board;
 use super::stream::{Stream, TrunkError, serve};
-use crate::net::{Clock, Connector};
+use trunkline_proto::net::{Clock, Connector};
 
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// Without the jitter, which at most doubles it.

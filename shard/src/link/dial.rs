@@ -16,8 +16,8 @@ use trunkline_proto::transport::{HELLO_TIMEOUT, MAX_MESSAGE, STREAM_BOUNDS, Secu
 
 use super::{HELLO, hello, peer_id, run, split_hello};
 use crate::hello::{check_map, check_shard};
-use crate::net::Connector;
 use crate::streams::Streams;
+use trunkline_proto::net::Connector;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -1,0 +1,50 @@
+//! What a process takes from its machine to be part of a cluster: the way to shards, the clock,
+//! and numbers that nobody guesses. Everything else is handed these, so that it can run over a
+//! simulated network in simulated time. Where clients and streams come *in* is named by each
+//! process's own `net` module.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tonic::transport::{Channel, Endpoint, Error};
+
+/// Milliseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// A connection to a shard that is being made.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Channel, Error>> + Send + 'a>>;
+
+/// How shards are reached.
+pub trait Connector: Send + Sync + 'static {
+    /// Connects, within the endpoint's own timeout.
+    fn connect(&self, endpoint: Endpoint) -> Connecting<'_>;
+}
+
+/// Connects over TCP.
+#[derive(Clone, Copy, Debug)]
+pub struct Tcp;
+
+impl Connector for Tcp {
+    fn connect(&self, endpoint: Endpoint) -> Connecting<'_> {
+        Box::pin(async move { endpoint.connect().await })
+    }
+}
+
+/// The machine's clock.
+#[must_use]
+pub fn clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// A generator that nobody can guess.
+#[must_use]
+pub fn entropy() -> StdRng {
+    StdRng::from_os_rng()
+}
