@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use serde_json::{Value, json};
-use trunkline_client::{Closed, Options, Wire, WireError};
+use trunkline_client::{Closed, Options, Stream, Wire, WireError};
 
 /// A connection whose welcome has been taken.
 pub(crate) struct Connection {
@@ -21,7 +21,16 @@ impl Connection {
     }
 
     pub(crate) async fn try_open(options: Options) -> Result<Self, WireError> {
-        let mut wire = Wire::connect(&options).await.expect("an upgrade");
+        Self::welcomed(Wire::connect(&options).await.expect("an upgrade")).await
+    }
+
+    /// Connects over a stream that is open to the router.
+    pub(crate) async fn over(stream: impl Stream, options: Options) -> Self {
+        let wire = Wire::over(stream, &options).await.expect("an upgrade");
+        Self::welcomed(wire).await.expect("a welcome")
+    }
+
+    async fn welcomed(mut wire: Wire) -> Result<Self, WireError> {
         let welcome = wire.next_json().await?;
         assert_eq!(welcome["type"], "welcome");
         let text = |field: &str| welcome[field].as_str().unwrap().to_owned();

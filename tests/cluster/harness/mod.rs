@@ -1,5 +1,6 @@
 //! Whole clusters of real processes on free ports.
 
+mod children;
 mod connection;
 mod http;
 mod ports;
@@ -19,10 +20,11 @@ use tempfile::TempDir;
 use trunkline_client::Options;
 use trunkline_config::{ShardKey, ShardMap};
 
+pub(crate) use children::{children, lives};
 pub(crate) use connection::Connection;
-pub(crate) use http::{Response, get, request};
+pub(crate) use http::{get, request};
 pub(crate) use ports::free;
-pub(crate) use process::{PATIENCE, Process, TRUNKLINE};
+pub(crate) use process::{PATIENCE, Process, TRUNKLINE, signal};
 pub(crate) use raw::{Raw, frame, request as upgrade_request};
 
 /// What must not take for ever, whatever the machine is busy with.

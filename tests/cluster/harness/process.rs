@@ -107,10 +107,8 @@ impl Process {
         self.ended().await
     }
 
-    pub(crate) async fn signal(&self, signal: &str) {
-        let id = self.id().to_string();
-        let status = Command::new("kill").args(["-s", signal, &id]).status().await.unwrap();
-        assert!(status.success(), "cannot signal {id}");
+    pub(crate) async fn signal(&self, name: &str) {
+        signal(name, self.id()).await;
     }
 
     /// Waits for its end and gives its exit code.
@@ -120,4 +118,11 @@ impl Process {
             Err(_) => panic!("did not end in time:\n{}", self.errors()),
         }
     }
+}
+
+/// Signals any process.
+pub(crate) async fn signal(name: &str, id: u32) {
+    let id = id.to_string();
+    let status = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
+    assert!(status.success(), "cannot signal {id}");
 }
