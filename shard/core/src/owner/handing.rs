@@ -36,6 +36,8 @@ struct Handover {
     offsets: Option<(u64, u64)>,
     /// The sender, to be told once.
     sender: Option<(Asker, Identity)>,
+    /// The deadline has passed once.
+    overdue: bool,
 }
 
 impl Handing {
@@ -153,7 +155,10 @@ impl Owner {
         }
         self.handovers += 1;
         let handover = HandoverId(self.handovers);
-        owned.handing.under_way.insert(handover, Handover { waiting, offsets, sender });
+        owned
+            .handing
+            .under_way
+            .insert(handover, Handover { waiting, offsets, sender, overdue: false });
         self.handover_deadlines.push(io.now.mono, (topic.clone(), handover));
         Some(handover)
     }
@@ -192,8 +197,20 @@ impl Owner {
         }
     }
 
+    /// The sender has waited for long enough. Whether a kept message has reached a connection is
+    /// worth as long again: otherwise the user would get it with each new one.
     pub(super) fn handover_overdue(&mut self, io: &mut Io, topic: &Topic, handover: HandoverId) {
-        self.end_handover(io, topic, handover, false);
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(under_way) = owned.handing.under_way.get_mut(&handover) else { return };
+        if under_way.offsets.is_none() || std::mem::replace(&mut under_way.overdue, true) {
+            self.end_handover(io, topic, handover, false);
+        } else {
+            let sender = under_way.sender.take();
+            self.handover_deadlines.push(io.now.mono, (topic.clone(), handover));
+            if let Some((asker, identity)) = sender {
+                self.settle(io, topic, asker, &identity, &Reply::Sent(SendStatus::Queued));
+            }
+        }
         self.tidy(io, topic);
     }
 
@@ -204,7 +221,7 @@ impl Owner {
             return;
         };
         let oldest = owned.tail().map_or(1, super::tail::Tail::first);
-        let last = owned.tail().map_or(0, super::tail::Tail::last);
+        let last = owned.tail().map_or(u64::MAX, super::tail::Tail::last);
         if let (true, Some(offsets)) = (passed, offsets)
             && owned.handing.mark(offsets, oldest)
         {

@@ -317,6 +317,7 @@ impl Judge {
             && world.plan.settings.announce_up_to > users.len() + 20;
         if let (true, Some(client)) = (known, self.clients.get_mut(&id))
             && let Some(hearing) = client.rooms.get_mut(room)
+            && self.outages.is_whole_since(client.home, owner, hearing.since)
         {
             hearing.presence(&listed);
         }

@@ -11,6 +11,7 @@ pub(super) struct Outages {
     /// How long it may take until everybody knows.
     slack: Duration,
     cut_since: BTreeMap<(usize, usize), Duration>,
+    whole_since: BTreeMap<(usize, usize), Duration>,
     calm_since: BTreeMap<(usize, usize), Duration>,
     crashed: BTreeSet<usize>,
 }
@@ -22,8 +23,14 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 impl Outages {
     pub(super) fn new(grace: Duration, slack: Duration) -> Self {
         let longest = grace.saturating_sub(slack);
-        let (cut_since, calm_since) = (BTreeMap::new(), BTreeMap::new());
-        Self { longest, slack, cut_since, calm_since, crashed: BTreeSet::new() }
+        Self {
+            longest,
+            slack,
+            cut_since: BTreeMap::new(),
+            whole_since: BTreeMap::new(),
+            calm_since: BTreeMap::new(),
+            crashed: BTreeSet::new(),
+        }
     }
 
     pub(super) fn cut(&mut self, a: usize, b: usize, now: Duration) {
@@ -31,6 +38,7 @@ impl Outages {
     }
 
     pub(super) fn whole(&mut self, a: usize, b: usize, now: Duration) {
+        self.whole_since.insert(pair(a, b), now);
         if let Some(since) = self.cut_since.remove(&pair(a, b))
             && now - since > self.longest
         {
@@ -44,6 +52,12 @@ impl Outages {
 
     pub(super) fn has_crashed(&self, shard: usize) -> bool {
         self.crashed.contains(&shard)
+    }
+
+    /// Whether the link of two shards has been whole all the time since then.
+    pub(super) fn is_whole_since(&self, a: usize, b: usize, since: Duration) -> bool {
+        let whole = self.whole_since.get(&pair(a, b)).is_none_or(|whole| *whole < since);
+        whole && !self.cut_since.contains_key(&pair(a, b))
     }
 
     /// Whether nothing that lasted has come between two shards since some time ago.
