@@ -1,5 +1,7 @@
 //! The cluster as users run it: real processes, real sockets, real clients.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod auth;
 mod bad_bytes;
 mod bad_requests;

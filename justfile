@@ -1,0 +1,29 @@
+# The steps of CI, one by one. `tests/run` does them all, and installs what they need.
+
+# Show the steps.
+default:
+    @just --list
+
+# Check the format.
+fmt:
+    cargo fmt --all --check
+
+# Lint, with warnings as errors.
+clippy:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Run all tests; those of the chat page need chromium, node and npm.
+test:
+    cargo test --workspace
+
+# Check licences, advisories, duplicates and sources; needs `cargo install cargo-deny`.
+deny:
+    cargo deny check
+
+# Measure placement, encoding and the core's fan-out.
+bench:
+    cargo bench --workspace
+
+# Everything that a change must pass.
+all:
+    tests/run
