@@ -113,7 +113,7 @@ async fn sluggard(cluster: &Cluster, room: &str) -> Raw {
 
 #[tokio::test]
 async fn who_reads_too_slowly_is_closed_with_1013_and_recovers_while_others_notice_nothing() {
-    let limits = "[limits]\nout_queue = \"64KiB\"\n[history]\nmessages = 5000\nbytes = \"256MiB\"";
+    let limits = "[limits]\nout_queue = \"64KiB\"\n[history]\nmessages = 5000\nbytes = \"32MiB\"";
     let cluster = Setup::new().section(limits).start().await;
     let room = cluster.room_on("b");
     let mut slow = sluggard(&cluster, &room).await;
