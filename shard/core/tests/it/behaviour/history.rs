@@ -19,15 +19,13 @@ fn town(kept: usize, count: u64) -> (Town, ClientId) {
 
 fn offsets(answer: &Value) -> Vec<u64> {
     let messages = answer["messages"].as_array().expect("messages");
-    messages.iter().map(|message| message["offset"].as_u64().unwrap()).collect()
+    messages.iter().map(|message| message["offset"].as_u64().expect("an offset")).collect()
 }
 
-fn read(town: &mut Town, client: ClientId, bounds: Value) -> Vec<u64> {
-    let mut text = json!({"type": "history", "room": "lobby"});
-    for (name, bound) in bounds.as_object().unwrap() {
-        text[name] = bound.clone();
-    }
-    offsets(&town.ask(client, text))
+fn read(town: &mut Town, client: ClientId, mut bounds: Value) -> Vec<u64> {
+    bounds["type"] = "history".into();
+    bounds["room"] = "lobby".into();
+    offsets(&town.ask(client, bounds))
 }
 
 /// Comes as bob, goes on after an offset, and gives all that it hears.

@@ -48,8 +48,14 @@ fn what_is_no_json_is_answered_and_settled() {
 fn events_of_socket_io_itself_are_refused() {
     let mut town = Town::new();
     let alice = town.member("alice", &["lobby"]);
-    let reserved =
-        ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+    let reserved = [
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+    ];
     for event in reserved {
         let text = json!({"type": "publish", "room": "lobby", "event": event, "data": 1});
         assert_eq!(town.ask(alice, text)["code"], "bad_request", "{event}");

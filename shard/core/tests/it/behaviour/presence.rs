@@ -47,8 +47,7 @@ fn presence_counts_connections_and_is_paged_by_user() {
 #[test]
 fn a_large_room_announces_nobody_and_still_knows_everybody() {
     let mut town = Town::with(|settings| settings.announce_up_to = 2);
-    let [alice, _, carol] =
-        ["alice", "bob", "carol"].map(|user| town.member(user, &["lobby"]));
+    let [alice, _, carol] = ["alice", "bob", "carol"].map(|user| town.member(user, &["lobby"]));
     assert_eq!(town.hears_of(alice), ["joined bob"]);
     assert_eq!(presence(&mut town, alice)["users"].as_array().unwrap().len(), 3);
     town.leave(carol);

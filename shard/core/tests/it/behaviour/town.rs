@@ -65,7 +65,7 @@ impl Town {
     fn guest(&mut self, user: &str, key: &ShardKey<'_>, change: impl FnOnce(&mut Guest)) -> Guest {
         self.number += 1;
         let session = session_of(&self.world, key, self.number);
-        let user = UserId::parse(user).unwrap();
+        let user = UserId::parse(user).expect("a user");
         let identity = Identity { user, expires_ms: None, rights: Rights(None) };
         let mut guest = Guest { session, identity, authenticated: false, inbox_after: None };
         change(&mut guest);
@@ -218,8 +218,8 @@ impl Town {
     /// Where a room stands.
     pub(super) fn place(&mut self, client: ClientId, room: &str) -> Position {
         let ok = self.join(client, room);
-        let epoch = Epoch::new(ok["epoch"].as_str().unwrap());
-        Position { epoch, offset: ok["offset"].as_u64().unwrap() }
+        let epoch = Epoch::new(ok["epoch"].as_str().expect("an epoch"));
+        Position { epoch, offset: ok["offset"].as_u64().expect("an offset") }
     }
 
     /// The topics of a shard's log are slow from now on, for this long.

@@ -83,9 +83,8 @@ impl Sockets {
     }
 
     pub(crate) fn of_trunk(&self, trunk: TrunkId) -> Vec<ClientId> {
-        let of_trunk = |(client, socket): (&ClientId, &Socket)| {
-            (socket.trunk == trunk).then_some(*client)
-        };
+        let of_trunk =
+            |(client, socket): (&ClientId, &Socket)| (socket.trunk == trunk).then_some(*client);
         self.sockets.iter().filter_map(of_trunk).collect()
     }
 

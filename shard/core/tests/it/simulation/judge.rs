@@ -60,7 +60,9 @@ impl Judge {
             Arrival::Kept(kept) => self.truth.keep(&kept),
             Arrival::Cut { a, b } => {
                 self.outages.cut(a, b, at);
-                self.forget_users(world, |home, owner| (home, owner) == (a, b) || (owner, home) == (a, b));
+                self.forget_users(world, |home, owner| {
+                    (home, owner) == (a, b) || (owner, home) == (a, b)
+                });
             }
             Arrival::Whole { a, b } => self.outages.whole(a, b, at),
             Arrival::Crashed { shard } => {
@@ -80,7 +82,12 @@ impl Judge {
         for client in self.clients.values() {
             for (id, asked) in &client.asked {
                 let waits = now - asked.at;
-                assert!(waits <= longest, "{} of {} waits for {waits:?}: {asked:?}", id, client.user);
+                assert!(
+                    waits <= longest,
+                    "{} of {} waits for {waits:?}: {asked:?}",
+                    id,
+                    client.user
+                );
             }
         }
     }
@@ -109,9 +116,10 @@ impl Judge {
         let last = parts.last().expect("a frame has a part");
         assert!(client.welcomed || last["type"] == "welcome", "{last} comes before the welcome");
         let is_join = last["type"] == "ok"
-            && last["id"].as_u64().and_then(|id| client.asked.get(&id)).is_some_and(|asked| {
-                matches!(asked.what, What::Join { .. })
-            });
+            && last["id"]
+                .as_u64()
+                .and_then(|id| client.asked.get(&id))
+                .is_some_and(|asked| matches!(asked.what, What::Join { .. }));
         if kind == FrameKind::Reply && is_join {
             return self.joined(world, now, id, parts);
         }
@@ -165,9 +173,9 @@ impl Judge {
         let payload = text(part, "data");
         let room = text(part, "room");
         let topic = room_topic(room);
-        let waits = client.asked.values().any(|asked| {
-            matches!(&asked.what, What::Publish { payload: mine, .. } if mine == payload)
-        });
+        let waits = client.asked.values().any(
+            |asked| matches!(&asked.what, What::Publish { payload: mine, .. } if mine == payload),
+        );
         assert!(!waits, "the echo of {payload} comes before its ok");
         let listener = Listener { truth, topic: &topic, session: &client.session };
         let hearing = client.rooms.get_mut(room);
@@ -295,14 +303,7 @@ impl Judge {
         }
     }
 
-    fn presence(
-        &mut self,
-        world: &World,
-        id: ClientId,
-        room: &str,
-        first: bool,
-        part: &Value,
-    ) {
+    fn presence(&mut self, world: &World, id: ClientId, room: &str, first: bool, part: &Value) {
         let users = part["users"].as_array().expect("a list of users");
         let count = |it: &Value| (text(it, "user").to_owned(), it["connections"].as_u64());
         let listed: Vec<_> = users.iter().map(count).collect();

@@ -62,8 +62,7 @@ pub(super) fn run(seed: u64, trace: &mut Trace) -> Observed {
     };
     let cuts = [unkind(&mut chance, 30), unkind(&mut chance, 20), unkind(&mut chance, 10)];
     let people = chance.random_range(3..=9);
-    let people =
-        USERS.iter().cycle().take(people).map(|user| Person { user, at: None }).collect();
+    let people = USERS.iter().cycle().take(people).map(|user| Person { user, at: None }).collect();
     let actions = chance.random_range(40..=250);
     let pace = chance.random_range(5..=200);
     let world = World::new(plan, chance.random(), std::mem::take(trace));

@@ -1,0 +1,129 @@
+//! What breaks, and how it comes back: links, trunks, processes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use trunkline_core::{Core, Input};
+
+use super::{Event, On, Stranger, World, index};
+use crate::harness::log::ModelLog;
+use crate::harness::network::TrunkSlot;
+use crate::harness::router::Arrival;
+
+/// A broken thing whose other end is not there tries again after this long.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+impl World {
+    /// Cuts a link for a while; false if it isn't whole.
+    pub(crate) fn cut_link(&mut self, a: usize, b: usize, outage: Duration) -> bool {
+        if !self.network.link_is_settled(a, b, self.now) {
+            return false;
+        }
+        self.lose_link(a, b);
+        self.at(self.now + self.longest_notice() + outage, Event::MakeLink(a, b));
+        true
+    }
+
+    /// Cuts a trunk for a while; false if it isn't whole.
+    pub(crate) fn cut_trunk(&mut self, slot: TrunkSlot, outage: Duration) -> bool {
+        if !self.network.trunk_is_settled(slot, self.now) {
+            return false;
+        }
+        self.lose_trunk(slot);
+        self.at(self.now + self.longest_notice() + outage, Event::MakeTrunk(slot));
+        true
+    }
+
+    /// Ends a shard's process, which starts again after a while; false if it isn't running.
+    pub(crate) fn crash(&mut self, shard: usize, outage: Duration) -> bool {
+        if self.shards[shard].core.take().is_none() {
+            return false;
+        }
+        self.shards[shard].links.clear();
+        self.shards[shard].trunks.clear();
+        self.see(Arrival::Crashed { shard });
+        let again = self.now + self.longest_notice() + outage;
+        self.at(again, Event::Start(shard));
+        for peer in (0..self.plan.shards).filter(|peer| *peer != shard) {
+            if self.lose_link(shard, peer) {
+                self.at(again, Event::MakeLink(shard, peer));
+            }
+        }
+        for router in 0..self.plan.routers {
+            if self.lose_trunk((router, shard)) {
+                self.at(again, Event::MakeTrunk((router, shard)));
+            }
+        }
+        true
+    }
+
+    pub(super) fn start(&mut self, shard: usize) {
+        let it = &mut self.shards[shard];
+        it.life += 1;
+        let settings = &self.plan.settings;
+        it.core = Some(Core::new(Arc::clone(&self.map), index(shard), settings.clone()));
+        it.log = ModelLog::new(&format!("{shard}-{}", it.life), settings);
+    }
+
+    pub(super) fn make_link(&mut self, a: usize, b: usize) {
+        if self.shards[a].core.is_none() || self.shards[b].core.is_none() {
+            return self.at(self.now + TRY_AGAIN, Event::MakeLink(a, b));
+        }
+        let notice = self.plan.notice.clone();
+        let known = [self.now + self.draw(&notice), self.now + self.draw(&notice)];
+        let life = self.network.make_link((a, known[0]), (b, known[1]));
+        for (me, peer, at) in [(a, b, known[0]), (b, a, known[1])] {
+            let restarted = self.meets(Stranger::Peer(peer), me);
+            let input = Input::LinkUp { peer: index(peer), restarted };
+            self.input(at, me, On::Link(peer, life), input);
+        }
+        self.at(known[0].max(known[1]), Event::LinkIsKnown(a, b, life));
+    }
+
+    pub(super) fn make_trunk(&mut self, slot: TrunkSlot) {
+        let (router, shard) = slot;
+        if self.shards[shard].core.is_none() {
+            return self.at(self.now + TRY_AGAIN, Event::MakeTrunk(slot));
+        }
+        let known = self.now + self.draw(&self.plan.notice.clone());
+        let trunk = self.network.make_trunk(slot, known);
+        let restarted = self.meets(Stranger::Router(router), shard);
+        self.input(known, shard, On::Trunk(trunk), Input::TrunkUp { trunk, restarted });
+    }
+
+    /// Whether a stranger that connects knew an earlier process of a shard, and not this one.
+    fn meets(&mut self, stranger: Stranger, shard: usize) -> bool {
+        let life = self.shards[shard].life;
+        self.known.insert((stranger, shard), life).is_some_and(|known| known != life)
+    }
+
+    /// Breaks a link; its ends notice after a while. False if it was broken.
+    fn lose_link(&mut self, a: usize, b: usize) -> bool {
+        let whole = self.network.break_link(a, b);
+        if whole {
+            self.see(Arrival::Cut { a, b });
+            for (me, peer) in [(a, b), (b, a)] {
+                let at = self.now + self.draw(&self.plan.notice.clone());
+                self.input(at, me, On::Nothing, Input::LinkDown { peer: index(peer) });
+            }
+        }
+        whole
+    }
+
+    /// Breaks a trunk: its clients are sent away at once, its shard notices after a while. False
+    /// if it was broken.
+    fn lose_trunk(&mut self, slot: TrunkSlot) -> bool {
+        let Some(trunk) = self.network.break_trunk(slot) else { return false };
+        for client in self.sockets.of_trunk(trunk) {
+            self.sockets.close(client);
+            self.see(Arrival::Closed { client, code: 1012 });
+        }
+        let at = self.now + self.draw(&self.plan.notice.clone());
+        self.input(at, slot.1, On::Nothing, Input::TrunkDown { trunk });
+        true
+    }
+
+    fn longest_notice(&self) -> Duration {
+        Duration::from_millis(*self.plan.notice.end())
+    }
+}

@@ -1,0 +1,88 @@
+//! What cores want done: words for routers and peers, requests to the store, tokens to check.
+
+use std::time::Duration;
+
+use rand::Rng;
+use trunkline_core::{Identity, Input, LogRequest, Output, Rights, UserId};
+
+use super::{Event, On, World, index};
+use crate::harness::log::Fate;
+use crate::harness::network::Way;
+use crate::harness::router::Arrival;
+
+impl World {
+    pub(super) fn send(&mut self, shard: usize, output: Output) {
+        match output {
+            Output::Send { trunk, .. }
+            | Output::Fan { trunk, .. }
+            | Output::Group { trunk, .. }
+            | Output::Close { trunk, .. }
+            | Output::Acknowledge { trunk, .. } => {
+                if self.network.slot(trunk).is_some() {
+                    let delay = self.draw(&self.plan.trunk.clone());
+                    let at = self.network.arrival(Way::Down(trunk), self.now + delay);
+                    self.at(at, Event::Output { trunk, output });
+                }
+            }
+            Output::Peer { peer, message } => {
+                let to = usize::from(peer.0);
+                if let Some(life) = self.network.link(shard, to) {
+                    let delay = self.draw(&self.plan.link.clone());
+                    let way = Way::Link { from: shard, to };
+                    let at = self.network.arrival(way, self.now + delay);
+                    let input = Input::Peer { peer: index(shard), message };
+                    self.input(at, to, On::Link(shard, life), input);
+                }
+            }
+            Output::CutLink { peer, reason } => {
+                panic!("shard {shard} cuts its link to {}: {reason}", peer.0)
+            }
+            Output::Log(request) => {
+                let life = self.shards[shard].life;
+                let delay = self.log_delay();
+                self.at(self.now + delay, Event::Store { shard, life, request });
+            }
+            Output::Verify { ticket, token } => {
+                let input = Input::Verified { ticket, identity: identity_of(&token) };
+                self.input(self.now, shard, On::Nothing, input);
+            }
+            Output::Published(_) => {}
+        }
+    }
+
+    pub(super) fn store(&mut self, shard: usize, life: u64, request: LogRequest) {
+        if self.shards[shard].life != life || self.shards[shard].core.is_none() {
+            return;
+        }
+        let fate = match self.chance.random_bool(self.plan.log_failure) {
+            false => Fate::Done,
+            true if self.chance.random_bool(0.5) => Fate::FailedBefore,
+            true => Fate::FailedAfter,
+        };
+        let wall_ms = self.wall_ms();
+        self.trace.line(format_args!("{:?} {shard} log {fate:?} {request:?}", self.now));
+        let (outcome, kept) = self.shards[shard].log.submit(request, wall_ms, fate);
+        for kept in kept {
+            self.see(Arrival::Kept(kept));
+        }
+        if let Some((ticket, outcome)) = outcome {
+            let delay = self.log_delay();
+            self.input(self.now + delay, shard, On::Nothing, Input::Log { ticket, outcome });
+        }
+    }
+
+    fn log_delay(&mut self) -> Duration {
+        let (often, slow) = self.plan.slow_log.clone();
+        let delay = if self.chance.random_bool(often) { slow } else { self.plan.log.clone() };
+        self.draw(&delay)
+    }
+}
+
+/// A token is `USER` or `USER@MILLISECONDS`; everything else is not valid.
+fn identity_of(token: &str) -> Option<Identity> {
+    let (user, expires_ms) = match token.split_once('@') {
+        Some((user, at)) => (user, Some(at.parse().ok()?)),
+        None => (token, None),
+    };
+    Some(Identity { user: UserId::parse(user).ok()?, expires_ms, rights: Rights(None) })
+}
