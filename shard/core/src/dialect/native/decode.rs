@@ -85,10 +85,13 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 /// # Errors
 /// The problem to answer with, and the request's `id` if it could be read.
 pub(crate) fn decode(payload: &[u8]) -> Result<Request, (Option<u64>, Problem)> {
-    let fields: Fields<'_> = serde_json::from_slice(payload).map_err(|error| {
-        let problem = format!("send one JSON object a message; this is none: {error}");
-        (None, Problem::bad(problem))
-    })?;
+    let none = |why: &dyn std::fmt::Display| {
+        (None, Problem::bad(format!("send one JSON object a message; this is none: {why}")))
+    };
+    if !begins_object(payload) {
+        return Err(none(&"it does not begin with `{`"));
+    }
+    let fields: Fields<'_> = serde_json::from_slice(payload).map_err(|error| none(&error))?;
     let id = fields.id().map_err(|problem| (None, problem))?;
     let command = fields.command().map_err(|problem| (id, problem))?;
     Ok(Request { id, command })
@@ -205,6 +208,12 @@ impl Fields<'_> {
     }
 }
 
+/// Whether `json` can be an object. Serde would take an array for a struct too, its items for the
+/// fields in their order.
+fn begins_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'{')
+}
+
 /// What is wrong with an ID in `field`.
 pub(crate) fn name_problem(field: &str, error: NameError) -> Problem {
     let code = match error {
@@ -263,7 +272,8 @@ fn position(raw: Option<&RawValue>) -> Result<Option<Position>, Problem> {
         offset: u64,
     }
     let Some(raw) = raw else { return Ok(None) };
-    match parse::<Fields<'_>>(raw) {
+    let object = begins_object(raw.get().as_bytes()).then_some(raw);
+    match object.and_then(parse::<Fields<'_>>) {
         Some(Fields { epoch, offset }) => Ok(Some(Position { epoch: Epoch::new(&epoch), offset })),
         None => Err(Problem::bad("`after` must be {\"epoch\": string, \"offset\": whole number}")),
     }
@@ -332,6 +342,15 @@ mod tests {
             let sent = format!(r#"{{"type":"ping","id":{bad}}}"#);
             assert_eq!(decode(sent.as_bytes()).unwrap_err().0, None);
         }
+    }
+
+    #[test]
+    fn an_array_is_not_taken_for_an_object() {
+        let (id, problem) =
+            decode(format!("[\"ping\",5{}]", ",null".repeat(12)).as_bytes()).expect_err("an array");
+        assert_eq!((id, problem.code), (None, ErrorCode::BadRequest));
+        assert!(!problem.message.contains("struct"), "{}", problem.message);
+        assert_eq!(code(r#"{"type":"join","room":"r","after":["e",1]}"#), ErrorCode::BadRequest);
     }
 
     #[test]
