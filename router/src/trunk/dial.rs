@@ -73,13 +73,13 @@ pub(crate) async fn keep_up(trunk: Rc<Trunk>, line: Line) {
                     tracing::warn!(shard = %shard.id, worker = line.worker, %error, "trunk broke");
                     break;
                 }
-                Err(error) => error.to_string(),
+                Err(error) => error,
             };
             // The same failure every few seconds would bury everything else.
-            if error != reported {
+            if error.gist() != reported {
                 tracing::warn!(shard = %shard.id, address = %shard.grpc, worker = line.worker,
                     %error, "no trunk; trying again");
-                reported = error;
+                reported = error.gist();
             }
             sleep(pause).await;
         }

@@ -1,5 +1,6 @@
 //! A trunk's stream while it lives, and why it doesn't.
 
+use std::error::Error;
 use std::rc::Rc;
 
 use tokio::task::{coop, yield_now};
@@ -32,6 +33,11 @@ pub(super) enum TrunkError {
     Silent,
     #[error("the shard refused: {0}")]
     Refused(String),
+    /// A shard that doesn't trust our certificate, or wants one, says so only by hanging up.
+    #[error(
+        "the connection ended without an answer: {0}; check that the address is a shard's grpc address and that cluster.tls is set alike on both"
+    )]
+    Unanswered(String),
     #[error("the first item was no hello; run the same release on routers and shards")]
     NoHello,
     #[error(
@@ -51,10 +57,24 @@ pub(super) enum TrunkError {
 }
 
 impl TrunkError {
+    /// What came in place of the shard's hello.
     pub(super) fn refused(status: &Status) -> Self {
+        // Only what our own side makes of a broken connection has a source.
+        if let Some(cause) = status.source() {
+            return Self::Unanswered(chain(cause));
+        }
         match status.code() {
             Code::Unavailable | Code::Unknown | Code::Cancelled => Self::Broken(describe(status)),
             _ => Self::Refused(describe(status)),
+        }
+    }
+
+    /// What tells this failure from others to whoever reads the log: how a connection ends
+    /// without an answer differs by timing, and is one failure all the same.
+    pub(super) fn gist(&self) -> String {
+        match self {
+            Self::Unanswered(_) => Self::Unanswered(String::new()).to_string(),
+            other => other.to_string(),
         }
     }
 }
@@ -64,9 +84,9 @@ fn describe(status: &Status) -> String {
 }
 
 /// An error with its causes: tonic's own text is only "transport error".
-fn chain(error: &tonic::transport::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
