@@ -5,6 +5,7 @@
 //! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them, and
 //! `SIMULATION_LINES` how much of a failing seed's trace is printed.
 
+mod answers;
 mod client;
 mod hearing;
 mod judge;
