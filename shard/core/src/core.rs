@@ -6,6 +6,8 @@ use std::sync::Arc;
 use trunkline_config::ShardMap;
 
 use crate::Ticket;
+use crate::asker::Asker;
+use crate::dedupe::Identity;
 use crate::home::Home;
 use crate::input::Input;
 use crate::link::{Links, ShardIndex, Via};
@@ -185,8 +187,10 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         PeerMessage::Handed { topic, handover, passed } => {
             owner.handed(io, from, &topic, handover, passed);
         }
-        PeerMessage::Whisper { request, to, from: sender, body, ephemeral } => {
-            home.whisper(io, from, request, to, &sender, &body, ephemeral);
+        PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral } => {
+            let asker = Asker { via: io.links.via(from), request };
+            let identity = Identity { member, sequence, key };
+            home.whisper(io, asker, identity, to, &body, ephemeral);
         }
         PeerMessage::Reply { request, result } => home.reply(io, request, result),
         PeerMessage::Deliver { topic, delivery } => home.deliver(io, from, &topic, delivery),

@@ -11,8 +11,10 @@
 //! one half says to the other of the same shard takes the same way as what it says to another
 //! shard's, without the link; so there is one path to get right.
 
+mod asker;
 mod core;
 mod deadlines;
+mod dedupe;
 mod dialect;
 mod home;
 mod input;

@@ -42,12 +42,16 @@ pub enum PeerMessage {
     Whisper {
         /// Comes back with the reply.
         request: RequestId,
-        /// The session.
+        /// Whose message.
+        member: Member,
+        /// The session's count of its messages: what a repeat is recognised by.
+        sequence: u64,
+        /// To which session.
         to: SessionId,
-        /// Who speaks.
-        from: UserId,
         /// The content.
         body: Body,
+        /// The client's idempotency key.
+        key: Option<Arc<str>>,
         /// Whether it may be dropped under pressure.
         ephemeral: bool,
     },

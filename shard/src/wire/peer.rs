@@ -19,12 +19,14 @@ pub(crate) fn decode_peer(item: wire::PeerItem) -> Result<PeerMessage, BadItem> 
     Ok(match item.item.ok_or(BadItem("link item"))? {
         Item::Hello(_) => return Err(BadItem("second hello")),
         Item::Request(request) => decode_request(request)?,
-        Item::Whisper(wire::Whisper { request, to, from, body, ephemeral }) => {
+        Item::Whisper(wire::Whisper { request, member, sequence, to, body, key, ephemeral }) => {
             PeerMessage::Whisper {
                 request: RequestId(request),
+                member: decode_member(member)?,
+                sequence,
                 to: session(&to)?,
-                from: user(&from)?,
                 body: decode_body(body)?,
+                key: key.map(Arc::from),
                 ephemeral,
             }
         }
@@ -75,12 +77,14 @@ pub(crate) fn encode_peer(message: PeerMessage) -> wire::PeerItem {
                 action: Some(encode_action(action)),
             })
         }
-        PeerMessage::Whisper { request, to, from, body, ephemeral } => {
+        PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral } => {
             Item::Whisper(wire::Whisper {
                 request: request.0,
+                member: Some(encode_member(&member)),
+                sequence,
                 to: encode_session(&to),
-                from: from.as_str().to_owned(),
                 body: encode_body(&body),
+                key: key.as_deref().map(str::to_owned),
                 ephemeral,
             })
         }

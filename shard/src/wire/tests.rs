@@ -116,9 +116,11 @@ fn others() -> Vec<PeerMessage> {
     vec![
         PeerMessage::Whisper {
             request: RequestId(4),
+            member: member(),
+            sequence: 9,
             to: SessionId([8; 24]),
-            from: alice(),
             body: body(),
+            key: Some(Arc::from("k")),
             ephemeral: true,
         },
         PeerMessage::Claim { topic: room(), after: position(), members: vec![member()] },

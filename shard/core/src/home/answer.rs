@@ -2,7 +2,7 @@
 
 use super::Home;
 use super::command::{not_joined, unavailable};
-use super::handovers::Asker;
+use super::handovers::ReportTo;
 use super::requests::{Pending, Subject};
 use super::session::Session;
 use super::subscription::Socket;
@@ -10,7 +10,7 @@ use crate::core::Io;
 use crate::dialect::native::{self, ErrorCode, Problem, Source};
 use crate::name::RoomId;
 use crate::output::{Frame, FrameKind, Output};
-use crate::peer::{Joined, PeerMessage, Refusal, Reply, RequestId};
+use crate::peer::{Joined, PeerMessage, Refusal, Reply, RequestId, SendStatus};
 use crate::position::Position;
 use crate::topic::Topic;
 
@@ -82,8 +82,8 @@ impl Home {
         let said = session.welcome(io);
         let receipt = handover.and_then(|handover| {
             let (owner, topic) = (member.owner, topic.clone());
-            let asker = Asker::Inbox { owner: io.links.via(owner), topic, handover };
-            self.handovers.begin(asker, &[trunk]).first().copied()
+            let report_to = ReportTo::Inbox { owner: io.links.via(owner), topic, handover };
+            self.handovers.begin(report_to, &[trunk]).first().copied()
         });
         let encode = |record| native::message(Source::Inbox, &position.epoch, record);
         let parts: Vec<_> = missed.iter().map(|record| encode(record)).collect();
@@ -168,16 +168,19 @@ impl Home {
     }
 
     /// Tells whoever asked what became of a private message.
-    pub(super) fn tell_handed(io: &mut Io, asker: Asker, passed: bool) {
-        match asker {
-            Asker::Inbox { owner, topic, handover } => {
+    pub(super) fn tell_handed(&mut self, io: &mut Io, report_to: ReportTo, passed: bool) {
+        match report_to {
+            ReportTo::Inbox { owner, topic, handover } => {
                 io.answer(owner, PeerMessage::Handed { topic, handover, passed });
             }
-            Asker::Whisper { home, request } => {
-                use crate::peer::SendStatus::{Delivered, Offline};
-                let status = if passed { Delivered } else { Offline };
-                let result = Ok(Reply::Sent(status));
-                io.answer(home, PeerMessage::Reply { request, result });
+            ReportTo::Sender { asker, identity, to } => {
+                let status = if passed { SendStatus::Delivered } else { SendStatus::Offline };
+                let reply = Reply::Sent(status);
+                let dedupe = self.sessions.get_mut(&to).and_then(|it| it.whispers.as_mut());
+                let repeats = dedupe.map(|it| it.settle(&identity, &reply)).unwrap_or_default();
+                for asker in std::iter::once(asker).chain(repeats) {
+                    asker.answer(io, Ok(reply.clone()));
+                }
             }
         }
     }

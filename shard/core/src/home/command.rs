@@ -203,9 +203,17 @@ impl Home {
                 return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
             };
             let home = io.home_of(&session);
-            let from = self.session(origin)?.identity.user.clone();
+            let user = self.session(origin)?.identity.user.clone();
             let request = self.begin(io, origin, home, Subject::Send { to })?;
-            let whisper = PeerMessage::Whisper { request, to: session, from, body, ephemeral };
+            let whisper = PeerMessage::Whisper {
+                request,
+                member: Member { session: origin.session, user },
+                sequence: origin.sequence,
+                to: session,
+                body,
+                key,
+                ephemeral,
+            };
             io.tell(home, whisper);
             return Ok(Step::Asked);
         }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Home;
-use super::handovers::Asker;
+use super::handovers::ReportTo;
 use super::subscription::Subscription;
+use crate::asker::Asker;
 use crate::core::Io;
+use crate::dedupe::{Dedupe, Identity, Seen};
 use crate::dialect::native::{self, Source};
 use crate::link::ShardIndex;
 use crate::message::{Body, Record};
-use crate::name::UserId;
 use crate::output::{Frame, FrameKind, Output};
-use crate::peer::{Delivery, HandoverId, PeerMessage, Reply, RequestId, SendStatus};
+use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
 use crate::topic::Topic;
@@ -28,7 +29,7 @@ impl Home {
     ) {
         let Some(subscription) = self.subscriptions.get_mut(topic) else {
             // Nobody hears it any more; the owner will have been told, but may not know yet.
-            Self::hand_over_nothing(io, owner, topic, &delivery);
+            self.hand_over_nothing(io, owner, topic, &delivery);
             return;
         };
         match (topic, delivery) {
@@ -89,8 +90,8 @@ impl Home {
         let Some(subscription) = self.subscriptions.get_mut(topic) else {
             if let Some(handover) = handover {
                 let owner = io.links.via(owner);
-                let asker = Asker::Inbox { owner, topic: topic.clone(), handover };
-                Self::tell_handed(io, asker, false);
+                let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover };
+                self.tell_handed(io, report_to, false);
             }
             return;
         };
@@ -120,35 +121,39 @@ impl Home {
     }
 
     /// A private message for one session of this shard.
-    #[allow(clippy::too_many_arguments)] // the message's fields, taken apart by the router of messages
     pub(crate) fn whisper(
         &mut self,
         io: &mut Io,
-        home: ShardIndex,
-        request: RequestId,
+        asker: Asker,
+        identity: Identity,
         to: SessionId,
-        from: &UserId,
         body: &Body,
         ephemeral: bool,
     ) {
-        let Some((trunk, connection)) = self.sessions.get(&to).and_then(|session| session.at)
+        let session = self.sessions.get_mut(&to);
+        let Some((session, (trunk, connection))) = session.and_then(|it| it.at.map(|at| (it, at)))
         else {
-            let result = Ok(Reply::Sent(SendStatus::Offline));
-            io.tell(home, PeerMessage::Reply { request, result });
-            return;
+            return asker.answer(io, Ok(Reply::Sent(SendStatus::Offline)));
         };
-        let asker = Asker::Whisper { home: io.links.via(home), request };
-        let receipts = self.handovers.begin(asker, &[trunk]);
+        let window = io.settings.key_window;
+        let dedupe = session.whispers.get_or_insert_with(|| Box::new(Dedupe::new(window)));
+        match dedupe.begin(io.now.mono, &identity, asker) {
+            Seen::New => {}
+            Seen::Pending => return,
+            Seen::Done(reply) => return asker.answer(io, Ok(reply)),
+        }
+        let part = native::private(&identity.member.user, body, io.now.wall_ms);
         let kind = if ephemeral { FrameKind::Ephemeral } else { FrameKind::Live };
-        let frame = Frame { kind, parts: vec![native::private(from, body, io.now.wall_ms)] };
-        let receipt = receipts.first().copied();
+        let frame = Frame { kind, parts: vec![part] };
+        let report_to = ReportTo::Sender { asker, identity, to };
+        let receipt = self.handovers.begin(report_to, &[trunk]).first().copied();
         io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
     }
 
     /// What a router says became of a frame.
     pub(crate) fn receipt(&mut self, io: &mut Io, receipt: ReceiptId, passed: bool) {
-        if let Some(asker) = self.handovers.receipt(receipt, passed) {
-            Self::tell_handed(io, asker, passed);
+        if let Some(report_to) = self.handovers.receipt(receipt, passed) {
+            self.tell_handed(io, report_to, passed);
         }
     }
 
@@ -177,12 +182,12 @@ impl Home {
         let mut receipts = match handover {
             Some(handover) => {
                 let owner = io.links.via(owner);
-                let asker = Asker::Inbox { owner, topic: topic.clone(), handover };
+                let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover };
                 if connections.is_empty() {
-                    return Self::tell_handed(io, asker, false);
+                    return self.tell_handed(io, report_to, false);
                 }
                 let trunks: Vec<TrunkId> = connections.keys().copied().collect();
-                self.handovers.begin(asker, &trunks)
+                self.handovers.begin(report_to, &trunks)
             }
             None => Vec::new(),
         }
@@ -193,13 +198,19 @@ impl Home {
         }
     }
 
-    fn hand_over_nothing(io: &mut Io, owner: ShardIndex, topic: &Topic, delivery: &Delivery) {
+    fn hand_over_nothing(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        topic: &Topic,
+        delivery: &Delivery,
+    ) {
         if let Delivery::Record { handover: Some(handover), .. }
         | Delivery::Ephemeral { handover: Some(handover), .. } = delivery
         {
             let owner = io.links.via(owner);
-            let asker = Asker::Inbox { owner, topic: topic.clone(), handover: *handover };
-            Self::tell_handed(io, asker, false);
+            let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover: *handover };
+            self.tell_handed(io, report_to, false);
         }
     }
 }

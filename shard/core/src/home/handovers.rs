@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crate::asker::Asker;
+use crate::dedupe::Identity;
 use crate::link::Via;
-use crate::peer::{HandoverId, RequestId};
+use crate::peer::HandoverId;
+use crate::session_id::SessionId;
 use crate::topic::Topic;
 use crate::{ReceiptId, TrunkId};
 
 /// Who is told what became of a message.
 #[derive(Debug)]
-pub(super) enum Asker {
+pub(super) enum ReportTo {
     /// The owner of an inbox.
     Inbox { owner: Via, topic: Topic, handover: HandoverId },
-    /// The home of the sender of a message to one session.
-    Whisper { home: Via, request: RequestId },
+    /// The sender of a message to one session.
+    Sender { asker: Asker, identity: Identity, to: SessionId },
 }
 
 #[derive(Debug)]
 struct Handover {
-    asker: Asker,
+    report_to: ReportTo,
     /// Routers that have not answered.
     outstanding: u32,
 }
@@ -33,7 +36,7 @@ pub(super) struct Handovers {
 
 impl Handovers {
     /// Begins a handover by these trunks; gives a receipt for each.
-    pub(super) fn begin(&mut self, asker: Asker, trunks: &[TrunkId]) -> Vec<ReceiptId> {
+    pub(super) fn begin(&mut self, report_to: ReportTo, trunks: &[TrunkId]) -> Vec<ReceiptId> {
         self.next += 1;
         let number = self.next;
         let receipts: Vec<ReceiptId> = trunks
@@ -46,17 +49,17 @@ impl Handovers {
             })
             .collect();
         let outstanding = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
-        self.handovers.insert(number, Handover { asker, outstanding });
+        self.handovers.insert(number, Handover { report_to, outstanding });
         receipts
     }
 
     /// A router has answered. Gives whom to tell, once: at the first success, or when all failed.
-    pub(super) fn receipt(&mut self, receipt: ReceiptId, passed: bool) -> Option<Asker> {
+    pub(super) fn receipt(&mut self, receipt: ReceiptId, passed: bool) -> Option<ReportTo> {
         let (_, number) = self.receipts.remove(&receipt)?;
         let handover = self.handovers.get_mut(&number)?;
         handover.outstanding -= 1;
         if passed || handover.outstanding == 0 {
-            self.handovers.remove(&number).map(|handover| handover.asker)
+            self.handovers.remove(&number).map(|handover| handover.report_to)
         } else {
             None
         }
@@ -73,15 +76,17 @@ impl Handovers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::UserId;
 
-    fn asker() -> Asker {
-        Asker::Whisper { home: Via::test(0), request: RequestId(1) }
+    fn report_to() -> ReportTo {
+        let topic = Topic::Inbox(UserId::parse("alice").unwrap());
+        ReportTo::Inbox { owner: Via::test(0), topic, handover: HandoverId(1) }
     }
 
     #[test]
     fn the_first_success_is_told_and_the_rest_is_silent() {
         let mut handovers = Handovers::default();
-        let receipts = handovers.begin(asker(), &[TrunkId(1), TrunkId(2), TrunkId(3)]);
+        let receipts = handovers.begin(report_to(), &[TrunkId(1), TrunkId(2), TrunkId(3)]);
         assert!(handovers.receipt(receipts[0], false).is_none());
         assert!(handovers.receipt(receipts[1], true).is_some());
         assert!(handovers.receipt(receipts[2], true).is_none());
@@ -91,7 +96,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_when_every_router_has_failed() {
         let mut handovers = Handovers::default();
-        let receipts = handovers.begin(asker(), &[TrunkId(1), TrunkId(2)]);
+        let receipts = handovers.begin(report_to(), &[TrunkId(1), TrunkId(2)]);
         assert!(handovers.receipt(receipts[0], false).is_none());
         assert_eq!(handovers.of_trunk(TrunkId(2)), vec![receipts[1]]);
         assert!(handovers.receipt(receipts[1], false).is_some());

@@ -14,6 +14,7 @@ use crate::{ConnectionId, TrunkId};
 
 use super::rate::Rate;
 use crate::core::Io;
+use crate::dedupe::Dedupe;
 use crate::dialect::native;
 
 /// The logical client.
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) inbox_after: Option<Position>,
     pub(super) rate: Rate,
     pub(super) greeting: Greeting,
+    /// Whom it has been whispered to by, so that repeats are recognised; made by the first.
+    pub(super) whispers: Option<Box<Dedupe>>,
     settling: Settling,
 }
 
@@ -85,6 +88,7 @@ impl Session {
             inbox_after,
             rate: Rate::default(),
             greeting: Greeting::Due(Vec::new()),
+            whispers: None,
             settling: Settling::default(),
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::dedupe::Identity;
 use super::tail::Tail;
-use super::{Asker, Owner, Waiting};
+use super::{Owner, Waiting};
+use crate::asker::Asker;
 use crate::core::Io;
+use crate::dedupe::Identity;
 use crate::log::LogRequest;
 use crate::message::{Body, Record};
 use crate::peer::{Delivery, Refusal, Reply};

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Owner;
 use super::append::Pending;
-use super::dedupe::Identity;
-use super::{Asker, Owner};
+use crate::asker::Asker;
 use crate::core::Io;
+use crate::dedupe::Identity;
 use crate::link::ShardIndex;
 use crate::log::LogRequest;
 use crate::message::Record;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::topic::{Claiming, Joining, Queue};
-use super::{Asker, Owner, Waiting};
+use super::{Owner, Waiting};
+use crate::asker::Asker;
 use crate::core::Io;
 use crate::link::ShardIndex;
 use crate::log::{LogOutcome, LogRequest, ReadQuery};

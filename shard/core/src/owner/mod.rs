@@ -4,7 +4,6 @@
 //! connection and no dialect.
 
 mod append;
-mod dedupe;
 mod handing;
 mod join;
 mod members;
@@ -20,9 +19,10 @@ use self::join::CatchUp;
 use self::members::Doubt;
 use self::topic::OwnedTopic;
 use crate::Ticket;
+use crate::asker::Asker;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
-use crate::link::{ShardIndex, Via};
+use crate::link::ShardIndex;
 use crate::log::LogOutcome;
 use crate::peer::{Action, Delivery, HandoverId, Member, PeerMessage, Refusal, Reply, RequestId};
 use crate::position::{Epoch, Position};
@@ -33,19 +33,6 @@ use crate::topic::Topic;
 
 /// A topic whose log did not answer is tried again after this long.
 const LOG_RETRY: Duration = Duration::from_secs(1);
-
-/// A home's request, to be answered once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Asker {
-    via: Via,
-    request: RequestId,
-}
-
-impl Asker {
-    fn answer(self, io: &mut Io, result: Result<Reply, Refusal>) {
-        io.answer(self.via, PeerMessage::Reply { request: self.request, result });
-    }
-}
 
 /// What a log's outcome is waited for.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! What a topic does for those who ask: one arm per action.
 
 use super::append::{Pending, age_limit};
-use super::dedupe::{Identity, Seen};
 use super::members::Change;
-use super::{Asker, Owner, Waiting};
+use super::{Owner, Waiting};
+use crate::asker::Asker;
 use crate::core::Io;
+use crate::dedupe::{Identity, Seen};
 use crate::link::ShardIndex;
 use crate::log::{LogRequest, ReadQuery};
 use crate::peer::{Action, Delivery, Member, Refusal, Reply};

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::Asker;
 use super::append::Appends;
-use super::dedupe::Dedupe;
 use super::handing::Handing;
 use super::members::Members;
 use super::tail::Tail;
 use crate::Ticket;
+use crate::asker::Asker;
+use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
 use crate::peer::{Member, PeerMessage};
 use crate::position::Position;

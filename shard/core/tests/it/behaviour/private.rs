@@ -167,3 +167,31 @@ fn an_inbox_out_of_reach_is_opened_when_its_link_is_back() {
     assert_eq!(town.send(alice, &name, "hi")["status"], "delivered");
     assert_eq!(town.hears_of(client), ["welcome", "private hi"]);
 }
+
+#[test]
+fn a_repeated_key_to_a_session_is_delivered_once() {
+    let mut town = Town::new();
+    let alice = town.come("alice");
+    let bob = town.come("bob");
+    let session = town.hears(bob)[0]["session"].as_str().unwrap().to_owned();
+    let mut text = send(&session, "once");
+    text["key"] = "k".into();
+    for _ in 0..3 {
+        assert_eq!(town.ask(alice, text.clone())["status"], "delivered");
+    }
+    assert_eq!(town.hears_of(bob), ["private once"]);
+}
+
+#[test]
+fn what_reached_nobody_may_be_sent_again_with_its_key() {
+    let mut town = Town::new();
+    let alice = town.come("alice");
+    let mut text = send("bob", "typing");
+    text["ephemeral"] = true.into();
+    text["key"] = "k".into();
+    assert_eq!(town.ask(alice, text.clone())["status"], "offline");
+    let bob = town.come("bob");
+    assert_eq!(town.ask(alice, text.clone())["status"], "delivered");
+    assert_eq!(town.ask(alice, text)["status"], "delivered");
+    assert_eq!(town.hears_of(bob), ["welcome", "private typing"]);
+}

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Asker;
+use crate::asker::Asker;
 use crate::deadlines::Deadlines;
 use crate::name::UserId;
-use crate::peer::{Member, Reply};
+use crate::peer::{Member, Reply, SendStatus};
 use crate::session_id::SessionId;
 use crate::time::Mono;
 
@@ -21,15 +21,15 @@ const KEYS: usize = 100_000;
 
 /// What a publish is recognised by.
 #[derive(Clone, Debug)]
-pub(super) struct Identity {
-    pub(super) member: Member,
-    pub(super) sequence: u64,
-    pub(super) key: Option<Arc<str>>,
+pub(crate) struct Identity {
+    pub(crate) member: Member,
+    pub(crate) sequence: u64,
+    pub(crate) key: Option<Arc<str>>,
 }
 
 /// Whether a publish was here before.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// No: do it, and then [`Dedupe::settle`] or [`Dedupe::abandon`] it.
     New,
     /// It is under way; who asked again gets its answer.
@@ -59,7 +59,7 @@ struct Window {
 
 /// What one topic remembers of its publishers.
 #[derive(Debug)]
-pub(super) struct Dedupe {
+pub(crate) struct Dedupe {
     span: Duration,
     keys: BTreeMap<UserId, BTreeMap<Arc<str>, (Mono, Entry)>>,
     key_count: usize,
@@ -68,7 +68,7 @@ pub(super) struct Dedupe {
 }
 
 impl Dedupe {
-    pub(super) fn new(span: Duration) -> Self {
+    pub(crate) fn new(span: Duration) -> Self {
         Self {
             span,
             keys: BTreeMap::new(),
@@ -78,12 +78,12 @@ impl Dedupe {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.key_count == 0 && self.sessions.is_empty()
     }
 
     /// Takes note of a publish; `asker` is answered later if it is a repeat of one under way.
-    pub(super) fn begin(&mut self, now: Mono, identity: &Identity, asker: Asker) -> Seen {
+    pub(crate) fn begin(&mut self, now: Mono, identity: &Identity, asker: Asker) -> Seen {
         self.expire(now);
         if let Some(entry) = self.find(identity) {
             return match entry {
@@ -114,23 +114,27 @@ impl Dedupe {
         Seen::New
     }
 
-    /// The publish has its answer. Gives those who asked again meanwhile.
-    pub(super) fn settle(&mut self, identity: &Identity, reply: &Reply) -> Vec<Asker> {
+    /// The publish has its answer. Gives those who asked again meanwhile. A private message that
+    /// reached nobody has left no trace: it may be tried again.
+    pub(crate) fn settle(&mut self, identity: &Identity, reply: &Reply) -> Vec<Asker> {
+        if *reply == Reply::Sent(SendStatus::Offline) {
+            return self.abandon(identity);
+        }
         self.replace(identity, || Some(Entry::Done(reply.clone())))
     }
 
     /// The publish came to nothing and may be tried again. Gives those who asked again meanwhile.
-    pub(super) fn abandon(&mut self, identity: &Identity) -> Vec<Asker> {
+    pub(crate) fn abandon(&mut self, identity: &Identity) -> Vec<Asker> {
         self.replace(identity, || None)
     }
 
     /// A session is over: it will not repeat itself.
-    pub(super) fn forget(&mut self, session: SessionId) {
+    pub(crate) fn forget(&mut self, session: SessionId) {
         self.sessions.remove(&session);
     }
 
     /// Forgets what is older than the window.
-    pub(super) fn expire(&mut self, now: Mono) {
+    pub(crate) fn expire(&mut self, now: Mono) {
         while self.key_count > KEYS {
             // Beyond the bound the oldest goes early, as if its time had come.
             let Some(oldest) = self.expiring.pop_due(Mono(Duration::MAX)) else { break };
