@@ -11,6 +11,7 @@ pub(super) struct Outages {
     /// How long it may take until everybody knows.
     slack: Duration,
     cut_since: BTreeMap<(usize, usize), Duration>,
+    last_cut: BTreeMap<(usize, usize), Duration>,
     whole_since: BTreeMap<(usize, usize), Duration>,
     calm_since: BTreeMap<(usize, usize), Duration>,
     crashed: BTreeSet<usize>,
@@ -27,6 +28,7 @@ impl Outages {
             longest,
             slack,
             cut_since: BTreeMap::new(),
+            last_cut: BTreeMap::new(),
             whole_since: BTreeMap::new(),
             calm_since: BTreeMap::new(),
             crashed: BTreeSet::new(),
@@ -34,7 +36,13 @@ impl Outages {
     }
 
     pub(super) fn cut(&mut self, a: usize, b: usize, now: Duration) {
-        self.cut_since.insert(pair(a, b), now);
+        let pair = pair(a, b);
+        // A link that was whole for too short a time to claim anything was not whole.
+        let whole = self.whole_since.get(&pair).filter(|whole| now - **whole < self.slack);
+        let before = whole.and_then(|_| self.last_cut.get(&pair)).copied();
+        let since = before.unwrap_or(now);
+        self.cut_since.insert(pair, since);
+        self.last_cut.insert(pair, since);
     }
 
     pub(super) fn whole(&mut self, a: usize, b: usize, now: Duration) {

@@ -18,7 +18,29 @@ use crate::harness::{Plan, Trace, World};
 #[derive(Debug, Default)]
 pub(super) struct Observed(BTreeMap<&'static str, u64>);
 
+/// What must have happened somewhere in a few hundred seeds.
+const EXPECTED: [&str; 12] = [
+    "link cut",
+    "trunk cut",
+    "crash",
+    "closed",
+    "unavailable",
+    "gap",
+    "joined after a gap",
+    "announced",
+    "delivered",
+    "queued",
+    "offline",
+    "waited",
+];
+
 impl Observed {
+    pub(super) fn lacks_nothing(&self) {
+        for what in EXPECTED {
+            assert!(self.0.contains_key(what), "no seed has seen {what}: {self:?}");
+        }
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         for (what, count) in &other.0 {
             *self.0.entry(what).or_default() += count;
