@@ -23,12 +23,12 @@ pub(crate) struct ModelLog {
     epoch: Epoch,
     rooms: (usize, Duration),
     inboxes: (usize, Duration),
-    topics: BTreeMap<Topic, Kept1>,
+    topics: BTreeMap<Topic, KeptTopic>,
 }
 
-/// One topic.
+/// What is kept of one topic.
 #[derive(Debug, Default)]
-struct Kept1 {
+struct KeptTopic {
     last: u64,
     handed: u64,
     records: BTreeMap<u64, Arc<Record>>,
@@ -113,7 +113,7 @@ impl ModelLog {
     }
 }
 
-impl Kept1 {
+impl KeptTopic {
     fn first(&self) -> u64 {
         self.records.keys().next().copied().unwrap_or(self.last + 1)
     }

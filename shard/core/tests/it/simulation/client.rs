@@ -125,11 +125,12 @@ impl Client {
         }
     }
 
-    /// How many private messages it has had on this connection.
+    /// Whether it has had a private message on this connection.
     pub(super) fn had(&self, payload: &str) -> bool {
         self.private.contains(payload)
     }
 
+    /// Whether it has had any.
     pub(super) fn had_any(&self) -> bool {
         !self.private.is_empty()
     }

@@ -21,6 +21,7 @@ pub(super) struct Hearing {
     /// Who is there, as far as `presence` and what was announced since tell; `None` while that
     /// can't be known.
     pub(super) users: Option<BTreeSet<String>>,
+    /// Ephemeral messages that came.
     ephemeral: BTreeSet<String>,
 }
 

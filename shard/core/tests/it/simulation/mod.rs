@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::harness::Trace;
 
 /// About 45 seconds of one core in a debug build.
-const SEEDS: u64 = 2500;
+const SEEDS: u64 = 3000;
 /// One seed in so many is run twice, to see that it does the same.
 const TWICE: u64 = 50;
 /// So many seeds have seen everything there is to see.

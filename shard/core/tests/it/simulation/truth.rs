@@ -34,7 +34,7 @@ pub(super) struct Said {
     pub(super) passed: u32,
 }
 
-/// Who is to be told of a place in which history.
+/// A key within its scope: topic, epoch, user, key.
 type Keyed = (Topic, String, String, String);
 
 /// The histories of all topics, and all that was said.
