@@ -27,8 +27,6 @@ use trunkline_proto::net::Clock;
 
 /// Events that are taken before outputs are sent.
 const BATCH: usize = 64;
-/// How often gauges are set.
-const GAUGES: Duration = Duration::from_secs(1);
 /// How often the log lets go of what is old and nobody asks for.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -73,7 +71,6 @@ enum Sent {
 impl Driver {
     /// Runs until every sender of events is gone.
     pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
-        let mut gauges = every(GAUGES);
         let mut sweep = every(SWEEP);
         loop {
             let timeout = self.core.poll_timeout().map(|Mono(since)| self.started + since);
@@ -89,7 +86,6 @@ impl Driver {
                     None => return,
                 },
                 () = sleep => self.handle(Input::Tick),
-                _ = gauges.tick() => self.metrics.set_gauges(self.core.gauges()),
                 _ = sweep.tick() => self.log.sweep((self.clock)()),
             }
             for _ in 1..BATCH {
@@ -206,6 +202,8 @@ impl Driver {
         while let Some(output) = self.core.poll_output() {
             self.carry_out(&mut gathered, output);
         }
+        // Before anything leaves: who reads the metrics after an answer finds it counted.
+        self.metrics.set_gauges(self.core.gauges());
         let Gathered { mut trunks, links, acknowledged } = gathered;
         for ((trunk, connection), sequence) in acknowledged {
             let output = Output::Acknowledge { trunk, connection, sequence };
@@ -288,3 +286,6 @@ fn every(period: Duration) -> tokio::time::Interval {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval
 }
+
+#[cfg(test)]
+mod tests;
