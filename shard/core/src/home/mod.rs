@@ -183,13 +183,10 @@ impl Home {
         let now = io.now.mono;
         while let Some(pending) = self.requests.pop_overdue(now) {
             self.refuse(io, &pending, Refusal::Unavailable);
-            // The owner may yet let the session in: it must not stay in unknown to its home. But
-            // if it is in, or another join of it is on its way, its last word still holds.
             if let Subject::Join(topic) = &pending.subject
-                && !self.has_part_in(pending.session, topic)
+                && !self.is_live(pending.session, topic)
             {
-                let topic = topic.clone();
-                io.tell(pending.owner, PeerMessage::Forget { topic, session: pending.session });
+                self.give_up_joining(io, pending.owner, pending.session, topic);
             }
         }
         while let Some(id) = self.orphans.pop_due(now) {
@@ -206,10 +203,25 @@ impl Home {
         }
     }
 
-    /// Whether a session is in a topic, or has something on the way to it.
-    fn has_part_in(&mut self, id: SessionId, topic: &Topic) -> bool {
+    fn is_live(&mut self, id: SessionId, topic: &Topic) -> bool {
         let membership = self.sessions.get_mut(&id).and_then(|session| session.membership(topic));
-        membership.is_some_and(|membership| !membership.is_over())
+        membership.is_some_and(|membership| membership.live)
+    }
+
+    /// An owner that is late with a session's join may yet let it in, and the session must not
+    /// stay in unknown to its home. Later joins are given up with it: the owner would take the
+    /// session for a member that has had what was in the answer that nobody waits for.
+    fn give_up_joining(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        session: SessionId,
+        topic: &Topic,
+    ) {
+        for pending in self.requests.end_joins(session, topic) {
+            self.refuse(io, &pending, Refusal::Unavailable);
+        }
+        io.tell(owner, PeerMessage::Forget { topic: topic.clone(), session });
     }
 
     /// Asks a session's inbox to let it in, unless it is in, on its way in, or out of reach: when

@@ -79,6 +79,15 @@ impl Requests {
         self.pending.extract_if(.., |_, pending| pending.owner == owner).map(|(_, p)| p).collect()
     }
 
+    /// Takes out a session's joins of a topic, oldest first.
+    pub(super) fn end_joins(&mut self, session: SessionId, topic: &Topic) -> Vec<Pending> {
+        let joins = |pending: &Pending| {
+            pending.session == session
+                && matches!(&pending.subject, Subject::Join(it) if it == topic)
+        };
+        self.pending.extract_if(.., |_, pending| joins(pending)).map(|(_, p)| p).collect()
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Mono> {
         self.deadlines.next()
     }
