@@ -29,10 +29,8 @@ impl Home {
     }
 
     fn grant(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
-        let Some(session) = self.sessions.get(&pending.session) else { return };
-        if session.at.is_none() {
-            return;
-        }
+        let attached = self.sessions.get(&pending.session).filter(|session| session.at.is_some());
+        let Some(session) = attached else { return self.decline(io, pending, reply) };
         match (&pending.subject, reply) {
             (Subject::Join(topic @ Topic::Room(_, room)), Reply::Joined(joined)) => {
                 self.joined_room(io, pending, topic, room, joined);
@@ -50,6 +48,16 @@ impl Home {
             }
         }
         self.settle(io, pending);
+    }
+
+    /// The session has gone meanwhile: what was to be handed to it has not been.
+    fn decline(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
+        if let (Subject::Join(topic), Reply::Joined(Joined { handover: Some(handover), .. })) =
+            (&pending.subject, reply)
+        {
+            let (owner, topic) = (io.links.via(pending.owner), topic.clone());
+            self.tell_handed(io, ReportTo::Inbox { owner, topic, handover }, false);
+        }
     }
 
     /// What was missed, then `ok`, then what is live: in this order on the connection.
