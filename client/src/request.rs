@@ -94,10 +94,10 @@ impl SendTo {
 /// Which part of a room's history; the newest 100 messages unless it says more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HistoryQuery {
-    /// Only messages after this offset, the oldest of them first.
+    /// Only messages after this offset: the oldest of them, unless `before` is given too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
-    /// Only messages before this offset, the newest of them.
+    /// Only messages before this offset: the newest of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
     /// How many at most, 1 to 1000; 100 if not given.

@@ -93,7 +93,7 @@ impl Owner {
             after: after.unwrap_or(0),
             before: before.unwrap_or(u64::MAX),
             limit,
-            newest: after.is_none(),
+            newest: before.is_some() || after.is_none(),
         };
         let waiting = Waiting::History { asker, epoch };
         self.ask_log(io, topic, waiting, |ticket, topic| LogRequest::Read { ticket, topic, query });
