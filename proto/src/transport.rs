@@ -223,3 +223,19 @@ fn credential(metadata: &MetadataMap) -> Result<&str, CredentialError> {
 fn ascii(token: &str) -> Result<MetadataValue<Ascii>, CredentialError> {
     token.parse().map_err(|_| CredentialError::Invalid)
 }
+
+/// An error with its causes: tonic's own text is only "transport error".
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Some errors repeat their cause in their own text.
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}

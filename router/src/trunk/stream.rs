@@ -1,13 +1,13 @@
 //! A trunk's stream while it lives, and why it doesn't.
 
-use std::error::Error;
+use std::error::Error as _;
 use std::rc::Rc;
 
 use tokio::task::{coop, yield_now};
 use tonic::{Code, Status, Streaming};
 use trunkline_config::MapId;
 use trunkline_proto::outbox::Outbox;
-use trunkline_proto::transport::SecurityError;
+use trunkline_proto::transport::{SecurityError, causes};
 use trunkline_proto::trunk::{Down, DownBatch, Up};
 
 use super::Trunk;
@@ -25,7 +25,7 @@ pub(super) struct Stream {
 pub(super) enum TrunkError {
     #[error("the shard map has no such shard; check shards.toml")]
     NoSuchShard,
-    #[error("cannot connect: {}; check that the shard runs and its grpc address", chain(.0))]
+    #[error("cannot connect: {}; check that the shard runs and its grpc address", causes(.0))]
     Unreachable(tonic::transport::Error),
     #[error(transparent)]
     Security(SecurityError),
@@ -61,7 +61,7 @@ impl TrunkError {
     pub(super) fn refused(status: &Status) -> Self {
         // Only what our own side makes of a broken connection has a source.
         if let Some(cause) = status.source() {
-            return Self::Unanswered(chain(cause));
+            return Self::Unanswered(causes(cause));
         }
         match status.code() {
             Code::Unavailable | Code::Unknown | Code::Cancelled => Self::Broken(describe(status)),
@@ -81,17 +81,6 @@ impl TrunkError {
 
 fn describe(status: &Status) -> String {
     format!("{} ({:?})", status.message(), status.code())
-}
-
-/// An error with its causes: tonic's own text is only "transport error".
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Applies batches until the stream ends, and says why it did.

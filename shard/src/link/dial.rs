@@ -1,5 +1,6 @@
 //! The dialling end of a link: again and again, with growing and jittered pauses.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use trunkline_core::ShardIndex;
 use trunkline_proto::outbox::outbox;
 use trunkline_proto::peer::PeerBatch;
 use trunkline_proto::peer::peer_client::PeerClient;
-use trunkline_proto::transport::{HELLO_TIMEOUT, MAX_MESSAGE, STREAM_BOUNDS, SecurityError};
+use trunkline_proto::transport::{
+    HELLO_TIMEOUT, MAX_MESSAGE, STREAM_BOUNDS, SecurityError, causes,
+};
 
 use super::{HELLO, hello, peer_id, run, split_hello};
 use crate::hello::{check_map, check_shard};
@@ -21,20 +24,50 @@ use trunkline_proto::net::Connector;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Failures in a row until a peer that can't be reached is worth a warning: about three seconds.
+const PATIENCE: u32 = 7;
 
 /// Why a link did not come up.
 #[derive(Debug, thiserror::Error)]
 enum DialError {
     #[error(transparent)]
     Security(#[from] SecurityError),
-    #[error("cannot connect: {0}")]
+    #[error("cannot connect: {}", causes(.0))]
     Connect(#[from] tonic::transport::Error),
-    #[error("refused: {}", .0.message())]
-    Refused(#[from] Status),
+    #[error("refused: {0}")]
+    Refused(String),
+    /// A shard that doesn't trust our certificate, or wants one, says so only by hanging up.
+    #[error(
+        "the connection ended without an answer: {0}; check that cluster.tls is set alike on both"
+    )]
+    Unanswered(String),
     #[error("no answer in time")]
     Silent,
     #[error("the first item was no hello")]
     NoHello,
+}
+
+impl From<Status> for DialError {
+    fn from(status: Status) -> Self {
+        // Only what our own side makes of a broken connection has a source.
+        match status.source() {
+            Some(cause) => Self::Unanswered(causes(cause)),
+            None => Self::Refused(status.message().to_owned()),
+        }
+    }
+}
+
+impl DialError {
+    /// Whether it is worth an operator's attention at the nth failure in a row. A refusal is at
+    /// once; a peer that can't be reached may only be starting.
+    fn is_news(&self, nth: u32) -> bool {
+        match self {
+            Self::Refused(_) | Self::Security(_) => nth == 1,
+            Self::Connect(_) | Self::Unanswered(_) | Self::Silent | Self::NoHello => {
+                nth == PATIENCE
+            }
+        }
+    }
 }
 
 /// Keeps the link to a peer up for as long as the shard lives. `seed` decides the jitter.
@@ -54,19 +87,23 @@ pub(crate) async fn keep_dialling(
             .build()
     };
     let mut pause = pauses();
-    let mut warned = false;
+    let mut failures = 0;
     loop {
-        match dial(&streams, connector.as_ref(), peer).await {
+        let outcome = dial(&streams, connector.as_ref(), peer).await;
+        let name = peer_id(&streams, peer);
+        match outcome {
             Ok(()) => {
                 pause = pauses();
-                warned = false;
+                failures = 0;
             }
-            // A refusal won't go away by itself: say it once, loudly.
-            Err(error @ (DialError::Refused(_) | DialError::Security(_))) if !warned => {
-                warn!(peer = peer_id(&streams, peer), %error, "no link; trying on");
-                warned = true;
+            Err(error) => {
+                failures += 1;
+                if error.is_news(failures) {
+                    warn!(peer = name, %error, "no link; trying on");
+                } else {
+                    debug!(peer = name, %error, failures, "no link; trying on");
+                }
             }
-            Err(error) => debug!(peer = peer_id(&streams, peer), %error, "no link; trying on"),
         }
         if streams.events.is_closed() {
             return;
