@@ -57,7 +57,7 @@ pub enum StartError {
     },
     /// The address can't be listened on.
     #[error(
-        "cannot listen on {address} for routers and shards: {source}; end what uses it, or change this shard's grpc address in the shard map"
+        "cannot listen on {address} for routers and shards; end what uses it, or change this shard's grpc address in the shard map"
     )]
     Listen {
         /// The address.
