@@ -1,8 +1,8 @@
 //! From an owner's answer to the client's.
 
 use super::Home;
-use super::command::{not_joined, unavailable};
 use super::handovers::ReportTo;
+use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
 use super::session::Session;
 use super::subscription::Socket;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
 use super::session::{Greeting, Session};
 use super::subscription::Socket;
@@ -16,7 +17,6 @@ use crate::name::{RoomId, UserId};
 use crate::output::{CloseCode, Output};
 use crate::peer::{Action, Member, PeerMessage};
 use crate::position::Position;
-use crate::rights::Verdict;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
 use crate::{ConnectionId, Ticket, TrunkId};
@@ -301,48 +301,4 @@ impl Home {
             subject,
         }))
     }
-}
-
-impl Session {
-    fn has_joined(&self, room: &RoomId) -> bool {
-        self.rooms.get(room).is_some_and(|membership| membership.wanted)
-    }
-
-    fn may(&self, verb: &str, room: &RoomId, verdict: Verdict) -> Result<(), Problem> {
-        match verdict {
-            Verdict::Allowed => Ok(()),
-            Verdict::IfJoined if self.has_joined(room) => Ok(()),
-            Verdict::IfJoined => {
-                Err(Problem::new(ErrorCode::NotJoined, format!("join {room} before you {verb} it")))
-            }
-            Verdict::Forbidden => Err(Problem::new(
-                ErrorCode::Forbidden,
-                format!("the token does not let you {verb} {room}"),
-            )),
-        }
-    }
-
-    fn may_publish(&mut self, io: &Io, room: &RoomId) -> Result<(), Problem> {
-        self.take_rate(io)?;
-        self.may("publish to", room, self.identity.rights.publish(room))
-    }
-
-    fn take_rate(&mut self, io: &Io) -> Result<(), Problem> {
-        let (rate, burst) = (io.settings.publish_rate, io.settings.publish_burst);
-        if self.rate.take(io.now.mono, rate, burst) {
-            return Ok(());
-        }
-        Err(Problem::new(
-            ErrorCode::RateLimited,
-            format!("at most {rate} messages a second, and {burst} at once; send slower"),
-        ))
-    }
-}
-
-pub(super) fn not_joined(doing: &str, room: &RoomId) -> Problem {
-    Problem::new(ErrorCode::NotJoined, format!("join {room} before {doing} it"))
-}
-
-pub(super) fn unavailable() -> Problem {
-    Problem::new(ErrorCode::Unavailable, "its owner can't be reached now; try again")
 }

@@ -7,6 +7,7 @@ mod answer;
 mod command;
 mod delivery;
 mod handovers;
+mod permission;
 mod rate;
 mod requests;
 mod session;
