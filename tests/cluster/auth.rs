@@ -184,6 +184,27 @@ async fn a_renewed_token_brings_its_own_rights() {
 }
 
 #[tokio::test]
+async fn a_renewed_token_that_allows_less_ends_what_it_does_not_allow() {
+    let cluster = cluster().await;
+    let mut watcher = Connection::open(cluster.options().token(token("bob", json!({})))).await;
+    let mut alice = Connection::open(cluster.options().token(token("alice", json!({})))).await;
+    for room in ["lobby", "team-a"] {
+        watcher.join(room).await;
+        alice.join(room).await;
+    }
+    let rights = json!([{"pattern": "team-*", "can": ["join", "publish"]}]);
+    let less = token("alice", json!({"rooms": rights}));
+    alice.ok(json!({"type": "auth", "token": less})).await;
+    let told = alice.next_of("error").await;
+    assert_eq!((&told["code"], &told["id"]), (&json!("forbidden"), &json!(null)));
+    let left = watcher.next_of("left").await;
+    assert_eq!((&left["room"], &left["user"]), (&json!("lobby"), &json!("alice")));
+    watcher.publish("lobby", "alone").await;
+    watcher.publish("team-a", "together").await;
+    assert_eq!(alice.next_of("message").await["data"], "together");
+}
+
+#[tokio::test]
 async fn public_keys_verify_what_their_private_keys_have_signed() {
     for (name, algorithm, generated) in [
         ("ES256", Algorithm::ES256, &PKCS_ECDSA_P256_SHA256),

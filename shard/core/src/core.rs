@@ -7,7 +7,7 @@ use trunkline_config::ShardMap;
 
 use crate::Ticket;
 use crate::asker::Asker;
-use crate::dedupe::Identity;
+use crate::dedupe::{Identity, Key};
 use crate::home::Home;
 use crate::input::Input;
 use crate::link::{Links, ShardIndex, Via};
@@ -189,6 +189,7 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         }
         PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral } => {
             let asker = Asker { via: io.links.via(from), request };
+            let key = key.map(|text| Key { text, ephemeral });
             let identity = Identity { member, sequence, key };
             home.whisper(io, asker, identity, to, &body, ephemeral);
         }

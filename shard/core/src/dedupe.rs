@@ -19,12 +19,20 @@ const WINDOW: usize = 128;
 /// Keys that are remembered per topic; the oldest is forgotten early beyond it.
 const KEYS: usize = 100_000;
 
+/// A client's idempotency key. One that was used for a message that is not kept says nothing of a
+/// message that is: its answer has no position.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) text: Arc<str>,
+    pub(crate) ephemeral: bool,
+}
+
 /// What a publish is recognised by.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) member: Member,
     pub(crate) sequence: u64,
-    pub(crate) key: Option<Arc<str>>,
+    pub(crate) key: Option<Key>,
 }
 
 /// Whether a publish was here before.
@@ -47,7 +55,7 @@ enum Entry {
 #[derive(Debug)]
 enum Expiring {
     /// With the moment it was taken: a key that came to nothing may have been taken again since.
-    Key(UserId, Arc<str>, Mono),
+    Key(UserId, Key, Mono),
     Session(SessionId),
 }
 
@@ -61,7 +69,7 @@ struct Window {
 #[derive(Debug)]
 pub(crate) struct Dedupe {
     span: Duration,
-    keys: BTreeMap<UserId, BTreeMap<Arc<str>, (Mono, Entry)>>,
+    keys: BTreeMap<UserId, BTreeMap<Key, (Mono, Entry)>>,
     key_count: usize,
     sessions: BTreeMap<SessionId, Window>,
     expiring: Deadlines<Expiring>,
@@ -107,9 +115,9 @@ impl Dedupe {
         window.entries.push_back((*sequence, Entry::Pending(Vec::new())));
         if let Some(key) = key {
             let keys = self.keys.entry(member.user.clone()).or_default();
-            keys.insert(Arc::clone(key), (now, Entry::Pending(Vec::new())));
+            keys.insert(key.clone(), (now, Entry::Pending(Vec::new())));
             self.key_count += 1;
-            self.expiring.push(now, Expiring::Key(member.user.clone(), Arc::clone(key), now));
+            self.expiring.push(now, Expiring::Key(member.user.clone(), key.clone(), now));
         }
         Seen::New
     }
@@ -207,7 +215,7 @@ impl Dedupe {
         askers
     }
 
-    fn remove_key(&mut self, user: &UserId, key: &Arc<str>) -> Option<Entry> {
+    fn remove_key(&mut self, user: &UserId, key: &Key) -> Option<Entry> {
         let keys = self.keys.get_mut(user)?;
         let removed = keys.remove(key)?;
         self.key_count -= 1;
@@ -230,7 +238,8 @@ mod tests {
     fn identity(session: u8, sequence: u64, key: Option<&str>) -> Identity {
         let user = UserId::parse("alice").unwrap();
         let member = Member { session: SessionId([session; 24]), user };
-        Identity { member, sequence, key: key.map(Arc::from) }
+        let key = key.map(|text| Key { text: Arc::from(text), ephemeral: false });
+        Identity { member, sequence, key }
     }
 
     fn asker(request: u64) -> Asker {

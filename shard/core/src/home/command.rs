@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
-use super::session::{Greeting, Session};
+use super::session::{Greeting, Membership, Session};
 use super::subscription::Socket;
 use super::{Home, Verifying};
 use crate::core::Io;
@@ -17,6 +17,7 @@ use crate::name::{RoomId, UserId};
 use crate::output::{CloseCode, Output};
 use crate::peer::{Action, Member, PeerMessage};
 use crate::position::Position;
+use crate::rights::Verdict;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
 use crate::{ConnectionId, Ticket, TrunkId};
@@ -255,6 +256,27 @@ impl Home {
         if let Some(identity) = renewed {
             session.identity = identity.clone();
             self.watch_expiry(io, id, &identity);
+            self.leave_forbidden(io, id);
+        }
+    }
+
+    /// A renewed token may allow less than the one before: what may not be joined any more is
+    /// left, and the client told so.
+    fn leave_forbidden(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let rights = &session.identity.rights;
+        let forbidden = |room: &RoomId| rights.join(room) == Verdict::Forbidden;
+        let rooms: Vec<RoomId> = session.rooms.keys().filter(|it| forbidden(it)).cloned().collect();
+        for room in rooms {
+            let topic = session.room(&room);
+            let membership = session.rooms.remove(&room);
+            let message = format!("the new token does not let you stay in {room}; you have left");
+            let problem = Problem::new(ErrorCode::Forbidden, message);
+            session.answer(io, vec![native::error(None, &problem)]);
+            if let (Some(at), Some(Membership { live: true, .. })) = (session.at, membership) {
+                self.subscriptions.remove(io, &topic, id, at, Socket::Open);
+            }
+            io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
         }
     }
 

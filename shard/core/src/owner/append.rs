@@ -214,7 +214,7 @@ fn record(pending: &Pending, offset: u64, time_ms: u64) -> Record {
         from: member.user.clone(),
         session: member.session,
         sequence: *sequence,
-        key: key.clone(),
+        key: key.as_ref().map(|key| Arc::clone(&key.text)),
         echo: pending.echo,
         body: pending.body.clone(),
     }

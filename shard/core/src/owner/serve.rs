@@ -5,7 +5,7 @@ use super::members::Change;
 use super::{Owner, Waiting};
 use crate::asker::Asker;
 use crate::core::Io;
-use crate::dedupe::{Identity, Seen};
+use crate::dedupe::{Identity, Key, Seen};
 use crate::link::ShardIndex;
 use crate::log::{LogRequest, ReadQuery};
 use crate::peer::{Action, Delivery, Member, Refusal, Reply};
@@ -33,6 +33,7 @@ impl Owner {
                 self.remove_member(io, topic, member.session);
             }
             Action::Publish { body, key, ephemeral, echo } => {
+                let key = key.map(|text| Key { text, ephemeral });
                 let identity = Identity { member, sequence, key };
                 let pending = Pending { asker, identity, body, echo };
                 self.publish(io, topic, pending, ephemeral);

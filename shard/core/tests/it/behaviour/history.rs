@@ -53,6 +53,7 @@ fn a_limit_gives_the_newest_before_and_the_oldest_after() {
     assert_eq!(read(&mut town, alice, json!({"limit": 2})), [5, 6]);
     assert_eq!(read(&mut town, alice, json!({"limit": 2, "before": 5})), [3, 4]);
     assert_eq!(read(&mut town, alice, json!({"limit": 2, "after": 1})), [2, 3]);
+    assert_eq!(read(&mut town, alice, json!({"limit": 2, "after": 1, "before": 5})), [3, 4]);
 }
 
 #[test]

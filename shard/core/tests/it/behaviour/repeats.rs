@@ -34,6 +34,16 @@ fn a_key_is_the_users_whatever_the_connection() {
 }
 
 #[test]
+fn a_key_of_what_is_not_kept_says_nothing_of_what_is() {
+    let mut town = Town::new();
+    let alice = town.member("alice", &["lobby"]);
+    let mut typing = keyed("typing");
+    typing["ephemeral"] = true.into();
+    assert!(town.ask(alice, typing)["offset"].is_null());
+    assert_eq!(town.ask(alice, keyed("kept"))["offset"], 1);
+}
+
+#[test]
 fn a_key_is_the_rooms() {
     let mut town = Town::new();
     let alice = town.member("alice", &["lobby", "attic"]);
