@@ -72,6 +72,24 @@ fn a_link_that_is_back_brings_what_was_missed() {
 }
 
 #[test]
+fn what_was_missed_comes_when_the_log_can_be_read_again() {
+    let (mut town, alice, bob, room) = apart();
+    town.cut_off(alice, &room, seconds(2));
+    // More than the owner has at hand: the rest must be read.
+    for number in 1..=150 {
+        town.publish(bob, &room, &number.to_string());
+    }
+    town.world.plan.log_failure = 1.0;
+    town.wait(seconds(4));
+    assert!(town.hears(alice).is_empty());
+    town.world.plan.log_failure = 0.0;
+    town.wait(seconds(2));
+    let offsets = town.hears(alice).into_iter().map(|it| it["offset"].as_u64().unwrap());
+    assert!(offsets.eq(1..=150));
+    assert!(!town.hears_of(bob).iter().any(|it| it.contains("alice")), "nobody has left");
+}
+
+#[test]
 fn who_is_away_for_longer_than_the_grace_has_left_and_comes_again() {
     let (mut town, alice, bob, room) = apart();
     town.cut_off(alice, &room, seconds(12));
