@@ -119,10 +119,7 @@ impl Owner {
         topic: Topic,
         action: Action,
     ) {
-        if !self.topics.contains_key(&topic) {
-            self.open(io, &topic);
-        }
-        let Some(owned) = self.topics.get_mut(&topic) else { return };
+        let Some(owned) = self.owned(io, &topic) else { return };
         let asker = Asker { via: io.links.via(home), request };
         let membership = matches!(action, Action::Join { .. } | Action::Leave);
         if let Some(queue) = owned.queue_for(home, membership) {
@@ -144,10 +141,7 @@ impl Owner {
         after: Position,
         members: Vec<Member>,
     ) {
-        if !self.topics.contains_key(&topic) {
-            self.open(io, &topic);
-        }
-        let Some(owned) = self.topics.get_mut(&topic) else { return };
+        let Some(owned) = self.owned(io, &topic) else { return };
         for member in &members {
             owned.members.claimed(member.session);
         }
@@ -157,6 +151,14 @@ impl Owner {
             return;
         }
         self.begin_claim(io, home, &topic, after, members);
+    }
+
+    /// A topic of this shard, which is opened if it isn't.
+    fn owned(&mut self, io: &mut Io, topic: &Topic) -> Option<&mut OwnedTopic> {
+        if !self.topics.contains_key(topic) {
+            self.open(io, topic);
+        }
+        self.topics.get_mut(topic)
     }
 
     /// A session is no member any more, and wants no answer.
