@@ -196,7 +196,7 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         PeerMessage::Reply { request, result } => home.reply(io, request, result),
         PeerMessage::Deliver { topic, delivery } => home.deliver(io, from, &topic, delivery),
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
-            home.claimed(io, &topic, &epoch, gap, &missed, last, handover);
+            home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);
         }
     }
 }

@@ -101,6 +101,13 @@ pub struct Frame {
     pub parts: Vec<Bytes>,
 }
 
+impl Frame {
+    /// A frame of one message.
+    pub(crate) fn of(kind: FrameKind, part: Bytes) -> Self {
+        Self { kind, parts: vec![part] }
+    }
+}
+
 /// What a frame is, for the router's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {

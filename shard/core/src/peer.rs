@@ -289,3 +289,13 @@ pub enum Delivery {
     /// A user's last session has left.
     UserLeft(UserId),
 }
+
+impl Delivery {
+    /// What the owner wants reported.
+    pub(crate) fn handover(&self) -> Option<HandoverId> {
+        match self {
+            Delivery::Record { handover, .. } | Delivery::Ephemeral { handover, .. } => *handover,
+            Delivery::UserJoined(_) | Delivery::UserLeft(_) => None,
+        }
+    }
+}

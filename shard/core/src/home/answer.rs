@@ -52,11 +52,10 @@ impl Home {
 
     /// The session has gone meanwhile: what was to be handed to it has not been.
     fn decline(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
-        if let (Subject::Join(topic), Reply::Joined(Joined { handover: Some(handover), .. })) =
+        if let (Subject::Join(topic), Reply::Joined(Joined { handover, .. })) =
             (&pending.subject, reply)
         {
-            let (owner, topic) = (io.links.via(pending.owner), topic.clone());
-            self.tell_handed(io, ReportTo::Inbox { owner, topic, handover }, false);
+            self.not_handed(io, pending.owner, topic, handover);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::dedupe::{Dedupe, Identity, Seen};
 use crate::dialect::native::{self, Source};
 use crate::link::ShardIndex;
 use crate::message::{Body, Record};
+use crate::name::RoomId;
 use crate::output::{Frame, FrameKind, Output};
 use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
 use crate::position::{Epoch, Position};
@@ -29,8 +30,7 @@ impl Home {
     ) {
         let Some(subscription) = self.subscriptions.get_mut(topic) else {
             // Nobody hears it any more; the owner will have been told, but may not know yet.
-            self.hand_over_nothing(io, owner, topic, &delivery);
-            return;
+            return self.not_handed(io, owner, topic, delivery.handover());
         };
         match (topic, delivery) {
             (_, Delivery::Record { epoch, record, .. })
@@ -39,34 +39,31 @@ impl Home {
                 io.output(Output::CutLink { peer: owner, reason: "a topic's order was broken" });
             }
             (Topic::Room(_, room), Delivery::Record { epoch, record, handover: _ }) => {
-                let part = native::message(Source::Room(room), &epoch, &record);
-                let frame = Frame { kind: FrameKind::Live, parts: vec![part] };
                 subscription.position.offset = record.offset;
-                let except = if record.echo { None } else { Some(record.session) };
-                self.fan(io, topic, &frame, except);
+                self.fan_record(io, topic, room, &epoch, &record);
             }
             (Topic::Room(_, room), Delivery::Ephemeral { from, except, body, handover: _ }) => {
                 let part = native::ephemeral(room, &from, &body);
-                let frame = Frame { kind: FrameKind::Ephemeral, parts: vec![part] };
+                let frame = Frame::of(FrameKind::Ephemeral, part);
                 self.fan(io, topic, &frame, except);
             }
             (Topic::Room(_, room), Delivery::UserJoined(user)) => {
                 let part = native::announce("joined", room, &user);
-                self.fan(io, topic, &Frame { kind: FrameKind::Live, parts: vec![part] }, None);
+                self.fan(io, topic, &Frame::of(FrameKind::Live, part), None);
             }
             (Topic::Room(_, room), Delivery::UserLeft(user)) => {
                 let part = native::announce("left", room, &user);
-                self.fan(io, topic, &Frame { kind: FrameKind::Live, parts: vec![part] }, None);
+                self.fan(io, topic, &Frame::of(FrameKind::Live, part), None);
             }
             (Topic::Inbox(_), Delivery::Record { epoch, record, handover }) => {
                 subscription.position.offset = record.offset;
                 let part = native::message(Source::Inbox, &epoch, &record);
-                let frame = Frame { kind: FrameKind::Live, parts: vec![part] };
+                let frame = Frame::of(FrameKind::Live, part);
                 self.hand_over(io, owner, topic, &frame, handover);
             }
             (Topic::Inbox(_), Delivery::Ephemeral { from, except: _, body, handover }) => {
                 let part = native::private(&from, &body, io.now.wall_ms);
-                let frame = Frame { kind: FrameKind::Ephemeral, parts: vec![part] };
+                let frame = Frame::of(FrameKind::Ephemeral, part);
                 self.hand_over(io, owner, topic, &frame, handover);
             }
             // Inboxes have no presence.
@@ -79,6 +76,7 @@ impl Home {
     pub(crate) fn claimed(
         &mut self,
         io: &mut Io,
+        owner: ShardIndex,
         topic: &Topic,
         epoch: &Epoch,
         gap: Option<u64>,
@@ -86,27 +84,18 @@ impl Home {
         last: u64,
         handover: Option<HandoverId>,
     ) {
-        let owner = io.owner_of(topic);
         let Some(subscription) = self.subscriptions.get_mut(topic) else {
-            if let Some(handover) = handover {
-                let owner = io.links.via(owner);
-                let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover };
-                self.tell_handed(io, report_to, false);
-            }
-            return;
+            return self.not_handed(io, owner, topic, handover);
         };
         subscription.position = Position { epoch: epoch.clone(), offset: last };
         match topic {
             Topic::Room(_, room) => {
                 if let Some(offset) = gap {
                     let part = native::gap(room, epoch, offset);
-                    self.fan(io, topic, &Frame { kind: FrameKind::Live, parts: vec![part] }, None);
+                    self.fan(io, topic, &Frame::of(FrameKind::Live, part), None);
                 }
                 for record in missed {
-                    let part = native::message(Source::Room(room), epoch, record);
-                    let frame = Frame { kind: FrameKind::Live, parts: vec![part] };
-                    let except = if record.echo { None } else { Some(record.session) };
-                    self.fan(io, topic, &frame, except);
+                    self.fan_record(io, topic, room, epoch, record);
                 }
             }
             Topic::Inbox(_) => {
@@ -144,7 +133,7 @@ impl Home {
         }
         let part = native::private(&identity.member.user, body, io.now.wall_ms);
         let kind = if ephemeral { FrameKind::Ephemeral } else { FrameKind::Live };
-        let frame = Frame { kind, parts: vec![part] };
+        let frame = Frame::of(kind, part);
         let report_to = ReportTo::Sender { asker, identity, to };
         let receipt = self.handovers.begin(report_to, &[trunk]).first().copied();
         io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
@@ -164,6 +153,20 @@ impl Home {
         }
     }
 
+    /// A kept message of a room, for all its members but the one that wants no echo.
+    fn fan_record(
+        &self,
+        io: &mut Io,
+        topic: &Topic,
+        room: &RoomId,
+        epoch: &Epoch,
+        record: &Record,
+    ) {
+        let part = native::message(Source::Room(room), epoch, record);
+        let except = if record.echo { None } else { Some(record.session) };
+        self.fan(io, topic, &Frame::of(FrameKind::Live, part), except);
+    }
+
     /// Sends a private message to each of the user's connections here.
     fn hand_over(
         &mut self,
@@ -181,11 +184,11 @@ impl Home {
         }
         let mut receipts = match handover {
             Some(handover) => {
+                if connections.is_empty() {
+                    return self.not_handed(io, owner, topic, Some(handover));
+                }
                 let owner = io.links.via(owner);
                 let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover };
-                if connections.is_empty() {
-                    return self.tell_handed(io, report_to, false);
-                }
                 let trunks: Vec<TrunkId> = connections.keys().copied().collect();
                 self.handovers.begin(report_to, &trunks)
             }
@@ -198,18 +201,17 @@ impl Home {
         }
     }
 
-    fn hand_over_nothing(
+    /// Nobody is here who could be handed what the owner has sent.
+    pub(super) fn not_handed(
         &mut self,
         io: &mut Io,
         owner: ShardIndex,
         topic: &Topic,
-        delivery: &Delivery,
+        handover: Option<HandoverId>,
     ) {
-        if let Delivery::Record { handover: Some(handover), .. }
-        | Delivery::Ephemeral { handover: Some(handover), .. } = delivery
-        {
+        if let Some(handover) = handover {
             let owner = io.links.via(owner);
-            let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover: *handover };
+            let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover };
             self.tell_handed(io, report_to, false);
         }
     }

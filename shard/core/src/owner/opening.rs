@@ -19,11 +19,7 @@ impl Owner {
     /// An append failed, and whether it was kept is not known: ask where the topic stands now.
     pub(super) fn reopen(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        let opening = Stage::Opening { queue: super::topic::Queue::default(), before: None };
-        if let Stage::Open(tail) = std::mem::replace(&mut owned.stage, opening) {
-            let queue = super::topic::Queue::default();
-            owned.stage = Stage::Opening { queue, before: Some(tail) };
-        }
+        owned.stage.reopen();
         self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
     }
 

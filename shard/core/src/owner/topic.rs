@@ -48,6 +48,17 @@ pub(super) enum Stage {
     Open(Tail),
 }
 
+impl Stage {
+    /// Where an open topic stands is not known any more.
+    pub(super) fn reopen(&mut self) {
+        let opening = |before| Stage::Opening { queue: Queue::default(), before };
+        *self = match std::mem::replace(self, opening(None)) {
+            Stage::Open(tail) => opening(Some(tail)),
+            already => already,
+        };
+    }
+}
+
 /// A join that waits for the log.
 #[derive(Debug)]
 pub(super) struct Joining {
