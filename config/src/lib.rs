@@ -3,6 +3,7 @@
 //! Reading and checking the TOML files happens here; nothing else in this crate does I/O, so the
 //! pure core may use the shard map and the placement.
 
+pub mod events;
 pub mod key;
 pub mod name;
 pub mod placement;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::events::{EventRules, Pattern};
+
 /// All of `cluster.toml`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The shard map's file, resolved against the folder of `cluster.toml`.
     pub shard_map: PathBuf,
@@ -28,6 +30,14 @@ pub struct Settings {
     pub inbox: InboxSettings,
     /// `[presence]`
     pub presence: PresenceSettings,
+    /// `[socketio]`
+    pub socketio: SocketIo,
+    /// `[[event]]`, and the default rules for events that none of them names.
+    pub events: EventRules,
+    /// `[application]`
+    pub application: Application,
+    /// `[api]`
+    pub api: Api,
     /// `[log]`
     pub log: LogSettings,
 }
@@ -204,6 +214,70 @@ pub struct PresenceSettings {
     pub announce_up_to: usize,
 }
 
+/// `[socketio]`: how Socket.IO clients are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketIo {
+    /// Whether they are served at all.
+    pub enabled: bool,
+    /// Where, with a slash at both ends.
+    pub path: String,
+    /// `pingInterval`: a ping is sent this long after the last pong.
+    pub ping_interval: Duration,
+    /// `pingTimeout`: how long its pong may take.
+    pub ping_timeout: Duration,
+    /// `connectTimeout`: how long a client may take to connect to a namespace.
+    pub connect_timeout: Duration,
+    /// `upgradeTimeout`: how long the change from polling to a WebSocket may take.
+    pub upgrade_timeout: Duration,
+    /// `maxHttpBufferSize`: the largest message or request body, in bytes.
+    pub max_http_buffer_size: usize,
+    /// Whether HTTP long-polling is served; without it only WebSockets are.
+    pub polling: bool,
+    /// The namespaces that clients may connect to.
+    pub namespaces: Vec<Pattern>,
+    /// Whether the default rules hold for events that no `[[event]]` names.
+    pub default_events: bool,
+    /// `connectionStateRecovery`: how long after its disconnection a client may recover; none if
+    /// it can't.
+    pub recovery: Option<Duration>,
+    /// The file that is served as `socket.io.js`; none redirects to the library's own place.
+    pub client: Option<PathBuf>,
+}
+
+/// `[application]`: the HTTP endpoint that rules with `do = "call"` ask.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Application {
+    /// `http://` or `https://`; none if no rule calls.
+    pub url: Option<String>,
+    /// What requests are signed with; none leaves them unsigned.
+    pub secret: Option<String>,
+    /// How long all tries of one call may take together.
+    pub timeout: Duration,
+    /// Tries after the first.
+    pub retries: u32,
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Application").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// `[api]`: the HTTP and gRPC interface for servers of the application.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Api {
+    /// The keys of which a caller gives one; with none the interface is off.
+    pub keys: Vec<String>,
+    /// Where the gRPC service listens; none if it is not served.
+    pub grpc: Option<SocketAddr>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("keys", &self.keys.len()).field("grpc", &self.grpc).finish()
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Debug)]
 pub struct LogSettings {
@@ -220,6 +294,27 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shard_map: PathBuf::default(),
+            router: RouterSettings::default(),
+            auth: Auth::default(),
+            cluster: Cluster::default(),
+            limits: Limits::default(),
+            heartbeat: Heartbeat::default(),
+            history: Retention::default(),
+            inbox: InboxSettings::default(),
+            presence: PresenceSettings::default(),
+            socketio: SocketIo::default(),
+            events: EventRules::defaults(),
+            application: Application::default(),
+            api: Api::default(),
+            log: LogSettings::default(),
+        }
+    }
 }
 
 impl Default for RouterSettings {
@@ -273,6 +368,32 @@ impl Default for InboxSettings {
 impl Default for PresenceSettings {
     fn default() -> Self {
         Self { grace: Duration::from_secs(10), announce_up_to: 200 }
+    }
+}
+
+impl Default for SocketIo {
+    /// The values of the reference server.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            path: "/socket.io/".to_owned(),
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(45),
+            upgrade_timeout: Duration::from_secs(10),
+            max_http_buffer_size: 1_000_000,
+            polling: true,
+            namespaces: vec![Pattern("/".to_owned())],
+            default_events: true,
+            recovery: Some(Duration::from_secs(120)),
+            client: None,
+        }
+    }
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Self { url: None, secret: None, timeout: Duration::from_secs(5), retries: 2 }
     }
 }
 
