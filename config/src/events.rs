@@ -36,11 +36,13 @@ impl Pattern {
     }
 }
 
-/// All rules, in the order of the file.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// All rules.
+#[derive(Clone, Debug, PartialEq)]
 pub struct EventRules {
-    /// The rules.
-    pub rules: Vec<EventRule>,
+    /// The application's own, in the order of the file.
+    pub own: Vec<EventRule>,
+    /// Those that hold where none of its own names the event in that namespace.
+    pub fallback: Vec<EventRule>,
 }
 
 /// What is done when a client emits an event, connects or disconnects.
@@ -219,49 +221,47 @@ impl Text {
     }
 }
 
+impl Default for EventRules {
+    /// No rule but the default ones.
+    fn default() -> Self {
+        Self { own: Vec::new(), fallback: default_rules() }
+    }
+}
+
 impl EventRules {
-    /// The rules that hold where no other rule names their event: `join`, `leave`, `message`,
-    /// `typing`, `private`, `history`, `presence`.
-    #[must_use]
-    pub fn defaults() -> Self {
-        let first = || Text::reference(Root::Argument(0));
-        let message =
-            |ephemeral, echo| Message { emit: None, args: Args::Rest, key: None, ephemeral, echo };
-        let query = Some(Reference { root: Root::Argument(1), path: Vec::new() });
-        let rule = |name: &str, action| EventRule {
-            name: name.to_owned(),
-            namespace: Pattern::any(),
-            action,
-            ack: None,
-        };
-        let rules = vec![
-            rule("join", EventAction::Join { room: first() }),
-            rule("leave", EventAction::Leave { room: first() }),
-            rule("message", EventAction::Publish { room: first(), message: message(false, true) }),
-            rule("typing", EventAction::Publish { room: first(), message: message(true, false) }),
-            rule("private", EventAction::Private { to: first(), message: message(false, true) }),
-            rule("history", EventAction::History { room: first(), query }),
-            rule("presence", EventAction::Presence { room: first() }),
-        ];
-        Self { rules }
-    }
-
-    /// These rules, and the defaults for the events that none of them names.
-    #[must_use]
-    pub fn with_defaults(mut self) -> Self {
-        let named = |rule: &EventRule| self.rules.iter().any(|own| own.name == rule.name);
-        let missing: Vec<_> =
-            Self::defaults().rules.into_iter().filter(|rule| !named(rule)).collect();
-        self.rules.extend(missing);
-        self
-    }
-
     /// The rules of an event in a namespace, in order.
     pub fn of<'a>(
         &'a self,
         namespace: &'a str,
         event: &'a str,
     ) -> impl Iterator<Item = &'a EventRule> {
-        self.rules.iter().filter(move |rule| rule.name == event && rule.namespace.names(namespace))
+        let holds = move |rule: &&EventRule| rule.name == event && rule.namespace.names(namespace);
+        let is_own = self.own.iter().any(|rule| holds(&rule));
+        let rules = if is_own { &self.own } else { &self.fallback };
+        rules.iter().filter(holds)
     }
+}
+
+/// The rules that hold where no other names their event: `join`, `leave`, `message`, `typing`,
+/// `private`, `history`, `presence`.
+fn default_rules() -> Vec<EventRule> {
+    let first = || Text::reference(Root::Argument(0));
+    let message =
+        |ephemeral, echo| Message { emit: None, args: Args::Rest, key: None, ephemeral, echo };
+    let query = Some(Reference { root: Root::Argument(1), path: Vec::new() });
+    let rule = |name: &str, action| EventRule {
+        name: name.to_owned(),
+        namespace: Pattern::any(),
+        action,
+        ack: None,
+    };
+    vec![
+        rule("join", EventAction::Join { room: first() }),
+        rule("leave", EventAction::Leave { room: first() }),
+        rule("message", EventAction::Publish { room: first(), message: message(false, true) }),
+        rule("typing", EventAction::Publish { room: first(), message: message(true, false) }),
+        rule("private", EventAction::Private { to: first(), message: message(false, true) }),
+        rule("history", EventAction::History { room: first(), query }),
+        rule("presence", EventAction::Presence { room: first() }),
+    ]
 }

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::events::{EventRules, Pattern};
 
 /// All of `cluster.toml`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The shard map's file, resolved against the folder of `cluster.toml`.
     pub shard_map: PathBuf,
@@ -294,27 +294,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            shard_map: PathBuf::default(),
-            router: RouterSettings::default(),
-            auth: Auth::default(),
-            cluster: Cluster::default(),
-            limits: Limits::default(),
-            heartbeat: Heartbeat::default(),
-            history: Retention::default(),
-            inbox: InboxSettings::default(),
-            presence: PresenceSettings::default(),
-            socketio: SocketIo::default(),
-            events: EventRules::defaults(),
-            application: Application::default(),
-            api: Api::default(),
-            log: LogSettings::default(),
-        }
-    }
 }
 
 impl Default for RouterSettings {
