@@ -9,6 +9,7 @@ pub mod name;
 pub mod placement;
 pub mod problem;
 mod read;
+pub mod seal;
 pub mod settings;
 pub mod shard_map;
 mod value;

@@ -15,6 +15,11 @@ pub mod transport;
     clippy::unwrap_used
 )]
 mod generated {
+    pub mod api {
+        pub mod v1 {
+            tonic::include_proto!("trunkline.api.v1");
+        }
+    }
     pub mod trunk {
         pub mod v1 {
             tonic::include_proto!("trunkline.trunk.v1");
@@ -27,6 +32,8 @@ mod generated {
     }
 }
 
+/// What servers of an application ask.
+pub use generated::api::v1 as api;
 /// The link: shard ↔ shard.
 pub use generated::peer::v1 as peer;
 /// The trunk: router ↔ shard.

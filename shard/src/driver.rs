@@ -256,6 +256,7 @@ impl Driver {
                 warn!(peer = self.name(peer), reason, "cutting a link");
                 self.link_down(peer);
             }
+            Output::ApiAnswer { .. } | Output::Call(_) | Output::Unhandled => {}
             Output::Published(latency) => {
                 self.metrics.publish_seconds.observe(latency.as_secs_f64());
             }

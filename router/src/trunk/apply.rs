@@ -43,7 +43,13 @@ impl Applier {
                 // A connection ends with its trunk, so no session is attached again and there
                 // is nobody to return a checkpoint to. A second hello says nothing new, and an
                 // item of a newer shard is not for us.
-                Some(down::Item::Checkpoint(_) | down::Item::Hello(_)) | None => {}
+                Some(
+                    down::Item::Checkpoint(_)
+                    | down::Item::Hello(_)
+                    | down::Item::Poll(_)
+                    | down::Item::Api(_),
+                )
+                | None => {}
             }
         }
         applied

@@ -131,7 +131,7 @@ impl Uplink for Trunk {
         let Some(live) = live.as_ref() else { return Taken::Refused(CloseReason::RESTART) };
         self.metrics.messages_in.inc();
         let size = payload.len() + ITEM_SIZE;
-        let message = ClientMessage { connection, sequence, payload, binary };
+        let message = ClientMessage { connection, sequence, payload, binary, control: false };
         match live.outbox.push(Up { item: Some(up::Item::Message(message)) }, size) {
             Ok(()) => Taken::Passed,
             Err(_) => Taken::Refused(CloseReason::OVERLOADED),

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use trunkline_config::{HashKey, Shard, ShardMap};
 use trunkline_core::{
-    Attach, ConnectionId, Core, CoreSettings, Epoch, Identity, Input, LogOutcome, LogRequest, Mono,
-    Namespace, Now, Opened, Output, Record, Rights, SessionId, ShardIndex, TrunkId, UserId,
+    Attach, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
+    LogRequest, Mono, Namespace, Now, Opened, Output, Record, Rights, SessionId, ShardIndex,
+    TrunkId, UserId,
 };
 
 /// A single shard whose log answers at once.
@@ -51,6 +52,7 @@ impl Alone {
             let attach = Attach {
                 connection: ConnectionId(number),
                 session: SessionId(session),
+                dialect: Dialect::Native,
                 namespace: Namespace::parse("/").expect("a name"),
                 identity: Identity {
                     user: UserId::parse(&format!("user-{number}")).expect("a name"),
@@ -58,6 +60,7 @@ impl Alone {
                     rights: Rights(None),
                 },
                 authenticated: false,
+                guest: false,
                 inbox_after: None,
             };
             alone.handle(Input::Attach { trunk, attach });
@@ -72,7 +75,7 @@ impl Alone {
         let sequence = self.sequences[index];
         let connection = ConnectionId(connection);
         let payload = Bytes::from_static(text.as_bytes());
-        self.handle(Input::Message { trunk, connection, sequence, payload });
+        self.handle(Input::Message { trunk, connection, sequence, payload, binary: false });
     }
 
     fn handle(&mut self, input: Input) {

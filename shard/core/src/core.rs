@@ -122,7 +122,7 @@ impl Core {
             Input::TrunkDown { trunk } => home.trunk_down(io, trunk),
             Input::Attach { trunk, attach } => home.attach(io, trunk, attach),
             Input::Detach { trunk, connection } => home.detach(io, trunk, connection),
-            Input::Message { trunk, connection, sequence, payload } => {
+            Input::Message { trunk, connection, sequence, payload, binary: _ } => {
                 home.message(io, trunk, connection, sequence, payload);
             }
             Input::Receipt { trunk: _, receipt, passed } => home.receipt(io, receipt, passed),
@@ -141,7 +141,7 @@ impl Core {
             Input::Peer { peer, message } => route(io, home, owner, peer, message),
             Input::Log { ticket, outcome } => owner.log(io, ticket, outcome),
             Input::Verified { ticket, identity } => home.verified(io, ticket, identity),
-            Input::Tick => {}
+            Input::Move { .. } | Input::Api { .. } | Input::Called { .. } | Input::Tick => {}
         }
         let me = io.links.me();
         while let Some(message) = io.local.pop_front() {
@@ -195,6 +195,7 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         }
         PeerMessage::Reply { request, result } => home.reply(io, request, result),
         PeerMessage::Deliver { topic, delivery } => home.deliver(io, from, &topic, delivery),
+        PeerMessage::Answers { .. } | PeerMessage::Recall { .. } | PeerMessage::Moved { .. } => {}
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);
         }

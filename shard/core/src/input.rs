@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 
+use crate::api::ApiCall;
 use crate::link::ShardIndex;
 use crate::log::LogOutcome;
 use crate::name::{Namespace, UserId};
+use crate::peer::Member;
 use crate::peer::PeerMessage;
 use crate::position::Position;
 use crate::rights::Rights;
 use crate::session_id::SessionId;
-use crate::{ConnectionId, ReceiptId, Ticket, TrunkId};
+use crate::{ApiCallId, ConnectionId, Dialect, ReceiptId, Ticket, TrunkId};
 
 /// Something that happened. Items of one trunk, and of one link, come in the order in which they
 /// were sent; nothing of a trunk or link comes after its `Down`.
@@ -48,10 +50,31 @@ pub enum Input {
         trunk: TrunkId,
         /// The connection.
         connection: ConnectionId,
-        /// The session's count of its messages, from 1.
+        /// The connection's count of its messages, from 1.
         sequence: u64,
-        /// The WebSocket message's payload.
+        /// The WebSocket message's payload; of a Socket.IO text, what follows Engine.IO's type.
         payload: Bytes,
+        /// Whether it is binary.
+        binary: bool,
+    },
+    /// A client has changed its connection: what was sent to the old one before has been passed
+    /// on to the new one, and the messages of the new one are counted from 1.
+    Move {
+        /// Where it was.
+        from: (TrunkId, ConnectionId),
+        /// Where it is.
+        to: (TrunkId, ConnectionId),
+    },
+    /// A server of the application asks something; answered by [`crate::Output::ApiAnswer`].
+    Api {
+        /// By which trunk it came.
+        trunk: TrunkId,
+        /// The router's number for it.
+        call: ApiCallId,
+        /// Under which session and name it asks.
+        member: Member,
+        /// What.
+        request: ApiCall,
     },
     /// What became of a frame that asked for a receipt.
     Receipt {
@@ -95,8 +118,26 @@ pub enum Input {
         /// Whom it names.
         identity: Option<Identity>,
     },
+    /// What the application has answered to [`crate::Output::Call`].
+    Called {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// The body of a good answer.
+        answer: Result<Bytes, CallFailure>,
+    },
     /// Time has passed.
     Tick,
+}
+
+/// Why the application has given no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailure {
+    /// It said no: a status that trying again would not change.
+    #[error("the application refused")]
+    Refused,
+    /// It could not be reached, or did not answer in time, however often it was tried.
+    #[error("the application can't be reached")]
+    Unavailable,
 }
 
 /// A client that has come through the handshake.
@@ -106,12 +147,17 @@ pub struct Attach {
     pub connection: ConnectionId,
     /// The session that it speaks for.
     pub session: SessionId,
-    /// The namespace of its rooms.
+    /// How it speaks. A Socket.IO client's session is that of its connection: each namespace that
+    /// it connects to has one of its own.
+    pub dialect: Dialect,
+    /// The namespace of its rooms; Socket.IO clients name theirs later.
     pub namespace: Namespace,
     /// Who speaks.
     pub identity: Identity,
     /// Whether a token said who speaks; then only a token of the same user renews it.
     pub authenticated: bool,
+    /// Nobody but chance has named the user; a Socket.IO client may still say who speaks.
+    pub guest: bool,
     /// The last private message that it had, if it said so.
     pub inbox_after: Option<Position>,
 }

@@ -11,6 +11,7 @@
 //! one half says to the other of the same shard takes the same way as what it says to another
 //! shard's, without the link; so there is one path to get right.
 
+mod api;
 mod asker;
 mod core;
 mod deadlines;
@@ -33,15 +34,16 @@ mod time;
 mod topic;
 
 pub use self::core::{Core, Gauges};
-pub use input::{Attach, Identity, Input};
+pub use api::{ApiCall, ApiCallId, ApiProblem};
+pub use input::{Attach, CallFailure, Identity, Input};
 pub use link::ShardIndex;
 pub use log::{LogFailure, LogOutcome, LogRequest, Opened, ReadQuery};
 pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
-pub use output::{CloseCode, Frame, FrameKind, Output};
+pub use output::{Call, CloseCode, Frame, FrameKind, Output, Part};
 pub use peer::{
-    Action, Delivery, HandoverId, Joined, Member, PeerMessage, Refusal, Reply, RequestId,
-    SendStatus, UserPresence,
+    Action, Delivery, GatherId, Gathered, HandoverId, Joined, Member, PeerMessage, Recalled,
+    Refusal, Reply, RequestId, SendStatus, UserPresence,
 };
 pub use position::{Epoch, Position};
 pub use rights::{Rights, RoomRight};
@@ -57,6 +59,15 @@ pub struct TrunkId(pub u64);
 /// A connection, numbered by its router; unique on its trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
+
+/// How a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dialect {
+    /// `trunkline.v1`.
+    Native,
+    /// Socket.IO protocol 5 over Engine.IO protocol 4.
+    SocketIo,
+}
 
 /// A group of connections on one trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::name::UserId;
 use crate::session_id::SessionId;
 
@@ -39,15 +41,19 @@ impl Arguments {
 pub struct Body {
     /// The event's name, 1 to 256 bytes.
     pub event: Arc<str>,
-    /// Its arguments.
+    /// Its arguments. Where one has binary inside there is a placeholder, as Socket.IO writes it:
+    /// `{"_placeholder":true,"num":N}`.
     pub arguments: Arguments,
+    /// What the placeholders stand for, by number; each is used.
+    pub attachments: Vec<Bytes>,
 }
 
 impl Body {
     /// About how many bytes it takes to keep or to send.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.event.len() + self.arguments.json.len()
+        let attached: usize = self.attachments.iter().map(Bytes::len).sum();
+        self.event.len() + self.arguments.json.len() + attached
     }
 }
 

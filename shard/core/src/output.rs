@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::api::ApiProblem;
 use crate::link::ShardIndex;
 use crate::log::LogRequest;
-use crate::peer::PeerMessage;
-use crate::{ConnectionId, GroupId, ReceiptId, Ticket, TrunkId};
+use crate::peer::{PeerMessage, Reply};
+use crate::{ApiCallId, ConnectionId, Dialect, GroupId, ReceiptId, Ticket, TrunkId};
 
 /// Something to do. Outputs of one trunk, and of one link, are applied in their order.
 #[derive(Clone, Debug)]
@@ -88,8 +89,38 @@ pub enum Output {
         /// The token.
         token: String,
     },
+    /// The answer to [`crate::Input::Api`].
+    ApiAnswer {
+        /// The trunk.
+        trunk: TrunkId,
+        /// The router's number for the call.
+        call: ApiCallId,
+        /// The answer.
+        answer: Result<Reply, ApiProblem>,
+    },
+    /// Ask the application over HTTP.
+    Call(Call),
+    /// An event of a Socket.IO client for which there is no rule.
+    Unhandled,
     /// A publish of this shard's sessions was acknowledged, this long after it came in.
     Published(Duration),
+}
+
+/// A question to the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Comes back with the answer.
+    pub ticket: Ticket,
+    /// What the application recognises a repeat by; the same for every try.
+    pub id: String,
+    /// Where; none for the configured address.
+    pub url: Option<String>,
+    /// How long all tries may take together; none for the configured time.
+    pub timeout: Option<Duration>,
+    /// Tries after the first; none for the configured number.
+    pub retries: Option<u32>,
+    /// A JSON object.
+    pub body: Bytes,
 }
 
 /// WebSocket messages that go to a connection together, in order, or not at all.
@@ -97,14 +128,40 @@ pub enum Output {
 pub struct Frame {
     /// What is done with it when the out-queue is full.
     pub kind: FrameKind,
-    /// The messages' payloads, all text.
-    pub parts: Vec<Bytes>,
+    /// How its receivers speak.
+    pub dialect: Dialect,
+    /// The messages. Socket.IO texts begin with Engine.IO's type.
+    pub parts: Vec<Part>,
 }
 
 impl Frame {
-    /// A frame of one message.
-    pub(crate) fn of(kind: FrameKind, part: Bytes) -> Self {
-        Self { kind, parts: vec![part] }
+    /// A frame of native texts.
+    pub(crate) fn native(kind: FrameKind, texts: impl IntoIterator<Item = Bytes>) -> Self {
+        let parts = texts.into_iter().map(Part::text).collect();
+        Self { kind, dialect: Dialect::Native, parts }
+    }
+}
+
+/// One WebSocket message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its payload.
+    pub payload: Bytes,
+    /// Whether it is binary; else it is text.
+    pub binary: bool,
+}
+
+impl Part {
+    /// A text.
+    #[must_use]
+    pub fn text(payload: Bytes) -> Self {
+        Self { payload, binary: false }
+    }
+
+    /// An attachment.
+    #[must_use]
+    pub fn binary(payload: Bytes) -> Self {
+        Self { payload, binary: true }
     }
 }
 
@@ -122,6 +179,8 @@ pub enum FrameKind {
 /// Why a shard closes a connection (PROTOCOL, close codes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
+    /// 1000: there is nothing more to say.
+    Done,
     /// 1008: it broke a rule.
     Policy,
     /// 4001: its token has ended.
@@ -133,6 +192,7 @@ impl CloseCode {
     #[must_use]
     pub fn number(self) -> u16 {
         match self {
+            CloseCode::Done => 1000,
             CloseCode::Policy => 1008,
             CloseCode::NotAuthenticated => 4001,
         }

@@ -5,9 +5,12 @@
 //! acknowledgement before echo, replay before what is live.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::message::{Body, Record};
-use crate::name::UserId;
+use bytes::Bytes;
+
+use crate::message::{Arguments, Body, Record};
+use crate::name::{Namespace, RoomId, UserId};
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
 use crate::topic::Topic;
@@ -19,6 +22,10 @@ pub struct RequestId(pub u64);
 /// An owner's number for handing a private message over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandoverId(pub u64);
+
+/// An owner's number for a message that clients are asked to acknowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GatherId(pub u64);
 
 /// One message of a link.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +95,36 @@ pub enum PeerMessage {
         /// Whether it has entered at least one connection's out-queue.
         passed: bool,
     },
+    /// What this shard's clients have answered to [`Delivery::Gather`], once and for all.
+    Answers {
+        /// The room.
+        topic: Topic,
+        /// Which message.
+        gather: GatherId,
+        /// The answers.
+        gathered: Gathered,
+    },
+
+    // From home to home.
+    /// A client has come back here and names a session that the receiver may know; answered by
+    /// [`PeerMessage::Reply`].
+    Recall {
+        /// Comes back with the reply.
+        request: RequestId,
+        /// The private ID that the client was given with the session.
+        private_id: SessionId,
+        /// The namespace to which it connects.
+        namespace: Namespace,
+        /// The offset that it had last.
+        offset: Option<Arc<str>>,
+    },
+    /// A session that the receiver's digest names is carried by the sender now, or not any more.
+    Moved {
+        /// The session.
+        session: SessionId,
+        /// Whether it is with the sender.
+        here: bool,
+    },
 
     // From owner to home.
     /// The answer to a request.
@@ -151,6 +188,16 @@ pub enum Action {
         /// Whether the sender's own connection gets it too.
         echo: bool,
     },
+    /// Rooms: a message to all members that is not kept, and that every client that can is asked
+    /// to acknowledge.
+    Gather {
+        /// The content.
+        body: Body,
+        /// How long the clients may take.
+        timeout: Duration,
+    },
+    /// Inboxes: ends all connections of the user.
+    Disconnect,
     /// Read what is kept.
     History {
         /// Which records.
@@ -182,6 +229,12 @@ pub enum Reply {
     Ephemeral,
     /// What became of a private message.
     Sent(SendStatus),
+    /// What the clients have answered.
+    Gathered(Gathered),
+    /// So many sessions of the user were told to end.
+    Disconnected(u32),
+    /// The session that a client names, to go on elsewhere.
+    Recalled(Recalled),
     /// What was read.
     History {
         /// The history's name.
@@ -213,6 +266,28 @@ pub struct Joined {
     pub missed: Vec<Arc<Record>>,
     /// To be reported, for inboxes.
     pub handover: Option<HandoverId>,
+}
+
+/// What clients have answered to one message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gathered {
+    /// The arguments of each acknowledgement, with their attachments.
+    pub responses: Vec<(Arguments, Vec<Bytes>)>,
+    /// How many clients were asked.
+    pub asked: u32,
+}
+
+/// What is left of a session whose client comes back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recalled {
+    /// Its ID, which it keeps.
+    pub session: SessionId,
+    /// For whom it spoke.
+    pub user: UserId,
+    /// Its rooms, and the position in each up to which the client has had everything.
+    pub rooms: Vec<(RoomId, Position)>,
+    /// The same of its inbox.
+    pub inbox_after: Option<Position>,
 }
 
 /// What became of a private message.
@@ -256,6 +331,9 @@ pub enum Refusal {
     /// A later request of the same session took its place.
     #[error("overtaken by a later request")]
     Superseded,
+    /// Nobody knows of it.
+    #[error("not known")]
+    Unknown,
     /// Not now.
     #[error("can't be done now")]
     Unavailable,
@@ -284,6 +362,19 @@ pub enum Delivery {
         /// To be reported, for inboxes.
         handover: Option<HandoverId>,
     },
+    /// A message that is not kept and that clients are asked to acknowledge.
+    Gather {
+        /// Comes back with [`PeerMessage::Answers`].
+        gather: GatherId,
+        /// Who sent it.
+        from: UserId,
+        /// The content.
+        body: Body,
+        /// How long the clients may take.
+        timeout: Duration,
+    },
+    /// Inboxes: the user's connections are to be closed.
+    Disconnect,
     /// A user's first session has joined.
     UserJoined(UserId),
     /// A user's last session has left.
@@ -295,7 +386,10 @@ impl Delivery {
     pub(crate) fn handover(&self) -> Option<HandoverId> {
         match self {
             Delivery::Record { handover, .. } | Delivery::Ephemeral { handover, .. } => *handover,
-            Delivery::UserJoined(_) | Delivery::UserLeft(_) => None,
+            Delivery::Gather { .. }
+            | Delivery::Disconnect
+            | Delivery::UserJoined(_)
+            | Delivery::UserLeft(_) => None,
         }
     }
 }

@@ -53,8 +53,13 @@ fn attach(connection: u64) -> trunk::Up {
 }
 
 fn message(connection: u64, sequence: u64, payload: &'static str) -> trunk::Up {
-    let message =
-        trunk::ClientMessage { connection, sequence, payload: payload.into(), binary: false };
+    let message = trunk::ClientMessage {
+        connection,
+        sequence,
+        payload: payload.into(),
+        binary: false,
+        control: false,
+    };
     trunk::Up { item: Some(trunk::up::Item::Message(message)) }
 }
 

@@ -1,12 +1,15 @@
 //! Messages of links.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use trunkline_core::{Action, Delivery, Epoch, HandoverId, PeerMessage, RequestId};
+use trunkline_core::{
+    Action, Delivery, Epoch, GatherId, HandoverId, Namespace, PeerMessage, RequestId,
+};
 use trunkline_proto::peer as wire;
 
 use super::BadItem;
-use super::peer_reply::{decode_reply, encode_reply};
+use super::peer_reply::{decode_gathered, decode_reply, encode_gathered, encode_reply};
 use super::topic::{
     decode_body, decode_member, decode_position, decode_record, decode_records, decode_topic,
     encode_body, encode_member, encode_position, encode_record, encode_records, encode_session,
@@ -49,6 +52,22 @@ pub(crate) fn decode_peer(item: wire::PeerItem) -> Result<PeerMessage, BadItem> 
             handover: HandoverId(handover),
             passed,
         },
+        Item::Answers(wire::Answers { topic, gather, gathered }) => PeerMessage::Answers {
+            topic: decode_topic(topic)?,
+            gather: GatherId(gather),
+            gathered: decode_gathered(gathered.ok_or(BadItem("answers"))?),
+        },
+        Item::Recall(wire::Recall { request, private_id, namespace, offset }) => {
+            PeerMessage::Recall {
+                request: RequestId(request),
+                private_id: session(&private_id)?,
+                namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
+                offset: offset.map(Arc::from),
+            }
+        }
+        Item::Moved(wire::Moved { session: id, here }) => {
+            PeerMessage::Moved { session: session(&id)?, here }
+        }
         Item::Reply(reply) => decode_reply(reply)?,
         Item::Deliver(deliver) => decode_deliver(deliver)?,
         Item::Claimed(wire::Claimed { topic, epoch, gap, missed, last, handover }) => {
@@ -104,6 +123,22 @@ pub(crate) fn encode_peer(message: PeerMessage) -> wire::PeerItem {
         PeerMessage::Handed { topic, handover, passed } => {
             Item::Handed(wire::Handed { topic: encode_topic(&topic), handover: handover.0, passed })
         }
+        PeerMessage::Answers { topic, gather, gathered } => Item::Answers(wire::Answers {
+            topic: encode_topic(&topic),
+            gather: gather.0,
+            gathered: Some(encode_gathered(gathered)),
+        }),
+        PeerMessage::Recall { request, private_id, namespace, offset } => {
+            Item::Recall(wire::Recall {
+                request: request.0,
+                private_id: encode_session(&private_id),
+                namespace: namespace.as_str().to_owned(),
+                offset: offset.as_deref().map(str::to_owned),
+            })
+        }
+        PeerMessage::Moved { session, here } => {
+            Item::Moved(wire::Moved { session: encode_session(&session), here })
+        }
         PeerMessage::Reply { request, result } => Item::Reply(encode_reply(request, result)),
         PeerMessage::Deliver { topic, delivery } => Item::Deliver(encode_deliver(&topic, delivery)),
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
@@ -133,6 +168,10 @@ fn decode_request(request: wire::Request) -> Result<PeerMessage, BadItem> {
         Kind::Leave(wire::Leave {}) => Action::Leave,
         Kind::Publish(wire::Publish { body, key, ephemeral, echo }) => {
             Action::Publish { body: decode_body(body)?, key: key.map(Arc::from), ephemeral, echo }
+        }
+        Kind::Disconnect(wire::Disconnect {}) => Action::Disconnect,
+        Kind::Gather(wire::Gather { body, timeout_ms }) => {
+            Action::Gather { body: decode_body(body)?, timeout: decode_timeout(timeout_ms) }
         }
         Kind::History(wire::History { after, before, limit }) => {
             Action::History { after, before, limit: limit as usize }
@@ -166,6 +205,11 @@ fn encode_action(action: Action) -> wire::request::Action {
             ephemeral,
             echo,
         }),
+        Action::Disconnect => Kind::Disconnect(wire::Disconnect {}),
+        Action::Gather { body, timeout } => {
+            let timeout_ms = encode_timeout(timeout);
+            Kind::Gather(wire::Gather { body: encode_body(&body), timeout_ms })
+        }
         Action::History { after, before, limit } => {
             Kind::History(wire::History { after, before, limit: count(limit) })
         }
@@ -192,6 +236,13 @@ fn decode_deliver(deliver: wire::Deliver) -> Result<PeerMessage, BadItem> {
             body: decode_body(body)?,
             handover,
         },
+        Kind::Disconnect(wire::Disconnect {}) => Delivery::Disconnect,
+        Kind::Gather(wire::GatherMessage { gather, from, body, timeout_ms }) => Delivery::Gather {
+            gather: GatherId(gather),
+            from: user(&from)?,
+            body: decode_body(body)?,
+            timeout: decode_timeout(timeout_ms),
+        },
         Kind::UserJoined(name) => Delivery::UserJoined(user(&name)?),
         Kind::UserLeft(name) => Delivery::UserLeft(user(&name)?),
     };
@@ -214,6 +265,16 @@ fn encode_deliver(topic: &trunkline_core::Topic, delivery: Delivery) -> wire::De
             };
             (handover, Kind::Ephemeral(message))
         }
+        Delivery::Disconnect => (None, Kind::Disconnect(wire::Disconnect {})),
+        Delivery::Gather { gather, from, body, timeout } => {
+            let message = wire::GatherMessage {
+                gather: gather.0,
+                from: from.as_str().to_owned(),
+                body: encode_body(&body),
+                timeout_ms: encode_timeout(timeout),
+            };
+            (None, Kind::Gather(message))
+        }
         Delivery::UserJoined(user) => (None, Kind::UserJoined(user.as_str().to_owned())),
         Delivery::UserLeft(user) => (None, Kind::UserLeft(user.as_str().to_owned())),
     };
@@ -222,6 +283,14 @@ fn encode_deliver(topic: &trunkline_core::Topic, delivery: Delivery) -> wire::De
         handover: encode_handover(handover),
         delivery: Some(delivery),
     }
+}
+
+fn decode_timeout(millis: u32) -> Duration {
+    Duration::from_millis(millis.into())
+}
+
+fn encode_timeout(timeout: Duration) -> u32 {
+    u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)
 }
 
 pub(super) fn decode_handover(number: u64) -> Option<HandoverId> {

@@ -1,13 +1,16 @@
 //! An owner's answers.
 
 use trunkline_core::{
-    Epoch, Joined, PeerMessage, Refusal, Reply, RequestId, SendStatus, UserPresence,
+    Arguments, Epoch, Gathered, Joined, PeerMessage, Recalled, Refusal, Reply, RequestId, RoomId,
+    SendStatus, UserPresence,
 };
 use trunkline_proto::peer as wire;
 
 use super::BadItem;
 use super::peer::{decode_handover, encode_handover};
-use super::topic::{decode_position, decode_records, encode_position, encode_records, user};
+use super::topic::{
+    decode_position, decode_records, encode_position, encode_records, encode_session, session, user,
+};
 
 pub(super) fn decode_reply(reply: wire::Reply) -> Result<PeerMessage, BadItem> {
     use wire::reply::Result as Kind;
@@ -28,6 +31,9 @@ pub(super) fn decode_reply(reply: wire::Reply) -> Result<PeerMessage, BadItem> {
                 .collect::<Result<_, BadItem>>()?,
             sure,
         }),
+        Kind::Gathered(gathered) => Ok(Reply::Gathered(decode_gathered(gathered))),
+        Kind::Disconnected(sessions) => Ok(Reply::Disconnected(sessions)),
+        Kind::Recalled(recalled) => Ok(Reply::Recalled(decode_recalled(recalled)?)),
         Kind::Refused(refusal) => Err(decode_refusal(refusal)?),
     };
     Ok(PeerMessage::Reply { request: RequestId(request), result })
@@ -55,9 +61,61 @@ pub(super) fn encode_reply(request: RequestId, result: Result<Reply, Refusal>) -
                 .collect();
             Kind::Presence(wire::PresencePage { users, sure })
         }
+        Ok(Reply::Gathered(gathered)) => Kind::Gathered(encode_gathered(gathered)),
+        Ok(Reply::Disconnected(sessions)) => Kind::Disconnected(sessions),
+        Ok(Reply::Recalled(recalled)) => Kind::Recalled(encode_recalled(&recalled)),
         Err(refusal) => Kind::Refused(encode_refusal(refusal).into()),
     };
     wire::Reply { request: request.0, result: Some(result) }
+}
+
+pub(super) fn decode_gathered(gathered: wire::Gathered) -> Gathered {
+    let wire::Gathered { responses, asked } = gathered;
+    let response = |response: wire::Arguments| {
+        let wire::Arguments { json, count, attachments } = response;
+        (Arguments::new(&json, count), attachments)
+    };
+    Gathered { responses: responses.into_iter().map(response).collect(), asked }
+}
+
+pub(super) fn encode_gathered(gathered: Gathered) -> wire::Gathered {
+    let Gathered { responses, asked } = gathered;
+    let response = |(arguments, attachments): (Arguments, _)| wire::Arguments {
+        json: arguments.json().to_owned(),
+        count: arguments.count(),
+        attachments,
+    };
+    wire::Gathered { responses: responses.into_iter().map(response).collect(), asked }
+}
+
+fn decode_recalled(recalled: wire::Recalled) -> Result<Recalled, BadItem> {
+    let wire::Recalled { session: id, user: name, rooms, inbox_after } = recalled;
+    let bad = BadItem("reply to a recall");
+    let room = |room: wire::RecalledRoom| {
+        let wire::RecalledRoom { room, after } = room;
+        let room = RoomId::parse(&room).map_err(|_| bad)?;
+        Ok((room, decode_position(after.ok_or(bad)?)))
+    };
+    Ok(Recalled {
+        session: session(&id)?,
+        user: user(&name)?,
+        rooms: rooms.into_iter().map(room).collect::<Result<_, _>>()?,
+        inbox_after: inbox_after.map(decode_position),
+    })
+}
+
+fn encode_recalled(recalled: &Recalled) -> wire::Recalled {
+    let Recalled { session, user, rooms, inbox_after } = recalled;
+    let room = |(room, after): &(RoomId, _)| wire::RecalledRoom {
+        room: room.as_str().to_owned(),
+        after: Some(encode_position(after)),
+    };
+    wire::Recalled {
+        session: encode_session(session),
+        user: user.as_str().to_owned(),
+        rooms: rooms.iter().map(room).collect(),
+        inbox_after: inbox_after.as_ref().map(encode_position),
+    }
 }
 
 fn decode_joined(joined: wire::Joined) -> Result<Joined, BadItem> {
@@ -106,6 +164,7 @@ fn decode_refusal(refusal: i32) -> Result<Refusal, BadItem> {
     match wire::Refusal::try_from(refusal) {
         Ok(wire::Refusal::NotJoined) => Ok(Refusal::NotJoined),
         Ok(wire::Refusal::Superseded) => Ok(Refusal::Superseded),
+        Ok(wire::Refusal::Unknown) => Ok(Refusal::Unknown),
         Ok(wire::Refusal::Unavailable) => Ok(Refusal::Unavailable),
         Ok(wire::Refusal::Unspecified) | Err(_) => Err(BadItem("refusal")),
     }
@@ -115,6 +174,7 @@ fn encode_refusal(refusal: Refusal) -> wire::Refusal {
     match refusal {
         Refusal::NotJoined => wire::Refusal::NotJoined,
         Refusal::Superseded => wire::Refusal::Superseded,
+        Refusal::Unknown => wire::Refusal::Unknown,
         Refusal::Unavailable => wire::Refusal::Unavailable,
     }
 }

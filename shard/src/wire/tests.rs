@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 use trunkline_core::{
@@ -26,7 +27,11 @@ fn member() -> Member {
 }
 
 fn body() -> Body {
-    Body { event: Arc::from("note"), arguments: Arguments::new("1, {\"a\":[]}", 2) }
+    Body {
+        event: Arc::from("note"),
+        arguments: Arguments::new("1, {\"a\":[]}", 2),
+        attachments: vec![Bytes::from_static(b"\0\xff")],
+    }
 }
 
 fn record() -> Arc<Record> {

@@ -64,8 +64,9 @@ pub(super) fn encode_session(session: &SessionId) -> bytes::Bytes {
 }
 
 pub(super) fn decode_body(body: Option<wire::Body>) -> Result<Body, BadItem> {
-    let wire::Body { event, arguments, count } = body.ok_or(BadItem("body"))?;
-    Ok(Body { event: Arc::from(event), arguments: Arguments::new(&arguments, count) })
+    let wire::Body { event, arguments, count, attachments } = body.ok_or(BadItem("body"))?;
+    let arguments = Arguments::new(&arguments, count);
+    Ok(Body { event: Arc::from(event), arguments, attachments })
 }
 
 pub(super) fn encode_body(body: &Body) -> Option<wire::Body> {
@@ -73,6 +74,7 @@ pub(super) fn encode_body(body: &Body) -> Option<wire::Body> {
         event: body.event.to_string(),
         arguments: body.arguments.json().to_owned(),
         count: body.arguments.count(),
+        attachments: body.attachments.clone(),
     })
 }
 

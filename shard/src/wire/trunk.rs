@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use trunkline_core::{
-    Attach, ConnectionId, Frame, FrameKind, GroupId, Identity, Input, Namespace, Output, ReceiptId,
-    Rights, RoomRight, TrunkId,
+    Attach, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input, Namespace, Output,
+    Part, ReceiptId, Rights, RoomRight, TrunkId,
 };
 use trunkline_proto::{token, trunk as wire};
 
@@ -22,12 +22,20 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
         Item::Detach(wire::Detach { connection }) => {
             Input::Detach { trunk, connection: ConnectionId(connection) }
         }
-        Item::Message(wire::ClientMessage { connection, sequence, payload, binary: _ }) => {
-            Input::Message { trunk, connection: ConnectionId(connection), sequence, payload }
+        Item::Message(wire::ClientMessage {
+            connection,
+            sequence,
+            payload,
+            binary,
+            control: _,
+        }) => {
+            let connection = ConnectionId(connection);
+            Input::Message { trunk, connection, sequence, payload, binary }
         }
         Item::Receipt(wire::Receipt { receipt, passed }) => {
             Input::Receipt { trunk, receipt: ReceiptId(receipt), passed }
         }
+        Item::Poll(_) | Item::PollGone(_) | Item::Api(_) => return Err(BadItem("trunk item")),
     })
 }
 
@@ -43,10 +51,14 @@ fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         inbox_after,
         checkpoint: _, // a session is not yet attached twice
         authenticated,
+        upgrade: _,
+        guest,
     } = attach;
-    if dialect != i32::from(wire::Dialect::Native) {
-        return Err(BadItem("dialect"));
-    }
+    let dialect = match wire::Dialect::try_from(dialect) {
+        Ok(wire::Dialect::Native) => Dialect::Native,
+        Ok(wire::Dialect::SocketIo) => Dialect::SocketIo,
+        Ok(wire::Dialect::Unspecified) | Err(_) => return Err(BadItem("dialect")),
+    };
     let identity = Identity {
         user: user(&name)?,
         expires_ms: (expires_ms != 0).then_some(expires_ms),
@@ -55,9 +67,11 @@ fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
     Ok(Attach {
         connection: ConnectionId(connection),
         session: session(&id)?,
+        dialect,
         namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
         identity,
         authenticated,
+        guest,
         inbox_after: inbox_after.map(decode_position),
     })
 }
@@ -120,6 +134,9 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
         | Output::CutLink { .. }
         | Output::Log(_)
         | Output::Verify { .. }
+        | Output::ApiAnswer { .. }
+        | Output::Call(_)
+        | Output::Unhandled
         | Output::Published(_) => return None,
     };
     Some((trunk, (wire::Down { item: Some(item) }, size)))
@@ -129,16 +146,17 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
 const ITEM: usize = 32;
 
 fn frame_size(frame: &Frame) -> usize {
-    ITEM + frame.parts.iter().map(|part| part.len() + 8).sum::<usize>()
+    ITEM + frame.parts.iter().map(|part| part.payload.len() + 8).sum::<usize>()
 }
 
 fn encode_frame(frame: Frame) -> wire::Frame {
-    let Frame { kind, parts } = frame;
+    let Frame { kind, dialect: _, parts } = frame;
     let kind = match kind {
         FrameKind::Live => wire::FrameKind::Live,
         FrameKind::Ephemeral => wire::FrameKind::Ephemeral,
         FrameKind::Reply => wire::FrameKind::Reply,
     };
-    let parts = parts.into_iter().map(|payload| wire::Part { payload, binary: false }).collect();
+    let part = |Part { payload, binary }| wire::Part { payload, binary };
+    let parts = parts.into_iter().map(part).collect();
     wire::Frame { parts, kind: kind.into() }
 }

@@ -93,9 +93,8 @@ impl Home {
             self.handovers.begin(report_to, &[trunk]).first().copied()
         });
         let encode = |record| native::message(Source::Inbox, &position.epoch, record);
-        let parts: Vec<_> = missed.iter().map(|record| encode(record)).collect();
-        if !parts.is_empty() {
-            let frame = Frame { kind: FrameKind::Reply, parts };
+        if !missed.is_empty() {
+            let frame = Frame::native(FrameKind::Reply, missed.iter().map(|it| encode(it)));
             io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
         }
         self.go_live(io, member, topic, position);
@@ -237,6 +236,6 @@ fn problem(subject: &Subject, refusal: Refusal) -> Problem {
         (Refusal::Superseded, _) => {
             Problem::bad("a later request of this session for the room took its place")
         }
-        (Refusal::Unavailable, _) => unavailable(),
+        (Refusal::Unavailable | Refusal::Unknown, _) => unavailable(),
     }
 }

@@ -44,30 +44,31 @@ impl Home {
             }
             (Topic::Room(_, room), Delivery::Ephemeral { from, except, body, handover: _ }) => {
                 let part = native::ephemeral(room, &from, &body);
-                let frame = Frame::of(FrameKind::Ephemeral, part);
+                let frame = Frame::native(FrameKind::Ephemeral, [part]);
                 self.fan(io, topic, &frame, except);
             }
             (Topic::Room(_, room), Delivery::UserJoined(user)) => {
                 let part = native::announce("joined", room, &user);
-                self.fan(io, topic, &Frame::of(FrameKind::Live, part), None);
+                self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), None);
             }
             (Topic::Room(_, room), Delivery::UserLeft(user)) => {
                 let part = native::announce("left", room, &user);
-                self.fan(io, topic, &Frame::of(FrameKind::Live, part), None);
+                self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), None);
             }
             (Topic::Inbox(_), Delivery::Record { epoch, record, handover }) => {
                 subscription.position.offset = record.offset;
                 let part = native::message(Source::Inbox, &epoch, &record);
-                let frame = Frame::of(FrameKind::Live, part);
+                let frame = Frame::native(FrameKind::Live, [part]);
                 self.hand_over(io, owner, topic, &frame, handover);
             }
             (Topic::Inbox(_), Delivery::Ephemeral { from, except: _, body, handover }) => {
                 let part = native::private(&from, &body, io.now.wall_ms);
-                let frame = Frame::of(FrameKind::Ephemeral, part);
+                let frame = Frame::native(FrameKind::Ephemeral, [part]);
                 self.hand_over(io, owner, topic, &frame, handover);
             }
             // Inboxes have no presence.
             (Topic::Inbox(_), Delivery::UserJoined(_) | Delivery::UserLeft(_)) => {}
+            (_, Delivery::Gather { .. } | Delivery::Disconnect) => {}
         }
     }
 
@@ -92,7 +93,7 @@ impl Home {
             Topic::Room(_, room) => {
                 if let Some(offset) = gap {
                     let part = native::gap(room, epoch, offset);
-                    self.fan(io, topic, &Frame::of(FrameKind::Live, part), None);
+                    self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), None);
                 }
                 for record in missed {
                     self.fan_record(io, topic, room, epoch, record);
@@ -100,8 +101,7 @@ impl Home {
             }
             Topic::Inbox(_) => {
                 let encode = |record: &Arc<Record>| native::message(Source::Inbox, epoch, record);
-                let parts = missed.iter().map(encode).collect();
-                let frame = Frame { kind: FrameKind::Live, parts };
+                let frame = Frame::native(FrameKind::Live, missed.iter().map(encode));
                 if !missed.is_empty() {
                     self.hand_over(io, owner, topic, &frame, handover);
                 }
@@ -133,7 +133,7 @@ impl Home {
         }
         let part = native::private(&identity.member.user, body, io.now.wall_ms);
         let kind = if ephemeral { FrameKind::Ephemeral } else { FrameKind::Live };
-        let frame = Frame::of(kind, part);
+        let frame = Frame::native(kind, [part]);
         let report_to = ReportTo::Sender { asker, identity, to };
         let receipt = self.handovers.begin(report_to, &[trunk]).first().copied();
         io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
@@ -164,7 +164,7 @@ impl Home {
     ) {
         let part = native::message(Source::Room(room), epoch, record);
         let except = if record.echo { None } else { Some(record.session) };
-        self.fan(io, topic, &Frame::of(FrameKind::Live, part), except);
+        self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), except);
     }
 
     /// Sends a private message to each of the user's connections here.

@@ -75,8 +75,16 @@ struct Settling {
 
 impl Session {
     pub(super) fn new(attach: Attach, at: (TrunkId, ConnectionId)) -> Self {
-        let Attach { connection: _, session, namespace, identity, authenticated, inbox_after } =
-            attach;
+        let Attach {
+            connection: _,
+            session,
+            dialect: _,
+            namespace,
+            identity,
+            authenticated,
+            guest: _,
+            inbox_after,
+        } = attach;
         Self {
             id: session,
             namespace,
@@ -136,7 +144,7 @@ impl Session {
     /// Queues the answer to a request on its connection.
     pub(super) fn answer(&self, io: &mut Io, parts: Vec<Bytes>) {
         if let Some((trunk, connection)) = self.at {
-            let frame = Frame { kind: FrameKind::Reply, parts };
+            let frame = Frame::native(FrameKind::Reply, parts);
             io.output(Output::Send { trunk, connections: vec![connection], frame, receipt: None });
         }
     }

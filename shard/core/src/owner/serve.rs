@@ -41,6 +41,7 @@ impl Owner {
             Action::History { after, before, limit } => {
                 self.history(io, asker, topic, after, before, limit);
             }
+            Action::Gather { .. } | Action::Disconnect => {}
             Action::Presence { after, limit } => {
                 let sure = io.now.mono >= self.doubtful_until;
                 let Some(owned) = self.topics.get(topic) else { return };

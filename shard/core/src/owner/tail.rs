@@ -138,7 +138,11 @@ mod tests {
             sequence: offset,
             key: None,
             echo: true,
-            body: Body { event: Arc::from("e"), arguments: Arguments::new("1", 1) },
+            body: Body {
+                event: Arc::from("e"),
+                arguments: Arguments::new("1", 1),
+                attachments: Vec::new(),
+            },
         })
     }
 

@@ -37,7 +37,11 @@ fn append(log: &mut MemoryLog, after: &Position, time_ms: u64) -> LogOutcome {
         sequence: 1,
         key: None,
         echo: true,
-        body: Body { event: Arc::from("e"), arguments: Arguments::new("1", 1) },
+        body: Body {
+            event: Arc::from("e"),
+            arguments: Arguments::new("1", 1),
+            attachments: Vec::new(),
+        },
     };
     let records = vec![Arc::new(record)];
     let after = after.clone();

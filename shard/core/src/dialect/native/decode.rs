@@ -175,7 +175,11 @@ impl Fields<'_> {
                 "the event name {event:?} is reserved; choose another"
             )));
         }
-        Ok(Body { event: Arc::from(event.as_ref()), arguments: self.arguments()? })
+        Ok(Body {
+            event: Arc::from(event.as_ref()),
+            arguments: self.arguments()?,
+            attachments: Vec::new(),
+        })
     }
 
     fn arguments(&self) -> Result<Arguments, Problem> {

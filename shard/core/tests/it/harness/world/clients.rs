@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    Attach, ConnectionId, Frame, FrameKind, Identity, Input, Namespace, Output, Position,
-    SessionId, TrunkId,
+    Attach, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Namespace, Output, Part,
+    Position, SessionId, TrunkId,
 };
 
 use super::{On, World};
@@ -29,9 +29,11 @@ impl World {
         let attach = Attach {
             connection: ConnectionId(client.0),
             session,
+            dialect: Dialect::Native,
             namespace: Namespace::parse("/").expect("a namespace"),
             identity,
             authenticated,
+            guest: false,
             inbox_after,
         };
         self.up(trunk, Input::Attach { trunk, attach });
@@ -51,7 +53,7 @@ impl World {
     pub(crate) fn repeat(&mut self, client: ClientId, trunk: TrunkId, sequence: u64, text: &str) {
         let payload = Bytes::copy_from_slice(text.as_bytes());
         let connection = ConnectionId(client.0);
-        self.up(trunk, Input::Message { trunk, connection, sequence, payload });
+        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary: false });
     }
 
     pub(crate) fn trunk_of(&self, client: ClientId) -> Option<TrunkId> {
@@ -117,7 +119,7 @@ impl World {
             }
             return false;
         }
-        let parse = |part: &Bytes| serde_json::from_slice(part).expect("a frame is JSON");
+        let parse = |part: &Part| serde_json::from_slice(&part.payload).expect("a frame is JSON");
         let parts = frame.parts.iter().map(parse).collect();
         self.see(Arrival::Frame { client, kind: frame.kind, parts });
         true

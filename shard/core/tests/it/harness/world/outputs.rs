@@ -46,6 +46,8 @@ impl World {
                 let input = Input::Verified { ticket, identity: identity_of(&token) };
                 self.input(self.now, shard, On::Nothing, input);
             }
+            // Native clients alone call for none of these.
+            Output::ApiAnswer { .. } | Output::Call(_) | Output::Unhandled => {}
             Output::Published(_) => {}
         }
     }
