@@ -13,6 +13,7 @@
 
 mod api;
 mod asker;
+mod binary;
 mod core;
 mod deadlines;
 mod dedupe;
@@ -35,6 +36,7 @@ mod topic;
 
 pub use self::core::{Core, Gauges};
 pub use api::{ApiCall, ApiCallId, ApiProblem};
+pub use binary::{BodyError, arguments_to_json_array};
 pub use input::{Attach, CallFailure, Identity, Input};
 pub use link::ShardIndex;
 pub use log::{LogFailure, LogOutcome, LogRequest, Opened, ReadQuery};

@@ -12,7 +12,11 @@ fn record(json: &str, count: u32) -> Record {
         sequence: 1,
         key: None,
         echo: true,
-        body: Body { event: Arc::from("chat \"x\""), arguments: Arguments::new(json, count) },
+        body: Body {
+            event: Arc::from("chat \"x\""),
+            arguments: Arguments::new(json, count),
+            attachments: Vec::new(),
+        },
     }
 }
 
