@@ -29,6 +29,7 @@ mod owner;
 mod peer;
 mod position;
 mod rights;
+mod rules;
 mod session_id;
 mod settings;
 mod time;

@@ -1,3 +1,4 @@
 //! How clients speak.
 
 pub(crate) mod native;
+pub(crate) mod socketio;

@@ -1,0 +1,251 @@
+//! From what a client is told to Socket.IO packets.
+//!
+//! Texts begin with Engine.IO's type of a message, `4`: so the same bytes go to a WebSocket and
+//! into the answer to a poll. They are put together by hand around the arguments' raw JSON.
+
+use bytes::Bytes;
+
+use crate::binary::write_renumbered;
+use crate::message::{Arguments, Record};
+use crate::name::{Namespace, RoomId, UserId};
+use crate::output::Part;
+use crate::position::Epoch;
+use crate::session_id::SessionId;
+
+/// What a receiver is told of a message behind its arguments.
+#[derive(Clone, Copy)]
+pub(crate) struct Meta<'a> {
+    /// None for a private message.
+    pub(crate) room: Option<&'a RoomId>,
+    pub(crate) from: &'a UserId,
+    /// None for a message that is not kept.
+    pub(crate) kept: Option<(&'a Epoch, u64)>,
+    pub(crate) time_ms: Option<u64>,
+}
+
+impl<'a> Meta<'a> {
+    /// Of a kept message of a room, or of an inbox.
+    pub(crate) fn of(room: Option<&'a RoomId>, epoch: &'a Epoch, record: &'a Record) -> Self {
+        let kept = Some((epoch, record.offset));
+        Self { room, from: &record.from, kept, time_ms: Some(record.time_ms) }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        if let Some(room) = self.room {
+            out.extend_from_slice(b"\"room\":");
+            write_text(out, room.as_str());
+            out.push(b',');
+        }
+        out.extend_from_slice(b"\"from\":");
+        write_text(out, self.from.as_str());
+        if let Some((epoch, offset)) = self.kept {
+            out.extend_from_slice(b",\"epoch\":");
+            write_text(out, epoch.as_str());
+            out.extend_from_slice(b",\"offset\":");
+            out.extend_from_slice(offset.to_string().as_bytes());
+        }
+        if let Some(time_ms) = self.time_ms {
+            out.extend_from_slice(b",\"time\":");
+            out.extend_from_slice(time_ms.to_string().as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+/// An event: its name, its arguments, what is to be known of it, and the place in the stream to
+/// the client from which it can recover.
+pub(crate) fn event(
+    namespace: &Namespace,
+    id: Option<u64>,
+    name: &str,
+    (arguments, attachments): (&Arguments, &[Bytes]),
+    meta: Option<&Meta<'_>>,
+    stamp: Option<&str>,
+) -> Vec<Part> {
+    let mut data = Vec::with_capacity(name.len() + arguments.json().len() + 160);
+    data.push(b'[');
+    write_text(&mut data, name);
+    let mut attached = Vec::new();
+    if arguments.count() > 0 {
+        data.push(b',');
+        write_renumbered(&mut data, arguments.json(), attachments, &mut attached);
+    }
+    if let Some(meta) = meta {
+        data.push(b',');
+        meta.write(&mut data);
+    }
+    if let Some(stamp) = stamp {
+        data.push(b',');
+        write_text(&mut data, stamp);
+    }
+    data.push(b']');
+    packet(b'2', b'5', namespace, id, &data, attached)
+}
+
+/// An acknowledgement with these arguments: JSON values joined by commas.
+pub(crate) fn acknowledgement(
+    namespace: &Namespace,
+    id: u64,
+    json: &[u8],
+    attachments: Vec<Bytes>,
+) -> Vec<Part> {
+    let data = [b"[", json, b"]"].concat();
+    packet(b'3', b'6', namespace, Some(id), &data, attachments)
+}
+
+/// The answer to a CONNECT. With a private ID the client can recover.
+pub(crate) fn connected(
+    namespace: &Namespace,
+    session: &SessionId,
+    private_id: Option<&SessionId>,
+) -> Part {
+    let mut data = b"{\"sid\":".to_vec();
+    write_text(&mut data, &session.to_string());
+    if let Some(private_id) = private_id {
+        data.extend_from_slice(b",\"pid\":");
+        write_text(&mut data, &private_id.to_string());
+    }
+    data.push(b'}');
+    single(b'0', namespace, &data)
+}
+
+/// A refused CONNECT. `data` is a JSON value.
+pub(crate) fn refused(namespace: &Namespace, message: &str, data: Option<&str>) -> Part {
+    let mut error = b"{\"message\":".to_vec();
+    write_text(&mut error, message);
+    if let Some(data) = data {
+        error.extend_from_slice(b",\"data\":");
+        error.extend_from_slice(data.as_bytes());
+    }
+    error.push(b'}');
+    single(b'4', namespace, &error)
+}
+
+/// The client has been taken out of a namespace.
+pub(crate) fn disconnect(namespace: &Namespace) -> Part {
+    single(b'1', namespace, b"")
+}
+
+/// A text as JSON.
+pub(crate) fn json_text(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    write_text(&mut out, text);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn single(kind: u8, namespace: &Namespace, data: &[u8]) -> Part {
+    let mut text = vec![b'4', kind];
+    write_namespace(&mut text, namespace);
+    text.extend_from_slice(data);
+    Part::text(text.into())
+}
+
+fn packet(
+    plain: u8,
+    binary: u8,
+    namespace: &Namespace,
+    id: Option<u64>,
+    data: &[u8],
+    attachments: Vec<Bytes>,
+) -> Vec<Part> {
+    let mut text = Vec::with_capacity(data.len() + namespace.as_str().len() + 32);
+    text.push(b'4');
+    if attachments.is_empty() {
+        text.push(plain);
+    } else {
+        text.push(binary);
+        text.extend_from_slice(attachments.len().to_string().as_bytes());
+        text.push(b'-');
+    }
+    write_namespace(&mut text, namespace);
+    if let Some(id) = id {
+        text.extend_from_slice(id.to_string().as_bytes());
+    }
+    text.extend_from_slice(data);
+    let mut parts = Vec::with_capacity(1 + attachments.len());
+    parts.push(Part::text(text.into()));
+    parts.extend(attachments.into_iter().map(Part::binary));
+    parts
+}
+
+fn write_namespace(out: &mut Vec<u8>, namespace: &Namespace) {
+    if namespace.as_str() != "/" {
+        out.extend_from_slice(namespace.as_str().as_bytes());
+        out.push(b',');
+    }
+}
+
+/// A JSON string. Writing into a vector can't fail.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Namespace {
+        Namespace::parse("/").unwrap()
+    }
+
+    fn admin() -> Namespace {
+        Namespace::parse("/admin").unwrap()
+    }
+
+    fn texts(parts: &[Part]) -> Vec<&str> {
+        parts.iter().map(|part| std::str::from_utf8(&part.payload).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_event_carries_its_arguments_then_its_meta_then_its_stamp() {
+        let room = RoomId::parse("lobby").unwrap();
+        let from = UserId::parse("al\"ice").unwrap();
+        let epoch = Epoch::new("9k");
+        let meta =
+            Meta { room: Some(&room), from: &from, kept: Some((&epoch, 7)), time_ms: Some(5) };
+        let arguments = Arguments::new("1, {\"a\": 2}", 2);
+        let parts = event(&root(), None, "hi", (&arguments, &[]), Some(&meta), Some("s.1"));
+        assert_eq!(
+            texts(&parts),
+            [
+                "42[\"hi\",1, {\"a\": 2},{\"room\":\"lobby\",\"from\":\"al\\\"ice\",\"epoch\":\"9k\",\"offset\":7,\"time\":5},\"s.1\"]"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_event_without_arguments_is_its_name_alone() {
+        let parts = event(&admin(), Some(4), "hi", (&Arguments::new("", 0), &[]), None, None);
+        assert_eq!(texts(&parts), ["42/admin,4[\"hi\"]"]);
+    }
+
+    #[test]
+    fn attachments_follow_the_text_that_counts_them() {
+        let arguments = Arguments::new("{\"_placeholder\":true,\"num\":0}", 1);
+        let attachments = [Bytes::from_static(b"x")];
+        let parts = event(&admin(), None, "b", (&arguments, &attachments), None, None);
+        assert_eq!(texts(&parts), ["451-/admin,[\"b\",{\"_placeholder\":true,\"num\":0}]", "x"]);
+        assert!(!parts[0].binary && parts[1].binary);
+    }
+
+    #[test]
+    fn the_packets_of_a_connection_are_as_the_protocol_has_them() {
+        let session = SessionId([1; 24]);
+        let text = |part: Part| String::from_utf8(part.payload.to_vec()).unwrap();
+        assert_eq!(
+            text(connected(&root(), &session, None)),
+            format!("40{{\"sid\":\"{session}\"}}")
+        );
+        assert_eq!(
+            text(connected(&admin(), &session, Some(&session))),
+            format!("40/admin,{{\"sid\":\"{session}\",\"pid\":\"{session}\"}}")
+        );
+        assert_eq!(
+            text(refused(&admin(), "Invalid namespace", None)),
+            "44/admin,{\"message\":\"Invalid namespace\"}"
+        );
+        assert_eq!(text(disconnect(&admin())), "41/admin,");
+        assert_eq!(texts(&acknowledgement(&root(), 3, b"1", Vec::new())), ["433[1]"]);
+    }
+}

@@ -1,0 +1,11 @@
+//! Socket.IO protocol 5 (<https://socket.io/docs/v4/socket-io-protocol/>), as the packets of one
+//! connection: what a text says, what joins a text and its attachments, and how packets are
+//! written. What packets mean is decided elsewhere.
+
+mod assemble;
+mod decode;
+mod encode;
+
+pub(crate) use assemble::Assembly;
+pub(crate) use decode::{Header, Kind, Packet, ParseError, event_name};
+pub(crate) use encode::{Meta, acknowledgement, connected, disconnect, event, json_text, refused};
