@@ -5,6 +5,8 @@
 
 mod action;
 mod message;
+#[cfg(test)]
+mod mistakes;
 mod template;
 #[cfg(test)]
 mod tests;
