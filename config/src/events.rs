@@ -2,7 +2,7 @@
 //!
 //! A rule names an event and an action. Where an action needs a value, it is a literal or made
 //! from what the event carries ([`Reference`]). Several rules of one event are carried out in
-//! their order. Reading them from TOML is done in [`crate::read`]; carrying them out is the core's.
+//! their order. They are read from TOML by [`crate::load`]; carrying them out is the core's.
 
 use std::time::Duration;
 

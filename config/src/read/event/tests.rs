@@ -285,3 +285,15 @@ fn data_is_as_deep_as_it_may_be_and_no_deeper() {
     assert!(wrong.contains("lies deeper than 16 lists and tables; write"), "{wrong}");
     assert!(wrong.starts_with("4: event[0].data[0]"), "{wrong}");
 }
+
+#[test]
+fn the_examples_of_the_guide_are_right() {
+    let guide = include_str!("../../../../docs/events.md");
+    let examples: String = guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| !line.starts_with('{'))
+        .fold(String::new(), |text, line| text + line + "\n")
+        .replace("${TRUNKLINE_APPLICATION_SECRET}", "sixteen bytes ..");
+    assert_eq!(rules(&examples).len(), 5);
+}
