@@ -2,7 +2,7 @@
 //!
 //! A rule names an event and an action. Where an action needs a value, it is a literal or made
 //! from what the event carries ([`Reference`]). Several rules of one event are carried out in
-//! their order. Reading them from TOML is done in [`crate::read`]; carrying them out is the core's.
+//! their order. They are read from TOML by [`crate::load`]; carrying them out is the core's.
 
 use std::time::Duration;
 
@@ -158,7 +158,8 @@ pub enum Template {
     Flag(bool),
     /// What is referred to, as it came; `null` if it isn't there.
     Reference(Reference),
-    /// All arguments: as an element of a list, that many elements.
+    /// All arguments: as an element of a list, that many elements. It stands nowhere else than in
+    /// a list of arguments or of values.
     Arguments,
     /// An array.
     List(Vec<Template>),
@@ -212,6 +213,16 @@ impl Text {
     #[must_use]
     pub fn reference(root: Root) -> Self {
         Self(vec![Piece::Reference(Reference { root, path: Vec::new() })])
+    }
+
+    /// The text itself, if it refers to nothing.
+    #[must_use]
+    pub fn literal(&self) -> Option<String> {
+        let literal = |piece: &Piece| match piece {
+            Piece::Literal(text) => Some(text.clone()),
+            Piece::Reference(_) => None,
+        };
+        self.0.iter().map(literal).collect()
     }
 
     /// Whether it is the first argument and nothing else.

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use super::source::Source;
 use super::table::{Field, Table};
-use super::{auth, security};
+use super::{application, auth, event, security, socketio};
 use crate::settings::{AllowedOrigins, Certificate, LogFormat, RouterSettings, Settings};
 use crate::value::pem::Holds;
 use crate::value::{Wrong, address, duration, filter, network, pem, size};
 
-const MILLI: Duration = Duration::from_millis(1);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const MILLI: Duration = Duration::from_millis(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
+pub(crate) const KIB: usize = 1 << 10;
+pub(crate) const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 /// What is replayed to one client goes through the cluster as one message.
 const LONGEST_REPLAY: usize = 32 * MIB;
@@ -63,6 +63,17 @@ pub(crate) fn read(source: &Source) -> Option<ClusterFile> {
     root.section("history", |table| history(table, &mut settings));
     root.section("inbox", |table| inbox(table, &mut settings));
     root.section("presence", |table| presence(table, &mut settings));
+    root.section("socketio", |table| socketio::read(table, &mut settings.socketio));
+    let may_call = root
+        .section("application", |table| application::application(table, &mut settings.application))
+        .unwrap_or_default();
+    root.section("api", |t| application::api(t, &settings.router, &mut settings.api));
+    if let Some(own) = root.read("event", |f| event::read(f, may_call)) {
+        settings.events.own = own;
+    }
+    if !settings.socketio.default_events {
+        settings.events.fallback.clear();
+    }
     root.section("log", |table| log(table, &mut settings));
     root.finish();
     Some(ClusterFile { settings, map: map_path, map_line: map.map(|field| field.line()), secured })
@@ -173,11 +184,13 @@ fn path(field: &Field<'_>) -> Result<PathBuf, Wrong> {
     }
 }
 
-fn time(field: &Field<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Wrong> {
+/// A duration within bounds.
+pub(crate) fn time(field: &Field<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Wrong> {
     within(duration::parse(field.text()?)?, &range, duration::render)
 }
 
-fn bytes(field: &Field<'_>, range: RangeInclusive<usize>) -> Result<usize, Wrong> {
+/// A size within bounds.
+pub(crate) fn bytes(field: &Field<'_>, range: RangeInclusive<usize>) -> Result<usize, Wrong> {
     within(size::parse(field.text()?)?, &range, size::render)
 }
 

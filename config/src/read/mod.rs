@@ -3,13 +3,16 @@
 //! Only the files are judged here. Whether a port is free, a name resolves or a certificate is
 //! trusted shows when a process starts.
 
+mod application;
 mod auth;
 mod cluster;
+mod event;
 mod map;
 #[cfg(test)]
 mod properties;
 mod render;
 mod security;
+mod socketio;
 mod source;
 mod table;
 #[cfg(test)]

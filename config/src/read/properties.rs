@@ -47,6 +47,32 @@ fn plausible_file() -> impl Strategy<Value = String> {
         "weight",
         "shard",
         "router",
+        "enabled",
+        "path",
+        "ping_interval",
+        "max_http_buffer_size",
+        "namespaces",
+        "default_events",
+        "recovery",
+        "client",
+        "url",
+        "timeout",
+        "retries",
+        "keys",
+        "name",
+        "namespace",
+        "do",
+        "ack",
+        "room",
+        "to",
+        "emit",
+        "data",
+        "data.a.b",
+        "args",
+        "key",
+        "ephemeral",
+        "query",
+        "event",
         "a.b",
     ]);
     let value = prop::sample::select(vec![
@@ -69,6 +95,18 @@ fn plausible_file() -> impl Strategy<Value = String> {
         "{ a = 1 }",
         "{ cert = \"\" }",
         "1979-05-27",
+        "\"/a-*/\"",
+        "\"connect\"",
+        "\"disconnect\"",
+        "\"publish\"",
+        "\"reply\"",
+        "\"call\"",
+        "\"http://a:1/\"",
+        "\"$0.é\"",
+        "\"$args\"",
+        "\"a${0.b}$$${auth}\"",
+        "\"${\"",
+        "[{ a = [\"$user\", 1979-05-27] }, nan]",
         "'''\n'''",
         "\"",
         "",
@@ -80,13 +118,19 @@ fn plausible_file() -> impl Strategy<Value = String> {
         "[cluster]",
         "[limits]",
         "[log]",
+        "[socketio]",
+        "[application]",
+        "[api]",
+        "[[event]]",
+        "[event]",
+        "[event.data]",
         "[[shard]]",
         "[shard]",
         "[",
         "[a]",
     ]);
     let line = prop_oneof![
-        3 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
+        5 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
         1 => header.prop_map(str::to_owned),
     ];
     prop::collection::vec(line, 0..12).prop_map(|lines| {
@@ -97,7 +141,35 @@ fn plausible_file() -> impl Strategy<Value = String> {
     })
 }
 
+/// Rules with known keys in any order, so that most of them are read to the end.
+fn plausible_rule() -> impl Strategy<Value = String> {
+    let event = prop::sample::select(vec!["connect", "disconnect", "chat message"]);
+    let action = prop::sample::select(vec![
+        "join",
+        "leave",
+        "publish",
+        "broadcast",
+        "private",
+        "reply",
+        "history",
+        "presence",
+        "call",
+    ]);
+    let key = prop::sample::select(vec!["room", "to", "emit", "data", "args", "key", "query"]);
+    let text = r"([${}. é]|0|user|args|auth|a){0,8}";
+    let line = (key, text).prop_map(|(key, text)| format!("{key} = {text:?}"));
+    let lines = prop::collection::vec(line, 0..4);
+    (event, action, lines).prop_map(|(event, action, lines)| {
+        format!("[[event]]\nname = {event:?}\ndo = {action:?}\n{}", lines.join("\n"))
+    })
+}
+
 proptest! {
+    #[test]
+    fn no_plausible_rule_makes_the_readers_panic_or_point_outside_it(text in plausible_rule()) {
+        read_and_check(&text)?;
+    }
+
     #[test]
     fn no_text_makes_the_readers_panic_or_point_outside_it(text in any::<String>()) {
         read_and_check(&text)?;

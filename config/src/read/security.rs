@@ -2,7 +2,7 @@
 
 use super::auth::secret;
 use super::cluster::certificate_file;
-use super::table::Table;
+use super::table::{Field, Table};
 use crate::settings::{Cluster, ClusterTls};
 use crate::value::Wrong;
 use crate::value::pem::Holds;
@@ -20,16 +20,7 @@ pub(crate) struct Security {
 /// Reads the table.
 pub(crate) fn read(table: &mut Table<'_>) -> Security {
     let secured = table.field("secret").is_some() || table.field("tls").is_some();
-    let secret = table.read("secret", |field| {
-        let secret = secret(field)?;
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err(Wrong::new(
-                format!("has fewer than {SECRET_BYTES_MIN} bytes"),
-                "write the output of `openssl rand -hex 32`",
-            ));
-        }
-        Ok(secret)
-    });
+    let secret = table.read("secret", long_secret);
     let tls = table.section("tls", |tls| {
         let cert = certificate_file(tls, "cert", Holds::Certificates);
         let key = certificate_file(tls, "key", Holds::PrivateKey);
@@ -37,4 +28,16 @@ pub(crate) fn read(table: &mut Table<'_>) -> Security {
         Some(ClusterTls { cert: cert?, key: key?, ca: ca? })
     });
     Security { settings: Cluster { secret, tls: tls.flatten() }, secured }
+}
+
+/// A secret that can't be guessed.
+pub(crate) fn long_secret(field: &Field<'_>) -> Result<String, Wrong> {
+    let secret = secret(field)?;
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err(Wrong::new(
+            format!("has fewer than {SECRET_BYTES_MIN} bytes"),
+            "write the output of `openssl rand -hex 32`",
+        ));
+    }
+    Ok(secret)
 }

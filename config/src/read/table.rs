@@ -7,13 +7,10 @@
 use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::source::Source;
-use crate::value::Wrong;
-
-/// How alike (0 to 1) an unknown key must be to a known one to be taken for it.
-const LIKENESS: f64 = 0.7;
+use crate::value::{Wrong, likeness};
 
 /// A table that is being read.
 pub(crate) struct Table<'t> {
@@ -101,14 +98,8 @@ impl<'t> Table<'t> {
             if self.known.contains(&key.get_ref().as_ref()) {
                 continue;
             }
-            let closest = self
-                .known
-                .iter()
-                .map(|known| (strsim::jaro_winkler(known, key.get_ref()), *known))
-                .filter(|(likeness, _)| *likeness >= LIKENESS)
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let instead = match closest {
-                Some((_, known)) => format!("write {known}"),
+            let instead = match likeness::closest(key.get_ref(), self.known.iter().copied()) {
+                Some(known) => format!("write {known}"),
                 None => format!("the keys here are {}", self.known.join(", ")),
             };
             let name = self.full_name(key.get_ref());
@@ -150,6 +141,11 @@ impl<'t> Field<'t> {
     /// Reports a problem with the value; `message` continues "KEY …".
     pub(crate) fn report(&self, message: &str) {
         self.source.report(self.span.clone(), format!("{} {message}", self.name));
+    }
+
+    /// The value as TOML has it, for where any kind of value may stand.
+    pub(crate) fn value(&self) -> &'t DeValue<'t> {
+        self.value
     }
 
     /// A string.
@@ -212,6 +208,21 @@ impl<'t> Field<'t> {
         let entries = self.value.as_table().ok_or_else(|| self.not("a table"))?;
         let (name, span) = (self.name.clone(), self.span.clone());
         Ok(Table { source: self.source, name, span, entries, known: Vec::new() })
+    }
+
+    /// The values of a table whose keys are free, in the order of the file.
+    pub(crate) fn entries(&self) -> Result<Vec<(&'t str, Field<'t>)>, Wrong> {
+        let table = self.value.as_table().ok_or_else(|| self.not("a table"))?;
+        let mut entries: Vec<_> = table.iter().collect();
+        // The parser sorts them by their names.
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let entry = |(key, value): (&'t Spanned<DeString<'t>>, &'t Spanned<DeValue<'t>>)| {
+            let key: &str = key.get_ref().as_ref();
+            let name = format!("{}.{key}", self.name);
+            let (span, value) = (value.span(), value.get_ref());
+            (key, Field { source: self.source, name, span, value })
+        };
+        Ok(entries.into_iter().map(entry).collect())
     }
 
     fn not(&self, expected: &str) -> Wrong {

@@ -24,7 +24,8 @@ pub(crate) fn origin(text: &str) -> Result<String, Wrong> {
     }
 }
 
-fn is_authority(authority: &str) -> bool {
+/// Whether this is `HOST` or `HOST:PORT`, as in a URL.
+pub(crate) fn is_authority(authority: &str) -> bool {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((ip, port)) if ip.parse::<Ipv6Addr>().is_ok() => ("ip", port),
