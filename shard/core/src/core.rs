@@ -36,6 +36,8 @@ pub struct Gauges {
     pub rooms: usize,
     /// Memberships in these rooms.
     pub members: usize,
+    /// Socket.IO sessions that have ended and whose clients may come back.
+    pub departed: usize,
     /// Requests that wait for an answer.
     pub requests: usize,
     /// Topics in memory, rooms and inboxes, with or without members.
@@ -89,6 +91,11 @@ impl Io {
     pub(crate) fn home_of(&self, session: &SessionId) -> ShardIndex {
         ShardIndex(self.map.placement().owner(session.digest()))
     }
+
+    /// Another session's ID, of the same shard, that tells nothing of the first.
+    pub(crate) fn derive(&self, session: &SessionId, purpose: &str, nth: u64) -> SessionId {
+        SessionId(self.map.hash_key().derive(&session.0, purpose, nth))
+    }
 }
 
 impl Core {
@@ -122,9 +129,14 @@ impl Core {
             Input::TrunkDown { trunk } => home.trunk_down(io, trunk),
             Input::Attach { trunk, attach } => home.attach(io, trunk, attach),
             Input::Detach { trunk, connection } => home.detach(io, trunk, connection),
-            Input::Message { trunk, connection, sequence, payload, binary: _ } => {
-                home.message(io, trunk, connection, sequence, payload);
+            Input::Message { trunk, connection, sequence, payload, binary } => {
+                home.message(io, (trunk, connection), sequence, payload, binary);
             }
+            Input::Move { from, to } => home.move_line(io, from, to),
+            Input::Api { trunk, call, member, request } => {
+                home.api(io, trunk, call, member, request);
+            }
+            Input::Called { ticket, answer } => home.called(io, ticket, answer),
             Input::Receipt { trunk: _, receipt, passed } => home.receipt(io, receipt, passed),
             Input::LinkUp { peer, restarted } => {
                 io.links.set(peer, true);
@@ -141,7 +153,7 @@ impl Core {
             Input::Peer { peer, message } => route(io, home, owner, peer, message),
             Input::Log { ticket, outcome } => owner.log(io, ticket, outcome),
             Input::Verified { ticket, identity } => home.verified(io, ticket, identity),
-            Input::Move { .. } | Input::Api { .. } | Input::Called { .. } | Input::Tick => {}
+            Input::Tick => {}
         }
         let me = io.links.me();
         while let Some(message) = io.local.pop_front() {
@@ -165,6 +177,7 @@ impl Core {
     pub fn gauges(&self) -> Gauges {
         Gauges {
             sessions: self.home.sessions(),
+            departed: self.home.departed(),
             requests: self.home.requests(),
             rooms: self.owner.rooms(),
             members: self.owner.members(),
@@ -191,11 +204,20 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
             let asker = Asker { via: io.links.via(from), request };
             let key = key.map(|text| Key { text, ephemeral });
             let identity = Identity { member, sequence, key };
-            home.whisper(io, asker, identity, to, &body, ephemeral);
+            home.whisper(io, asker, identity, to, body, ephemeral);
         }
         PeerMessage::Reply { request, result } => home.reply(io, request, result),
         PeerMessage::Deliver { topic, delivery } => home.deliver(io, from, &topic, delivery),
-        PeerMessage::Answers { .. } | PeerMessage::Recall { .. } | PeerMessage::Moved { .. } => {}
+        PeerMessage::Answers { topic, gather, gathered } => {
+            owner.answers(io, from, &topic, gather, gathered);
+        }
+        PeerMessage::Recall { request, private_id, namespace, offset } => {
+            let asker = Asker { via: io.links.via(from), request };
+            home.recall_asked(io, asker, private_id, namespace, offset);
+        }
+        PeerMessage::Moved { session, private_id, here } => {
+            home.moved_elsewhere(from, session, private_id, here);
+        }
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);
         }

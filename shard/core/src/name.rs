@@ -53,6 +53,21 @@ name!(
     RoomId,
     check_id
 );
+impl RoomId {
+    /// The room of everyone in a namespace.
+    #[must_use]
+    pub fn everyone() -> Self {
+        Self(Arc::from(EVERYONE))
+    }
+
+    pub(crate) fn is_everyone(&self) -> bool {
+        &*self.0 == EVERYONE
+    }
+}
+
+/// The room of everyone in a namespace.
+const EVERYONE: &str = "*";
+
 name!(
     /// A namespace, with its leading slash.
     Namespace,

@@ -183,6 +183,8 @@ pub enum CloseCode {
     Done,
     /// 1008: it broke a rule.
     Policy,
+    /// 1009: a packet with all its attachments was over the limit.
+    TooLarge,
     /// 4001: its token has ended.
     NotAuthenticated,
 }
@@ -194,6 +196,7 @@ impl CloseCode {
         match self {
             CloseCode::Done => 1000,
             CloseCode::Policy => 1008,
+            CloseCode::TooLarge => 1009,
             CloseCode::NotAuthenticated => 4001,
         }
     }

@@ -122,6 +122,8 @@ pub enum PeerMessage {
     Moved {
         /// The session.
         session: SessionId,
+        /// The ID by which only its client knows it.
+        private_id: SessionId,
         /// Whether it is with the sender.
         here: bool,
     },
@@ -282,8 +284,12 @@ pub struct Gathered {
 pub struct Recalled {
     /// Its ID, which it keeps.
     pub session: SessionId,
+    /// The ID by which only its client knows it.
+    pub private_id: SessionId,
     /// For whom it spoke.
     pub user: UserId,
+    /// The sequences of its messages go on after this one.
+    pub sequence: u64,
     /// Its rooms, and the position in each up to which the client has had everything.
     pub rooms: Vec<(RoomId, Position)>,
     /// The same of its inbox.

@@ -140,13 +140,6 @@ impl Event<'_> {
     }
 }
 
-/// The JSON values of a list without brackets.
-pub(crate) fn values(json: &str) -> Vec<String> {
-    let array = format!("[{json}]");
-    let values: Vec<&RawValue> = serde_json::from_str(&array).unwrap_or_default();
-    values.into_iter().map(|value| value.get().to_owned()).collect()
-}
-
 /// A field of an object, or an element of an array.
 pub(crate) fn field<'a>(json: &'a str, key: &str) -> Option<&'a str> {
     #[derive(Deserialize)]
@@ -194,13 +187,14 @@ mod tests {
     }
 
     fn with<T>(arguments: &str, attachments: &[Bytes], check: impl FnOnce(&Event<'_>) -> T) -> T {
-        let values = values(arguments);
+        let array = format!("[{arguments}]");
+        let values: Vec<&RawValue> = serde_json::from_str(&array).unwrap();
         check(&Event {
             name: "e",
             namespace: &Namespace::parse("/").unwrap(),
             user: &UserId::parse("alice").unwrap(),
             session: SessionId([0; 24]),
-            arguments: values.iter().map(String::as_str).collect(),
+            arguments: values.iter().map(|value| value.get()).collect(),
             attachments,
             auth: Some("{\"name\":\"Al\"}"),
             reason: None,

@@ -1,8 +1,10 @@
 //! What a core is told once, at its start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline_config::settings::{Retention, Settings};
+use trunkline_config::events::{EventRules, Pattern};
+use trunkline_config::settings::{Auth, Retention, Settings};
 
 /// The part of the settings that a core needs.
 #[derive(Clone, Debug)]
@@ -35,6 +37,21 @@ pub struct CoreSettings {
     pub handover_timeout: Duration,
     /// How long an idempotency key is remembered.
     pub key_window: Duration,
+    /// Whether clients need a token.
+    pub tokens: bool,
+    /// Socket.IO: a packet with all its attachments, in bytes.
+    pub packet: usize,
+    /// Socket.IO: the namespaces that clients may connect to.
+    pub namespaces: Vec<Pattern>,
+    /// Socket.IO: how long a client may take to connect to a namespace.
+    pub connect_timeout: Duration,
+    /// Socket.IO: how long a client that has gone may come back to its session; none if it can't.
+    pub recovery: Option<Duration>,
+    /// Socket.IO: what events mean.
+    pub events: Arc<EventRules>,
+    /// Another number for each process, so that what it has told its clients is told from what
+    /// others have.
+    pub incarnation: u64,
 }
 
 impl CoreSettings {
@@ -56,6 +73,13 @@ impl CoreSettings {
             request_timeout: Duration::from_secs(10),
             handover_timeout: Duration::from_secs(5),
             key_window: Duration::from_secs(5 * 60),
+            tokens: matches!(settings.auth, Auth::Jwt(_)),
+            packet: settings.socketio.max_http_buffer_size,
+            namespaces: settings.socketio.namespaces.clone(),
+            connect_timeout: settings.socketio.connect_timeout,
+            recovery: settings.socketio.recovery,
+            events: Arc::new(settings.events.clone()),
+            incarnation: 1,
         }
     }
 }

@@ -16,6 +16,11 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// Whether it is the room of everyone in a namespace.
+    pub(crate) fn is_everyones(&self) -> bool {
+        matches!(self, Topic::Room(_, room) if room.is_everyone())
+    }
+
     /// What the topic is placed by.
     #[must_use]
     pub fn key(&self) -> ShardKey<'_> {

@@ -65,8 +65,9 @@ pub(crate) fn decode_peer(item: wire::PeerItem) -> Result<PeerMessage, BadItem> 
                 offset: offset.map(Arc::from),
             }
         }
-        Item::Moved(wire::Moved { session: id, here }) => {
-            PeerMessage::Moved { session: session(&id)?, here }
+        Item::Moved(wire::Moved { session: id, here, private_id }) => {
+            let private_id = session(&private_id)?;
+            PeerMessage::Moved { session: session(&id)?, private_id, here }
         }
         Item::Reply(reply) => decode_reply(reply)?,
         Item::Deliver(deliver) => decode_deliver(deliver)?,
@@ -136,8 +137,9 @@ pub(crate) fn encode_peer(message: PeerMessage) -> wire::PeerItem {
                 offset: offset.as_deref().map(str::to_owned),
             })
         }
-        PeerMessage::Moved { session, here } => {
-            Item::Moved(wire::Moved { session: encode_session(&session), here })
+        PeerMessage::Moved { session, private_id, here } => {
+            let (session, private_id) = (encode_session(&session), encode_session(&private_id));
+            Item::Moved(wire::Moved { session, here, private_id })
         }
         PeerMessage::Reply { request, result } => Item::Reply(encode_reply(request, result)),
         PeerMessage::Deliver { topic, delivery } => Item::Deliver(encode_deliver(&topic, delivery)),

@@ -89,7 +89,8 @@ pub(super) fn encode_gathered(gathered: Gathered) -> wire::Gathered {
 }
 
 fn decode_recalled(recalled: wire::Recalled) -> Result<Recalled, BadItem> {
-    let wire::Recalled { session: id, user: name, rooms, inbox_after } = recalled;
+    let wire::Recalled { session: id, private_id, user: name, sequence, rooms, inbox_after } =
+        recalled;
     let bad = BadItem("reply to a recall");
     let room = |room: wire::RecalledRoom| {
         let wire::RecalledRoom { room, after } = room;
@@ -98,21 +99,25 @@ fn decode_recalled(recalled: wire::Recalled) -> Result<Recalled, BadItem> {
     };
     Ok(Recalled {
         session: session(&id)?,
+        private_id: session(&private_id)?,
         user: user(&name)?,
+        sequence,
         rooms: rooms.into_iter().map(room).collect::<Result<_, _>>()?,
         inbox_after: inbox_after.map(decode_position),
     })
 }
 
 fn encode_recalled(recalled: &Recalled) -> wire::Recalled {
-    let Recalled { session, user, rooms, inbox_after } = recalled;
+    let Recalled { session, private_id, user, sequence, rooms, inbox_after } = recalled;
     let room = |(room, after): &(RoomId, _)| wire::RecalledRoom {
         room: room.as_str().to_owned(),
         after: Some(encode_position(after)),
     };
     wire::Recalled {
         session: encode_session(session),
+        private_id: encode_session(private_id),
         user: user.as_str().to_owned(),
+        sequence: *sequence,
         rooms: rooms.iter().map(room).collect(),
         inbox_after: inbox_after.as_ref().map(encode_position),
     }

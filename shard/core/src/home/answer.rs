@@ -1,17 +1,22 @@
 //! From an owner's answer to the client's.
 
+use bytes::Bytes;
+
 use super::Home;
+use super::greeting::{Greeting, Held};
 use super::handovers::ReportTo;
 use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
-use super::session::Session;
+use super::respond::ReplyTo;
 use super::subscription::Socket;
 use crate::core::Io;
-use crate::dialect::native::{self, ErrorCode, Problem, Source};
+use crate::dialect::native::{self, Binary, Source};
+use crate::dialect::{ErrorCode, Problem, socketio};
 use crate::name::RoomId;
-use crate::output::{Frame, FrameKind, Output};
+use crate::output::{Frame, FrameKind, Output, Part};
 use crate::peer::{Joined, PeerMessage, Refusal, Reply, RequestId, SendStatus};
 use crate::position::Position;
+use crate::session_id::SessionId;
 use crate::topic::Topic;
 
 impl Home {
@@ -22,6 +27,7 @@ impl Home {
         result: Result<Reply, Refusal>,
     ) {
         let Some(pending) = self.requests.end(request) else { return };
+        let Some(result) = self.forward(io, &pending, result) else { return };
         match result {
             Ok(reply) => self.grant(io, &pending, reply),
             Err(refusal) => self.refuse(io, &pending, refusal),
@@ -29,6 +35,9 @@ impl Home {
     }
 
     fn grant(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
+        if let (Subject::Recall, Reply::Recalled(recalled)) = (&pending.subject, &reply) {
+            return self.recalled(io, pending.session, recalled.clone());
+        }
         let attached = self.sessions.get(&pending.session).filter(|session| session.at.is_some());
         let Some(session) = attached else { return self.decline(io, pending, reply) };
         match (&pending.subject, reply) {
@@ -43,8 +52,9 @@ impl Home {
                 if matches!(subject, Subject::Publish(_) | Subject::Send { .. }) {
                     io.output(Output::Published(io.now.mono.since(pending.started)));
                 }
-                let answer = pending.id.and_then(|id| text(id, subject, reply));
-                session.answer_all(io, answer);
+                let parts = session
+                    .granted(pending.reply_to, |id, binary| object(id, subject, reply, binary));
+                session.send(io, parts);
             }
         }
         self.settle(io, pending);
@@ -68,23 +78,71 @@ impl Home {
         room: &RoomId,
         joined: Joined,
     ) {
-        let Joined { position, members, recovered, gap, missed, handover: _ } = joined;
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
+        let Joined { position, members, recovered, gap, missed, handover: _ } = joined;
+        let base = begins_before(&position, missed.first().map(|record| record.offset));
+        if let Greeting::Due(due) = &mut session.greeting {
+            // Only what the home itself has asked for is answered before the welcome.
+            if recovered == Some(false) {
+                return self.give_up_recovering(io, member.session);
+            }
+            let hold = |record| Held::Missed(topic.clone(), position.epoch.clone(), record);
+            due.held.extend(missed.into_iter().map(hold));
+            due.joins = due.joins.saturating_sub(1);
+            self.go_live(io, member, topic, position, base);
+            return self.continue_greeting(io, member.session);
+        }
         let mut parts = Vec::with_capacity(missed.len() + 2);
-        parts.extend(gap.map(|offset| native::gap(room, &position.epoch, offset)));
-        let source = Source::Room(room);
-        parts.extend(missed.iter().map(|it| native::message(source, &position.epoch, it)));
-        let ok = |id| native::ok::joined(id, room, &position, members, recovered);
-        parts.extend(member.id.map(ok));
-        session.answer_all(io, parts);
-        self.go_live(io, member, topic, position);
+        if session.socket.is_some() {
+            if let Some(offset) = gap {
+                parts.push(socketio::gap(&session.namespace, room, &position.epoch, offset));
+            }
+            for record in &missed {
+                let stamp = self.stream.replayed(io, topic, &position.epoch, record, session.id);
+                parts.extend(socketio::record(
+                    &session.namespace,
+                    Some(room),
+                    &position.epoch,
+                    record,
+                    stamp.as_deref(),
+                ));
+            }
+        } else {
+            let source = Source::Room(room);
+            let gap = gap.map(|offset| native::gap(room, &position.epoch, offset));
+            let missed = missed.iter().map(|it| native::message(source, &position.epoch, it));
+            parts.extend(gap.into_iter().chain(missed).map(Part::text));
+        }
+        parts.extend(session.granted(member.reply_to, |id, _| {
+            native::ok::joined(id, room, &position, members, recovered)
+        }));
+        session.send(io, parts);
+        self.go_live(io, member, topic, position, base);
     }
 
     /// The welcome, then what was missed, then what is live.
     fn joined_inbox(&mut self, io: &mut Io, member: &Pending, topic: &Topic, joined: Joined) {
-        let Joined { position, missed, handover, .. } = joined;
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
+        let Joined { position, missed, handover, recovered, .. } = joined;
         let Some((trunk, connection)) = session.at else { return };
+        let is_socket = session.socket.is_some();
+        let base = begins_before(&position, missed.first().map(|record| record.offset));
+        match &mut session.greeting {
+            Greeting::Due(due) if due.recovers && recovered == Some(false) => {
+                return self.give_up_recovering(io, member.session);
+            }
+            Greeting::Due(due) if is_socket => {
+                let hold = |record| Held::Missed(topic.clone(), position.epoch.clone(), record);
+                due.held.extend(missed.iter().cloned().map(hold));
+                self.go_live(io, member, topic, position, base);
+                let report_to = handover.map(|handover| {
+                    let topic = topic.clone();
+                    ReportTo::Inbox { owner: io.links.via(member.owner), topic, handover }
+                });
+                return self.open_socket(io, member.session, report_to);
+            }
+            Greeting::Due(_) | Greeting::Done => {}
+        }
         session.inbox_after = None;
         let said = session.welcome(io);
         let receipt = handover.and_then(|handover| {
@@ -92,26 +150,53 @@ impl Home {
             let report_to = ReportTo::Inbox { owner: io.links.via(owner), topic, handover };
             self.handovers.begin(report_to, &[trunk]).first().copied()
         });
-        let encode = |record| native::message(Source::Inbox, &position.epoch, record);
-        if !missed.is_empty() {
-            let frame = Frame::native(FrameKind::Reply, missed.iter().map(|it| encode(it)));
+        let mut parts = Vec::with_capacity(missed.len());
+        for record in &missed {
+            if is_socket {
+                let stamp = self.stream.replayed(io, topic, &position.epoch, record, session.id);
+                let namespace = &session.namespace;
+                let stamp = stamp.as_deref();
+                parts.extend(socketio::record(namespace, None, &position.epoch, record, stamp));
+            } else {
+                parts.push(Part::text(native::message(Source::Inbox, &position.epoch, record)));
+            }
+        }
+        if !parts.is_empty() {
+            let frame = Frame { kind: FrameKind::Reply, dialect: session.dialect(), parts };
             io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
         }
-        self.go_live(io, member, topic, position);
-        for (sequence, payload) in said {
-            self.said(io, member.session, sequence, &payload);
+        self.go_live(io, member, topic, position, base);
+        for (sequence, heard) in said {
+            self.said(io, member.session, sequence, heard);
         }
     }
 
-    /// The owner has let the session in, at `position`.
-    fn go_live(&mut self, io: &mut Io, member: &Pending, topic: &Topic, position: Position) {
+    /// The owner has let the session in, at `position`; what it was sent before began after `base`.
+    fn go_live(
+        &mut self,
+        io: &mut Io,
+        member: &Pending,
+        topic: &Topic,
+        position: Position,
+        base: Position,
+    ) {
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
-        if let (Some(at), Some(membership)) = (session.at, session.membership(topic)) {
+        let (dialect, live_from) = (session.dialect(), self.stream.last());
+        let held = matches!((&session.greeting, topic), (Greeting::Due(_), Topic::Room(..)));
+        let (at, is_socket) = (session.at, session.socket.is_some());
+        if let (Some(at), Some(membership)) = (at, session.membership(topic)) {
             membership.outstanding = membership.outstanding.saturating_sub(1);
             if membership.wanted && !membership.live {
                 membership.live = true;
+                if is_socket {
+                    membership.base = Some(base);
+                    membership.live_from = live_from;
+                }
                 let (id, owner) = (member.session, member.owner);
-                self.subscriptions.add(io, topic, id, at, owner, position);
+                self.subscriptions.add(topic, id, owner, position);
+                if !held {
+                    self.subscriptions.enter(io, topic, id, at, dialect);
+                }
             }
         }
         session.tidy(topic);
@@ -120,13 +205,15 @@ impl Home {
     /// A leave is done, as far as this shard goes.
     fn left(&mut self, io: &mut Io, member: &Pending, topic: &Topic) {
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
+        let dialect = session.dialect();
         if let (Some(membership), Topic::Room(_, room)) = (session.membership(topic), topic) {
             membership.outstanding = membership.outstanding.saturating_sub(1);
             // A join that was on its way before this leave has let it in again for a moment.
             let was_live = std::mem::take(&mut membership.live);
-            session.answer_all(io, member.id.map(|id| native::ok::room(id, room)));
+            let parts = session.granted(member.reply_to, |id, _| native::ok::room(id, room));
+            session.send(io, parts);
             if let (true, Some(at)) = (was_live, session.at) {
-                self.subscriptions.remove(io, topic, member.session, at, Socket::Open);
+                self.subscriptions.remove(io, topic, member.session, at, dialect, Socket::Open);
             }
         }
         session.tidy(topic);
@@ -134,6 +221,9 @@ impl Home {
 
     /// A request was refused, or will never be answered.
     pub(super) fn refuse(&mut self, io: &mut Io, pending: &Pending, refusal: Refusal) {
+        if matches!(pending.subject, Subject::Recall) {
+            return self.not_recalled(io, pending.session);
+        }
         let Some(session) = self.sessions.get_mut(&pending.session) else { return };
         match &pending.subject {
             // It has left as far as this shard goes, and nobody will claim it again.
@@ -146,9 +236,8 @@ impl Home {
                     }
                 }
                 session.tidy(topic);
-                if matches!(topic, Topic::Inbox(_)) {
-                    self.inbox_retries.push(io.now.mono, pending.session);
-                    return self.greet(io, pending.session);
+                if matches!(pending.reply_to, ReplyTo::Nobody) {
+                    return self.own_join_refused(io, pending.session, topic);
                 }
                 self.refuse_client(io, pending, refusal);
             }
@@ -159,17 +248,21 @@ impl Home {
 
     fn refuse_client(&self, io: &mut Io, pending: &Pending, refusal: Refusal) {
         if let Some(session) = self.sessions.get(&pending.session) {
-            let problem = problem(&pending.subject, refusal);
-            session.answer(io, vec![native::error(pending.id, &problem)]);
+            session.complain(io, pending.reply_to, &problem(&pending.subject, refusal));
         }
     }
 
-    /// The client's message that asked for this is settled.
+    /// One thing that the client's message waited for is done.
     fn settle(&mut self, io: &mut Io, pending: &Pending) {
-        if let (Some(session), Some(sequence)) =
-            (self.sessions.get_mut(&pending.session), pending.sequence)
-        {
-            session.settle(io, sequence);
+        if let Some(sequence) = pending.sequence {
+            self.settle_message(io, pending.session, sequence);
+        }
+    }
+
+    pub(super) fn settle_message(&mut self, io: &mut Io, session: SessionId, sequence: u64) {
+        let line = self.sessions.get(&session).map(|session| session.line);
+        if let Some(line) = line.and_then(|line| self.lines.get_mut(&line)) {
+            line.settle(io, sequence);
         }
     }
 
@@ -192,38 +285,33 @@ impl Home {
     }
 }
 
-impl Session {
-    /// Like [`Session::answer`], but nothing to say is nothing said.
-    fn answer_all(&self, io: &mut Io, parts: impl IntoIterator<Item = bytes::Bytes>) {
-        let parts: Vec<_> = parts.into_iter().collect();
-        if !parts.is_empty() {
-            self.answer(io, parts);
-        }
-    }
+/// Where the part of a topic begins that a member is given when it is let in at `position`, with
+/// the missed records from `first` on.
+fn begins_before(position: &Position, first: Option<u64>) -> Position {
+    let offset = first.map_or(position.offset, |first| first.saturating_sub(1));
+    Position { epoch: position.epoch.clone(), offset }
 }
 
-/// The `ok` of everything but joins and leaves.
-fn text(number: u64, subject: &Subject, reply: Reply) -> Option<bytes::Bytes> {
+/// The object of everything but joins and leaves.
+fn object(id: Option<u64>, subject: &Subject, reply: Reply, binary: &mut Binary) -> Bytes {
     match (subject, reply) {
         (Subject::Publish(Topic::Room(_, room)), Reply::Published(position)) => {
-            Some(native::ok::published(number, room, &position))
+            native::ok::published(id, room, &position)
         }
-        (Subject::Publish(Topic::Room(_, room)), Reply::Ephemeral) => {
-            Some(native::ok::room(number, room))
-        }
-        (Subject::Send { to }, Reply::Sent(status)) => Some(native::ok::sent(number, to, status)),
+        (Subject::Publish(Topic::Room(_, room)), Reply::Ephemeral) => native::ok::room(id, room),
+        (Subject::Send { to }, Reply::Sent(status)) => native::ok::sent(id, to, status),
         (Subject::History(Topic::Room(_, room)), Reply::History { epoch, records }) => {
-            Some(native::history(number, room, &epoch, &records))
+            native::history(id, room, &epoch, &records, binary)
         }
         (Subject::Presence(Topic::Room(_, room)), Reply::Presence { users, sure }) => {
-            Some(native::presence(number, room, &users, sure))
+            native::presence(id, room, &users, sure)
         }
         // An answer to something else: the owner is at fault, and the client must not hang.
-        _ => Some(native::error(Some(number), &unavailable())),
+        _ => native::error(id, &unavailable()),
     }
 }
 
-fn problem(subject: &Subject, refusal: Refusal) -> Problem {
+pub(super) fn problem(subject: &Subject, refusal: Refusal) -> Problem {
     match (refusal, subject) {
         (
             Refusal::NotJoined,

@@ -1,133 +1,128 @@
-//! From a client's message to what is asked of an owner.
+//! From a client's request to what is asked of an owner.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
-use super::session::{Greeting, Membership, Session};
+use super::respond::ReplyTo;
+use super::session::{Membership, Session};
 use super::subscription::Socket;
 use super::{Home, Verifying};
+use crate::Ticket;
 use crate::core::Io;
-use crate::dialect::native::{self, Command, ErrorCode, Problem, Request};
+use crate::dialect::command::{Command, name_problem};
+use crate::dialect::native::{self, Request};
+use crate::dialect::{ErrorCode, Problem};
 use crate::input::Identity;
+use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::{RoomId, UserId};
-use crate::output::{CloseCode, Output};
-use crate::peer::{Action, Member, PeerMessage};
+use crate::output::Output;
+use crate::peer::{Action, Member, PeerMessage, RequestId};
 use crate::position::Position;
 use crate::rights::Verdict;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
-use crate::{ConnectionId, Ticket, TrunkId};
-
-/// Messages that a client may send before it has been welcomed. Routers let it have fewer
-/// unacknowledged.
-const EAGER: usize = 128;
 
 /// What became of a command at once.
-enum Step {
+pub(super) enum Step {
     /// It is on its way; the answer will settle it.
     Asked,
     /// It is done, with nothing to wait for.
     Done,
 }
 
-/// A client's message, as far as every command needs it.
-#[derive(Clone, Copy)]
-struct Origin {
-    session: SessionId,
-    id: Option<u64>,
-    sequence: u64,
+/// A client's request, as far as every command needs it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) session: SessionId,
+    pub(super) reply_to: ReplyTo,
+    /// Of the message that it came in; none if it came in none.
+    pub(super) message: Option<u64>,
+    /// What a repeat is recognised by.
+    pub(super) sequence: u64,
 }
 
 impl Home {
-    pub(crate) fn message(
+    /// A native client that has been welcomed says something.
+    pub(super) fn said_natively(
         &mut self,
         io: &mut Io,
-        trunk: TrunkId,
-        connection: ConnectionId,
+        id: SessionId,
         sequence: u64,
-        payload: Bytes,
+        payload: &[u8],
     ) {
-        let Some(id) = self.connections.get(&(trunk, connection)).copied() else { return };
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if !session.begin(sequence) {
-            return;
-        }
-        match &mut session.greeting {
-            Greeting::Done => self.said(io, id, sequence, &payload),
-            Greeting::Due(said) if said.len() < EAGER => said.push((sequence, payload)),
-            Greeting::Due(_) => {
-                let reason = "too much was sent before the welcome; wait for it";
-                io.output(Output::Close { trunk, connection, code: CloseCode::Policy, reason });
-            }
-        }
-    }
-
-    /// A client that has been welcomed says something.
-    pub(super) fn said(&mut self, io: &mut Io, id: SessionId, sequence: u64, payload: &[u8]) {
         let outcome = match native::decode(payload) {
             Ok(Request { id: number, command }) => {
-                let origin = Origin { session: id, id: number, sequence };
+                let reply_to = ReplyTo::Native(number);
+                let origin = Origin { session: id, reply_to, message: Some(sequence), sequence };
                 self.command(io, origin, command).map_err(|problem| (number, problem))
             }
             Err(error) => Err(error),
         };
-        let Some(session) = self.sessions.get_mut(&id) else { return };
         match outcome {
             Ok(Step::Asked) => {}
-            Ok(Step::Done) => session.settle(io, sequence),
+            Ok(Step::Done) => self.settle_message(io, id, sequence),
             Err((number, problem)) => {
-                session.answer(io, vec![native::error(number, &problem)]);
-                session.settle(io, sequence);
+                if let Some(session) = self.sessions.get(&id) {
+                    session.complain(io, ReplyTo::Native(number), &problem);
+                }
+                self.settle_message(io, id, sequence);
             }
         }
     }
 
-    fn command(&mut self, io: &mut Io, origin: Origin, command: Command) -> Result<Step, Problem> {
+    pub(super) fn command(
+        &mut self,
+        io: &mut Io,
+        origin: Origin,
+        command: Command,
+    ) -> Result<Step, Problem> {
+        let session = self.session(origin)?;
         match command {
             Command::Join { room, after } => self.join(io, origin, room, after),
             Command::Leave { room } => self.leave(io, origin, &room),
             Command::Publish { room, body, key, ephemeral, echo } => {
-                self.session(origin)?.may_publish(io, &room)?;
-                let topic = self.session(origin)?.room(&room);
+                session.take_rate(io)?;
+                session.may_publish(&room)?;
                 let action = Action::Publish { body, key, ephemeral, echo };
-                self.ask(io, origin, Subject::Publish(topic.clone()), topic, action)
+                self.publish(io, origin, &room, action)
             }
             Command::Send { to, body, key, ephemeral } => {
-                self.session(origin)?.take_rate(io)?;
+                session.take_rate(io)?;
                 self.send(io, origin, to, body, key, ephemeral)
             }
             Command::History { room, after, before, limit } => {
-                let session = self.session(origin)?;
-                session.may(
-                    "read the history of",
-                    &room,
-                    session.identity.rights.history(&room),
-                )?;
+                session.may_read(&room)?;
                 let topic = session.room(&room);
                 let action = Action::History { after, before, limit };
                 self.ask(io, origin, Subject::History(topic.clone()), topic, action)
             }
             Command::Presence { room, after, limit } => {
-                let session = self.session(origin)?;
-                if !session.has_joined(&room) {
-                    session.may("see who is in", &room, session.identity.rights.join(&room))?;
-                }
+                session.may_see(&room)?;
                 let topic = session.room(&room);
                 let action = Action::Presence { after, limit };
                 self.ask(io, origin, Subject::Presence(topic.clone()), topic, action)
             }
             Command::Auth { token } => self.auth(io, origin, token),
             Command::Ping => {
-                if let Some(id) = origin.id {
-                    self.session(origin)?.answer(io, vec![native::ok::nothing(id)]);
-                }
+                let parts = session.granted(origin.reply_to, |id, _| native::ok::nothing(id));
+                session.send(io, parts);
                 Ok(Step::Done)
             }
         }
+    }
+
+    /// A message to a room, whose sender may speak there.
+    pub(super) fn publish(
+        &mut self,
+        io: &mut Io,
+        origin: Origin,
+        room: &RoomId,
+        action: Action,
+    ) -> Result<Step, Problem> {
+        let topic = self.session(origin)?.room(room);
+        self.ask(io, origin, Subject::Publish(topic.clone()), topic, action)
     }
 
     fn join(
@@ -139,8 +134,8 @@ impl Home {
     ) -> Result<Step, Problem> {
         let limit = io.settings.rooms_per_session;
         let session = self.session(origin)?;
-        session.may("join", &room, session.identity.rights.join(&room))?;
-        if !session.rooms.contains_key(&room) && session.rooms.len() >= limit {
+        session.may_join(&room)?;
+        if !session.rooms.contains_key(&room) && session.rooms_joined() >= limit {
             return Err(Problem::new(
                 ErrorCode::TooManyRooms,
                 format!("a session may be in {limit} rooms; leave one first"),
@@ -148,10 +143,8 @@ impl Home {
         }
         let topic = session.room(&room);
         let action = Action::Join { after };
-        let step = self.ask(io, origin, Subject::Join(topic.clone()), topic, action)?;
-        let membership = self.session(origin)?.rooms.entry(room).or_default();
-        membership.wanted = true;
-        membership.outstanding += 1;
+        let step = self.ask(io, origin, Subject::Join(topic.clone()), topic.clone(), action)?;
+        self.session(origin)?.joins(&topic);
         Ok(step)
     }
 
@@ -159,17 +152,18 @@ impl Home {
     /// told will not have the membership claimed again.
     fn leave(&mut self, io: &mut Io, origin: Origin, room: &RoomId) -> Result<Step, Problem> {
         let session = self.session(origin)?;
+        session.not_its_own(room)?;
         if !session.has_joined(room) {
             return Err(not_joined("leaving", room));
         }
         let topic = session.room(room);
-        let at = session.at;
+        let (at, dialect) = (session.at, session.dialect());
         if let Some(membership) = session.rooms.get_mut(room) {
             membership.wanted = false;
             membership.live = false;
         }
         if let Some(at) = at {
-            self.subscriptions.remove(io, &topic, origin.session, at, Socket::Open);
+            self.subscriptions.remove(io, &topic, origin.session, at, dialect, Socket::Open);
         }
         let subject = Subject::Leave(topic.clone());
         match self.ask(io, origin, subject, topic.clone(), Action::Leave) {
@@ -182,9 +176,8 @@ impl Home {
             Err(_unreachable_owner) => {
                 let session = self.session(origin)?;
                 session.tidy(&topic);
-                if let Some(id) = origin.id {
-                    session.answer(io, vec![native::ok::room(id, room)]);
-                }
+                let parts = session.granted(origin.reply_to, |id, _| native::ok::room(id, room));
+                session.send(io, parts);
                 Ok(Step::Done)
             }
         }
@@ -204,11 +197,11 @@ impl Home {
                 return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
             };
             let home = io.home_of(&session);
-            let user = self.session(origin)?.identity.user.clone();
+            let member = self.session(origin)?.member();
             let request = self.begin(io, origin, home, Subject::Send { to })?;
             let whisper = PeerMessage::Whisper {
                 request,
-                member: Member { session: origin.session, user },
+                member,
                 sequence: origin.sequence,
                 to: session,
                 body,
@@ -218,7 +211,7 @@ impl Home {
             io.tell(home, whisper);
             return Ok(Step::Asked);
         }
-        let user = UserId::parse(&to).map_err(|error| native::name_problem("to", error))?;
+        let user = UserId::parse(&to).map_err(|error| name_problem("to", error))?;
         let topic = Topic::Inbox(user);
         let action = Action::Publish { body, key, ephemeral, echo: true };
         self.ask(io, origin, Subject::Send { to }, topic, action)
@@ -229,34 +222,42 @@ impl Home {
             return Err(Problem::bad("no token is needed here: auth.mode is \"open\""));
         }
         let ticket = io.ticket();
-        let Origin { session, id, sequence } = origin;
-        self.verifying.insert(ticket, Verifying { session, id, sequence });
+        self.verifying.insert(ticket, Verifying::Renewal(origin));
         io.output(Output::Verify { ticket, token });
         Ok(Step::Asked)
     }
 
     /// The answer to [`Output::Verify`].
     pub(crate) fn verified(&mut self, io: &mut Io, ticket: Ticket, identity: Option<Identity>) {
-        let Some(Verifying { session: id, id: number, sequence }) = self.verifying.remove(&ticket)
-        else {
-            return;
-        };
+        match self.verifying.remove(&ticket) {
+            Some(Verifying::Renewal(origin)) => self.renewed(io, origin, identity),
+            Some(Verifying::Connect(session)) => self.authenticated(io, session, identity),
+            None => {}
+        }
+    }
+
+    fn renewed(&mut self, io: &mut Io, origin: Origin, identity: Option<Identity>) {
+        let id = origin.session;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let renewed = identity.filter(|identity| identity.user == session.identity.user);
-        let answer = match &renewed {
-            Some(_) => number.map(native::ok::nothing),
+        match &renewed {
+            Some(_) => {
+                let parts = session.granted(origin.reply_to, |id, _| native::ok::nothing(id));
+                session.send(io, parts);
+            }
             None => {
                 let message = "the token is not valid for this user; get a new one";
                 let problem = Problem::new(ErrorCode::Forbidden, message);
-                Some(native::error(number, &problem))
+                session.complain(io, origin.reply_to, &problem);
             }
-        };
-        session.answer(io, answer.into_iter().collect());
-        session.settle(io, sequence);
+        }
         if let Some(identity) = renewed {
             session.identity = identity.clone();
             self.watch_expiry(io, id, &identity);
             self.leave_forbidden(io, id);
+        }
+        if let Some(sequence) = origin.message {
+            self.settle_message(io, id, sequence);
         }
     }
 
@@ -264,23 +265,23 @@ impl Home {
     /// left, and the client told so.
     fn leave_forbidden(&mut self, io: &mut Io, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let rights = &session.identity.rights;
+        let (rights, dialect) = (&session.identity.rights, session.dialect());
         let forbidden = |room: &RoomId| rights.join(room) == Verdict::Forbidden;
         let rooms: Vec<RoomId> = session.rooms.keys().filter(|it| forbidden(it)).cloned().collect();
-        for room in rooms {
+        for room in rooms.into_iter().filter(|room| !room.is_everyone()) {
             let topic = session.room(&room);
             let membership = session.rooms.remove(&room);
             let message = format!("the new token does not let you stay in {room}; you have left");
             let problem = Problem::new(ErrorCode::Forbidden, message);
-            session.answer(io, vec![native::error(None, &problem)]);
+            session.complain(io, ReplyTo::Native(None), &problem);
             if let (Some(at), Some(Membership { live: true, .. })) = (session.at, membership) {
-                self.subscriptions.remove(io, &topic, id, at, Socket::Open);
+                self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Open);
             }
             io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
         }
     }
 
-    fn session(&mut self, origin: Origin) -> Result<&mut Session, Problem> {
+    pub(super) fn session(&mut self, origin: Origin) -> Result<&mut Session, Problem> {
         self.sessions
             .get_mut(&origin.session)
             .ok_or_else(|| Problem::new(ErrorCode::Unavailable, "the session has ended"))
@@ -295,29 +296,41 @@ impl Home {
         topic: Topic,
         action: Action,
     ) -> Result<Step, Problem> {
+        let member = self.session(origin)?.member();
+        self.ask_as(io, origin, member, subject, topic, action)
+    }
+
+    /// Asks the owner of a topic for someone who need not be a session of this shard.
+    pub(super) fn ask_as(
+        &mut self,
+        io: &mut Io,
+        origin: Origin,
+        member: Member,
+        subject: Subject,
+        topic: Topic,
+        action: Action,
+    ) -> Result<Step, Problem> {
         let owner = io.owner_of(&topic);
-        let user = self.session(origin)?.identity.user.clone();
         let request = self.begin(io, origin, owner, subject)?;
-        let member = Member { session: origin.session, user };
         let sequence = origin.sequence;
         io.tell(owner, PeerMessage::Request { request, member, sequence, topic, action });
         Ok(Step::Asked)
     }
 
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         io: &Io,
         origin: Origin,
-        owner: crate::link::ShardIndex,
+        owner: ShardIndex,
         subject: Subject,
-    ) -> Result<crate::peer::RequestId, Problem> {
+    ) -> Result<RequestId, Problem> {
         if !io.links.is_up(owner) {
             return Err(unavailable());
         }
         Ok(self.requests.begin(Pending {
             session: origin.session,
-            sequence: Some(origin.sequence),
-            id: origin.id,
+            sequence: origin.message,
+            reply_to: origin.reply_to,
             owner,
             started: io.now.mono,
             subject,

@@ -1,24 +1,27 @@
-//! From what an owner delivers to frames for the connections that hear it.
+//! From what an owner delivers to frames for the connections that hear it: encoded once in each
+//! dialect in which somebody does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Home;
+use super::greeting::{Greeting, Held};
 use super::handovers::ReportTo;
 use super::subscription::Subscription;
 use crate::asker::Asker;
 use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Seen};
 use crate::dialect::native::{self, Source};
+use crate::dialect::socketio::{self, Meta};
 use crate::link::ShardIndex;
 use crate::message::{Body, Record};
-use crate::name::RoomId;
-use crate::output::{Frame, FrameKind, Output};
-use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
+use crate::name::{Namespace, RoomId};
+use crate::output::{Frame, FrameKind, Output, Part};
+use crate::peer::{Delivery, HandoverId};
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
 use crate::topic::Topic;
-use crate::{ConnectionId, ReceiptId, TrunkId};
+use crate::{ConnectionId, Dialect, ReceiptId, TrunkId};
 
 impl Home {
     pub(crate) fn deliver(
@@ -30,45 +33,106 @@ impl Home {
     ) {
         let Some(subscription) = self.subscriptions.get_mut(topic) else {
             // Nobody hears it any more; the owner will have been told, but may not know yet.
-            return self.not_handed(io, owner, topic, delivery.handover());
+            return self.not_delivered(io, owner, topic, &delivery);
         };
-        match (topic, delivery) {
-            (_, Delivery::Record { epoch, record, .. })
-                if !subscription.position.precedes(&epoch, record.offset) =>
-            {
+        if let Delivery::Record { epoch, record, .. } = &delivery {
+            if !subscription.position.precedes(epoch, record.offset) {
                 io.output(Output::CutLink { peer: owner, reason: "a topic's order was broken" });
+                return;
             }
-            (Topic::Room(_, room), Delivery::Record { epoch, record, handover: _ }) => {
-                subscription.position.offset = record.offset;
-                self.fan_record(io, topic, room, &epoch, &record);
+            subscription.position.offset = record.offset;
+        }
+        match topic {
+            Topic::Room(namespace, room) => {
+                self.deliver_to_room(io, owner, topic, namespace, room, delivery);
             }
-            (Topic::Room(_, room), Delivery::Ephemeral { from, except, body, handover: _ }) => {
-                let part = native::ephemeral(room, &from, &body);
-                let frame = Frame::native(FrameKind::Ephemeral, [part]);
-                self.fan(io, topic, &frame, except);
+            Topic::Inbox(_) => self.deliver_to_user(io, owner, topic, delivery),
+        }
+    }
+
+    /// What nobody here hears has not been handed to anybody, and nobody will answer it.
+    fn not_delivered(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        topic: &Topic,
+        delivery: &Delivery,
+    ) {
+        match delivery {
+            Delivery::Gather { gather, .. } => self.nobody_answers(io, owner, topic, *gather),
+            other => self.not_handed(io, owner, topic, other.handover()),
+        }
+    }
+
+    fn deliver_to_room(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        topic: &Topic,
+        namespace: &Namespace,
+        room: &RoomId,
+        delivery: Delivery,
+    ) {
+        match delivery {
+            Delivery::Record { epoch, record, handover: _ } => {
+                self.fan_record(io, topic, namespace, room, &epoch, &record);
             }
-            (Topic::Room(_, room), Delivery::UserJoined(user)) => {
-                let part = native::announce("joined", room, &user);
-                self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), None);
+            Delivery::Ephemeral { from, except, body, handover: _ } => {
+                let meta = Meta { room: Some(room), from: &from, kept: None, time_ms: None };
+                let content = (&body.arguments, &body.attachments[..]);
+                self.fan(io, topic, FrameKind::Ephemeral, except, |dialect| match dialect {
+                    Dialect::Native => vec![Part::text(native::ephemeral(room, &from, &body))],
+                    Dialect::SocketIo => {
+                        socketio::event(namespace, None, &body.event, content, Some(&meta), None)
+                    }
+                });
             }
-            (Topic::Room(_, room), Delivery::UserLeft(user)) => {
-                let part = native::announce("left", room, &user);
-                self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), None);
+            Delivery::UserJoined(user) => {
+                self.fan(io, topic, FrameKind::Live, None, |dialect| match dialect {
+                    Dialect::Native => vec![Part::text(native::announce("joined", room, &user))],
+                    Dialect::SocketIo => socketio::announce(namespace, "joined", room, &user),
+                });
             }
-            (Topic::Inbox(_), Delivery::Record { epoch, record, handover }) => {
-                subscription.position.offset = record.offset;
-                let part = native::message(Source::Inbox, &epoch, &record);
-                let frame = Frame::native(FrameKind::Live, [part]);
-                self.hand_over(io, owner, topic, &frame, handover);
+            Delivery::UserLeft(user) => {
+                self.fan(io, topic, FrameKind::Live, None, |dialect| match dialect {
+                    Dialect::Native => vec![Part::text(native::announce("left", room, &user))],
+                    Dialect::SocketIo => socketio::announce(namespace, "left", room, &user),
+                });
             }
-            (Topic::Inbox(_), Delivery::Ephemeral { from, except: _, body, handover }) => {
-                let part = native::private(&from, &body, io.now.wall_ms);
-                let frame = Frame::native(FrameKind::Ephemeral, [part]);
-                self.hand_over(io, owner, topic, &frame, handover);
+            Delivery::Gather { gather, from, body, timeout } => {
+                self.gather(io, owner, topic, gather, &from, &body, timeout);
             }
-            // Inboxes have no presence.
-            (Topic::Inbox(_), Delivery::UserJoined(_) | Delivery::UserLeft(_)) => {}
-            (_, Delivery::Gather { .. } | Delivery::Disconnect) => {}
+            // Only of inboxes.
+            Delivery::Disconnect => {}
+        }
+    }
+
+    fn deliver_to_user(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        topic: &Topic,
+        delivery: Delivery,
+    ) {
+        match delivery {
+            Delivery::Record { epoch, record, handover } => {
+                self.hand_records(io, owner, topic, &epoch, &[record], handover);
+            }
+            Delivery::Ephemeral { from, except: _, body, handover } => {
+                let time_ms = io.now.wall_ms;
+                let meta = Meta { room: None, from: &from, kept: None, time_ms: Some(time_ms) };
+                let content = (&body.arguments, &body.attachments[..]);
+                let kind = FrameKind::Ephemeral;
+                self.hand_over(io, owner, topic, kind, handover, |hearing| match hearing {
+                    None => vec![Part::text(native::private(&from, &body, time_ms))],
+                    Some(namespace) => {
+                        socketio::event(namespace, None, &body.event, content, Some(&meta), None)
+                    }
+                });
+            }
+            Delivery::Disconnect => self.dismiss(io, topic),
+            // Inboxes have no presence, and ask for no acknowledgements.
+            Delivery::UserJoined(_) | Delivery::UserLeft(_) | Delivery::Gather { .. } => {}
         }
     }
 
@@ -90,22 +154,21 @@ impl Home {
         };
         subscription.position = Position { epoch: epoch.clone(), offset: last };
         match topic {
-            Topic::Room(_, room) => {
+            Topic::Room(namespace, room) => {
                 if let Some(offset) = gap {
-                    let part = native::gap(room, epoch, offset);
-                    self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), None);
+                    self.fan(io, topic, FrameKind::Live, None, |dialect| match dialect {
+                        Dialect::Native => vec![Part::text(native::gap(room, epoch, offset))],
+                        Dialect::SocketIo => vec![socketio::gap(namespace, room, epoch, offset)],
+                    });
                 }
                 for record in missed {
-                    self.fan_record(io, topic, room, epoch, record);
+                    self.fan_record(io, topic, namespace, room, epoch, record);
                 }
             }
-            Topic::Inbox(_) => {
-                let encode = |record: &Arc<Record>| native::message(Source::Inbox, epoch, record);
-                let frame = Frame::native(FrameKind::Live, missed.iter().map(encode));
-                if !missed.is_empty() {
-                    self.hand_over(io, owner, topic, &frame, handover);
-                }
+            Topic::Inbox(_) if !missed.is_empty() => {
+                self.hand_records(io, owner, topic, epoch, missed, handover);
             }
+            Topic::Inbox(_) => {}
         }
     }
 
@@ -116,13 +179,13 @@ impl Home {
         asker: Asker,
         identity: Identity,
         to: SessionId,
-        body: &Body,
+        body: Body,
         ephemeral: bool,
     ) {
         let session = self.sessions.get_mut(&to);
         let Some((session, (trunk, connection))) = session.and_then(|it| it.at.map(|at| (it, at)))
         else {
-            return asker.answer(io, Ok(Reply::Sent(SendStatus::Offline)));
+            return self.whisper_on(io, asker, identity, to, body, ephemeral);
         };
         let window = io.settings.key_window;
         let dedupe = session.whispers.get_or_insert_with(|| Box::new(Dedupe::new(window)));
@@ -131,9 +194,17 @@ impl Home {
             Seen::Pending => return,
             Seen::Done(reply) => return asker.answer(io, Ok(reply)),
         }
-        let part = native::private(&identity.member.user, body, io.now.wall_ms);
+        let from = &identity.member.user;
+        let parts = if session.socket.is_some() {
+            let time_ms = Some(io.now.wall_ms);
+            let meta = Meta { room: None, from, kept: None, time_ms };
+            let content = (&body.arguments, &body.attachments[..]);
+            socketio::event(&session.namespace, None, &body.event, content, Some(&meta), None)
+        } else {
+            vec![Part::text(native::private(from, &body, io.now.wall_ms))]
+        };
         let kind = if ephemeral { FrameKind::Ephemeral } else { FrameKind::Live };
-        let frame = Frame::native(kind, [part]);
+        let frame = Frame { kind, dialect: session.dialect(), parts };
         let report_to = ReportTo::Sender { asker, identity, to };
         let receipt = self.handovers.begin(report_to, &[trunk]).first().copied();
         io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
@@ -146,58 +217,138 @@ impl Home {
         }
     }
 
-    fn fan(&self, io: &mut Io, topic: &Topic, frame: &Frame, except: Option<SessionId>) {
+    /// Queues for all members of a room but one what `encode` makes for each dialect.
+    fn fan(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        kind: FrameKind,
+        except: Option<SessionId>,
+        encode: impl Fn(Dialect) -> Vec<Part>,
+    ) {
         let except = except.and_then(|id| self.sessions.get(&id)?.at);
-        if let Some(subscription) = self.subscriptions.get(topic) {
-            subscription.fan(io, frame, except);
+        let Some(subscription) = self.subscriptions.get(topic) else { return };
+        for dialect in [Dialect::Native, Dialect::SocketIo] {
+            if subscription.is_heard_in(dialect) {
+                let frame = Frame { kind, dialect, parts: encode(dialect) };
+                subscription.fan(io, &frame, except);
+            }
+        }
+        // Who has not been welcomed is no poorer without an ephemeral message.
+        if kind == FrameKind::Live {
+            for id in subscription.held() {
+                if let Some(Greeting::Due(due)) =
+                    self.sessions.get_mut(&id).map(|it| &mut it.greeting)
+                {
+                    due.held.push(Held::Parts(encode(Dialect::SocketIo)));
+                }
+            }
         }
     }
 
     /// A kept message of a room, for all its members but the one that wants no echo.
     fn fan_record(
-        &self,
+        &mut self,
         io: &mut Io,
         topic: &Topic,
+        namespace: &Namespace,
         room: &RoomId,
         epoch: &Epoch,
-        record: &Record,
+        record: &Arc<Record>,
     ) {
-        let part = native::message(Source::Room(room), epoch, record);
+        let Self { subscriptions, sessions, stream, .. } = self;
+        let Some(subscription) = subscriptions.get(topic) else { return };
         let except = if record.echo { None } else { Some(record.session) };
-        self.fan(io, topic, &Frame::native(FrameKind::Live, [part]), except);
+        let except = except.and_then(|id| sessions.get(&id)?.at);
+        if subscription.is_heard_in(Dialect::Native) {
+            let text = native::message(Source::Room(room), epoch, record);
+            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), except);
+        }
+        if subscription.is_heard_in(Dialect::SocketIo) {
+            let stamp = stream.sent(io, topic, epoch, record);
+            let parts = socketio::record(namespace, Some(room), epoch, record, stamp.as_deref());
+            let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
+            subscription.fan(io, &frame, except);
+        }
+        for id in subscription.held() {
+            if let Some(Greeting::Due(due)) = sessions.get_mut(&id).map(|it| &mut it.greeting) {
+                due.held.push(Held::Live(topic.clone(), epoch.clone(), Arc::clone(record)));
+            }
+        }
     }
 
-    /// Sends a private message to each of the user's connections here.
+    /// Kept private messages, for each of the user's connections here.
+    fn hand_records(
+        &mut self,
+        io: &mut Io,
+        owner: ShardIndex,
+        topic: &Topic,
+        epoch: &Epoch,
+        records: &[Arc<Record>],
+        handover: Option<HandoverId>,
+    ) {
+        let members = self.subscriptions.get(topic).into_iter().flat_map(Subscription::members);
+        let is_socket = |id| self.sessions.get(&id).is_some_and(|it| it.socket.is_some());
+        // A place in the ring that no client could come back to would cost another's.
+        let stamped: Vec<_> = if members.map(is_socket).any(|it| it) {
+            records.iter().map(|it| (it, self.stream.sent(io, topic, epoch, it))).collect()
+        } else {
+            Vec::new()
+        };
+        self.hand_over(io, owner, topic, FrameKind::Live, handover, |hearing| match hearing {
+            None => {
+                let text = |record| Part::text(native::message(Source::Inbox, epoch, record));
+                records.iter().map(|record| text(record)).collect()
+            }
+            Some(namespace) => stamped
+                .iter()
+                .flat_map(|(record, stamp)| {
+                    socketio::record(namespace, None, epoch, record, stamp.as_deref())
+                })
+                .collect(),
+        });
+    }
+
+    /// Sends something to each of the user's connections here. `encode` makes it for native
+    /// clients, or for those in a namespace.
     fn hand_over(
         &mut self,
         io: &mut Io,
         owner: ShardIndex,
         topic: &Topic,
-        frame: &Frame,
+        kind: FrameKind,
         handover: Option<HandoverId>,
+        encode: impl Fn(Option<&Namespace>) -> Vec<Part>,
     ) {
-        let mut connections: BTreeMap<TrunkId, Vec<ConnectionId>> = BTreeMap::new();
+        type Hearing = (TrunkId, Option<Namespace>);
+        let mut hearing: BTreeMap<Hearing, Vec<ConnectionId>> = BTreeMap::new();
         for id in self.subscriptions.get(topic).into_iter().flat_map(Subscription::members) {
-            if let Some((trunk, connection)) = self.sessions.get(&id).and_then(|it| it.at) {
-                connections.entry(trunk).or_default().push(connection);
+            let Some(session) = self.sessions.get(&id) else { continue };
+            let namespace = session.socket.is_some().then(|| session.namespace.clone());
+            if let Some((trunk, connection)) = session.at {
+                hearing.entry((trunk, namespace)).or_default().push(connection);
             }
         }
         let mut receipts = match handover {
             Some(handover) => {
-                if connections.is_empty() {
+                if hearing.is_empty() {
                     return self.not_handed(io, owner, topic, Some(handover));
                 }
                 let owner = io.links.via(owner);
                 let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover };
-                let trunks: Vec<TrunkId> = connections.keys().copied().collect();
+                let trunks: Vec<TrunkId> = hearing.keys().map(|(trunk, _)| *trunk).collect();
                 self.handovers.begin(report_to, &trunks)
             }
             None => Vec::new(),
         }
         .into_iter();
-        for (trunk, connections) in connections {
-            let receipt = receipts.next();
-            io.output(Output::Send { trunk, connections, frame: frame.clone(), receipt });
+        for ((trunk, namespace), connections) in hearing {
+            let dialect = match namespace {
+                Some(_) => Dialect::SocketIo,
+                None => Dialect::Native,
+            };
+            let frame = Frame { kind, dialect, parts: encode(namespace.as_ref()) };
+            io.output(Output::Send { trunk, connections, frame, receipt: receipts.next() });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use crate::core::Io;
-use crate::dialect::native::{ErrorCode, Problem};
+use crate::dialect::{ErrorCode, Problem};
 use crate::name::RoomId;
 use crate::rights::Verdict;
 
@@ -25,9 +25,42 @@ impl Session {
         }
     }
 
-    pub(super) fn may_publish(&mut self, io: &Io, room: &RoomId) -> Result<(), Problem> {
-        self.take_rate(io)?;
+    pub(super) fn may_join(&self, room: &RoomId) -> Result<(), Problem> {
+        self.not_its_own(room)?;
+        self.may("join", room, self.identity.rights.join(room))
+    }
+
+    pub(super) fn may_publish(&self, room: &RoomId) -> Result<(), Problem> {
+        self.not_everyones(room)?;
         self.may("publish to", room, self.identity.rights.publish(room))
+    }
+
+    pub(super) fn may_read(&self, room: &RoomId) -> Result<(), Problem> {
+        self.may("read the history of", room, self.identity.rights.history(room))
+    }
+
+    pub(super) fn may_see(&self, room: &RoomId) -> Result<(), Problem> {
+        if self.has_joined(room) {
+            return Ok(());
+        }
+        self.may("see who is in", room, self.identity.rights.join(room))
+    }
+
+    /// Socket.IO clients are in the room of everyone as long as they are in the namespace.
+    pub(super) fn not_its_own(&self, room: &RoomId) -> Result<(), Problem> {
+        match self.socket {
+            Some(_) => self.not_everyones(room),
+            None => Ok(()),
+        }
+    }
+
+    /// In the room of everyone in the namespace only the server's own rules speak.
+    fn not_everyones(&self, room: &RoomId) -> Result<(), Problem> {
+        if room.is_everyone() {
+            let message = "the room * is everyone's in the namespace; a rule with do = \"broadcast\" may speak there";
+            return Err(Problem::new(ErrorCode::Forbidden, message));
+        }
+        Ok(())
     }
 
     pub(super) fn take_rate(&mut self, io: &Io) -> Result<(), Problem> {

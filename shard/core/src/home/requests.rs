@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::respond::ReplyTo;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
 use crate::peer::RequestId;
@@ -15,10 +16,9 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) session: SessionId,
-    /// The session's count of its messages; `None` for what the home asks by itself.
+    /// The connection's count of its messages; `None` for what no client has asked.
     pub(super) sequence: Option<u64>,
-    /// The client's number; `None` if it wants no answer.
-    pub(super) id: Option<u64>,
+    pub(super) reply_to: ReplyTo,
     pub(super) owner: ShardIndex,
     pub(super) started: Mono,
     pub(super) subject: Subject,
@@ -32,7 +32,14 @@ pub(super) enum Subject {
     Publish(Topic),
     History(Topic),
     Presence(Topic),
-    Send { to: String },
+    Send {
+        to: String,
+    },
+    /// Acknowledgements, for which the clients may take this long.
+    Gather(Duration),
+    Disconnect,
+    /// A session that its client says it had elsewhere.
+    Recall,
 }
 
 /// All requests that wait.
@@ -67,8 +74,13 @@ impl Requests {
     /// The next request whose deadline has come and that still waits.
     pub(super) fn pop_overdue(&mut self, now: Mono) -> Option<Pending> {
         while let Some(request) = self.deadlines.pop_due(now) {
-            if let Some(pending) = self.end(request) {
-                return Some(pending);
+            match self.pending.get(&request).map(|pending| (&pending.subject, pending.started)) {
+                // Its clients have longer: it is looked at again in a while.
+                Some((Subject::Gather(timeout), started)) if now < started + *timeout => {
+                    self.deadlines.push(now, request);
+                }
+                Some(_) => return self.end(request),
+                None => {}
             }
         }
         None

@@ -1,31 +1,34 @@
 //! A session: the logical client, whose connection may be gone for a while.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::greeting::Greeting;
+use super::line::At;
+use super::rate::Rate;
+use crate::Dialect;
+use crate::core::Io;
+use crate::dedupe::Dedupe;
 use crate::input::{Attach, Identity};
 use crate::name::{Namespace, RoomId};
-use crate::output::{Frame, FrameKind, Output};
+use crate::output::{Frame, FrameKind, Output, Part};
+use crate::peer::Member;
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
-use crate::{ConnectionId, TrunkId};
-
-use super::rate::Rate;
-use crate::core::Io;
-use crate::dedupe::Dedupe;
-use crate::dialect::native;
 
 /// The logical client.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
+    /// The connection that speaks for it.
+    pub(super) line: SessionId,
     pub(super) namespace: Namespace,
     pub(super) identity: Identity,
     pub(super) authenticated: bool,
     /// Where its connection is; `None` after its trunk broke, until the grace is over.
-    pub(super) at: Option<(TrunkId, ConnectionId)>,
+    pub(super) at: Option<At>,
     pub(super) rooms: BTreeMap<RoomId, Membership>,
     pub(super) inbox: Membership,
     /// The position that the client named for its inbox; used until the inbox has answered.
@@ -34,21 +37,22 @@ pub(super) struct Session {
     pub(super) greeting: Greeting,
     /// Whom it has been whispered to by, so that repeats are recognised; made by the first.
     pub(super) whispers: Option<Box<Dedupe>>,
-    settling: Settling,
+    /// What a Socket.IO client's session has besides.
+    pub(super) socket: Option<Box<Socket>>,
 }
 
-/// Whether the client has had its `welcome`. It comes when the inbox has let the session in, so
-/// that who has been welcomed misses no private message; what the client says before waits.
+/// A Socket.IO client in a namespace.
 #[derive(Debug)]
-pub(super) enum Greeting {
-    /// Not yet: these of its messages wait, with their sequences.
-    Due(Vec<(u64, Bytes)>),
-    Done,
+pub(super) struct Socket {
+    /// By which only the client knows the session, to come back to it.
+    pub(super) private_id: SessionId,
+    /// The session's sequences begin after this one: an earlier connection spoke for it too.
+    pub(super) origin: u64,
 }
 
 /// A session's standing in one topic. Requests may overtake each other's answers (a client need
 /// not wait), so what it wants, what is on the way and what holds are told apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Membership {
     /// The client's last word was to join.
     pub(super) wanted: bool,
@@ -56,63 +60,58 @@ pub(super) struct Membership {
     pub(super) outstanding: u32,
     /// The session gets what the topic delivers.
     pub(super) live: bool,
+    /// Socket.IO: where its part of the topic begins.
+    pub(super) base: Option<Position>,
+    /// Socket.IO: the stamp after which messages to all are for it.
+    pub(super) live_from: u64,
 }
 
 impl Membership {
     /// Whether there is nothing left to remember.
-    pub(super) fn is_over(self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         !self.live && self.outstanding == 0
     }
 }
 
-/// Which of a session's messages are settled: answered, stored or forwarded.
-#[derive(Debug, Default)]
-struct Settling {
-    seen: u64,
-    acknowledged: u64,
-    outstanding: BTreeSet<u64>,
-}
-
 impl Session {
-    pub(super) fn new(attach: Attach, at: (TrunkId, ConnectionId)) -> Self {
-        let Attach {
-            connection: _,
-            session,
-            dialect: _,
-            namespace,
-            identity,
-            authenticated,
-            guest: _,
-            inbox_after,
-        } = attach;
+    pub(super) fn native(attach: Attach, at: At) -> Self {
+        let Attach { session, namespace, identity, authenticated, inbox_after, .. } = attach;
+        let mut native = Self::new(session, session, namespace, identity, at);
+        native.authenticated = authenticated;
+        native.inbox_after = inbox_after;
+        native
+    }
+
+    pub(super) fn new(
+        id: SessionId,
+        line: SessionId,
+        namespace: Namespace,
+        identity: Identity,
+        at: At,
+    ) -> Self {
         Self {
-            id: session,
+            id,
+            line,
             namespace,
             identity,
-            authenticated,
+            authenticated: false,
             at: Some(at),
             rooms: BTreeMap::new(),
             inbox: Membership::default(),
-            inbox_after,
+            inbox_after: None,
             rate: Rate::default(),
-            greeting: Greeting::Due(Vec::new()),
+            greeting: Greeting::default(),
             whispers: None,
-            settling: Settling::default(),
+            socket: None,
         }
     }
 
-    /// Welcomes the client, if it has not been. Gives what it has said meanwhile, to be taken up.
-    pub(super) fn welcome(&mut self, io: &mut Io) -> Vec<(u64, Bytes)> {
-        match std::mem::replace(&mut self.greeting, Greeting::Done) {
-            Greeting::Done => Vec::new(),
-            Greeting::Due(said) => {
-                let user = &self.identity.user;
-                let heartbeat_ms = io.settings.heartbeat.as_millis();
-                let welcome = native::welcome(&self.id, user, heartbeat_ms, io.settings.message);
-                self.answer(io, vec![welcome]);
-                said
-            }
-        }
+    pub(super) fn dialect(&self) -> Dialect {
+        if self.socket.is_some() { Dialect::SocketIo } else { Dialect::Native }
+    }
+
+    pub(super) fn member(&self) -> Member {
+        Member { session: self.id, user: self.identity.user.clone() }
     }
 
     /// The room's topic, in this session's namespace.
@@ -124,6 +123,13 @@ impl Session {
         Topic::Inbox(self.identity.user.clone())
     }
 
+    /// The topics that it is in without having asked: its inbox, and in Socket.IO the room of
+    /// everyone in the namespace.
+    pub(super) fn own_topics(&self) -> impl Iterator<Item = Topic> {
+        let everyone = self.socket.is_some().then(|| self.room(&RoomId::everyone()));
+        everyone.into_iter().chain([self.inbox_topic()])
+    }
+
     /// Its standing in a topic, if it has any.
     pub(super) fn membership(&mut self, topic: &Topic) -> Option<&mut Membership> {
         match topic {
@@ -132,45 +138,49 @@ impl Session {
         }
     }
 
+    /// A join is on its way.
+    pub(super) fn joins(&mut self, topic: &Topic) {
+        let membership = match topic {
+            Topic::Room(_, room) => self.rooms.entry(room.clone()).or_default(),
+            Topic::Inbox(_) => &mut self.inbox,
+        };
+        membership.wanted = true;
+        membership.outstanding += 1;
+    }
+
+    /// Whether it is neither in a topic nor on its way in or out.
+    pub(super) fn is_out_of(&self, topic: &Topic) -> bool {
+        match topic {
+            Topic::Room(_, room) => self.rooms.get(room).is_none_or(Membership::is_over),
+            Topic::Inbox(_) => self.inbox.is_over(),
+        }
+    }
+
     /// Forgets a room that there is nothing left to remember of.
     pub(super) fn tidy(&mut self, topic: &Topic) {
         if let Topic::Room(_, room) = topic
-            && self.rooms.get(room).is_some_and(|membership| membership.is_over())
+            && self.rooms.get(room).is_some_and(Membership::is_over)
         {
             self.rooms.remove(room);
         }
     }
 
-    /// Queues the answer to a request on its connection.
-    pub(super) fn answer(&self, io: &mut Io, parts: Vec<Bytes>) {
-        if let Some((trunk, connection)) = self.at {
-            let frame = Frame::native(FrameKind::Reply, parts);
+    /// Rooms that count against the limit.
+    pub(super) fn rooms_joined(&self) -> usize {
+        self.rooms.keys().filter(|room| !room.is_everyone()).count()
+    }
+
+    /// Queues texts of the native protocol on its connection, as the answer to a request.
+    pub(super) fn answer(&self, io: &mut Io, texts: impl IntoIterator<Item = Bytes>) {
+        self.send(io, texts.into_iter().map(Part::text).collect());
+    }
+
+    /// Queues messages on its connection, as the answer to a request. Nothing to say is nothing
+    /// said.
+    pub(super) fn send(&self, io: &mut Io, parts: Vec<Part>) {
+        if let (Some((trunk, connection)), false) = (self.at, parts.is_empty()) {
+            let frame = Frame { kind: FrameKind::Reply, dialect: self.dialect(), parts };
             io.output(Output::Send { trunk, connections: vec![connection], frame, receipt: None });
-        }
-    }
-
-    /// Takes note of a message; false if it came before.
-    pub(super) fn begin(&mut self, sequence: u64) -> bool {
-        if sequence <= self.settling.seen {
-            return false;
-        }
-        self.settling.seen = sequence;
-        self.settling.outstanding.insert(sequence);
-        true
-    }
-
-    /// Takes note that a message is settled, and tells the router when all before it are too.
-    pub(super) fn settle(&mut self, io: &mut Io, sequence: u64) {
-        self.settling.outstanding.remove(&sequence);
-        let settled = match self.settling.outstanding.first() {
-            Some(oldest) => oldest - 1,
-            None => self.settling.seen,
-        };
-        if settled > self.settling.acknowledged {
-            self.settling.acknowledged = settled;
-            if let Some((trunk, connection)) = self.at {
-                io.output(Output::Acknowledge { trunk, connection, sequence: settled });
-            }
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::line::At;
 use crate::core::Io;
 use crate::link::ShardIndex;
 use crate::output::{Frame, Output};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
-use crate::{ConnectionId, GroupId, TrunkId};
+use crate::{Dialect, GroupId, TrunkId};
 
 /// One topic that sessions of this shard are live members of.
 #[derive(Debug)]
@@ -17,7 +18,9 @@ pub(super) struct Subscription {
     /// All members have been passed everything up to here.
     pub(super) position: Position,
     members: BTreeSet<SessionId>,
-    groups: BTreeMap<TrunkId, Group>,
+    /// Members that have not been welcomed: what they are to hear waits with them.
+    held: BTreeSet<SessionId>,
+    groups: BTreeMap<(TrunkId, Dialect), Group>,
 }
 
 #[derive(Debug)]
@@ -31,11 +34,23 @@ impl Subscription {
         self.members.iter().copied()
     }
 
-    /// Queues a frame for every member, once per router worker.
-    pub(super) fn fan(&self, io: &mut Io, frame: &Frame, except: Option<(TrunkId, ConnectionId)>) {
-        for (trunk, group) in &self.groups {
-            let except = except.filter(|(at, _)| at == trunk).map(|(_, connection)| connection);
-            io.output(Output::Fan { trunk: *trunk, group: group.id, frame: frame.clone(), except });
+    pub(super) fn held(&self) -> impl Iterator<Item = SessionId> {
+        self.held.iter().copied()
+    }
+
+    /// Whether a connection hears it in this dialect.
+    pub(super) fn is_heard_in(&self, dialect: Dialect) -> bool {
+        self.groups.keys().any(|(_, heard)| *heard == dialect)
+    }
+
+    /// Queues a frame for every member that speaks its dialect, once per router worker.
+    pub(super) fn fan(&self, io: &mut Io, frame: &Frame, except: Option<At>) {
+        for ((trunk, dialect), group) in &self.groups {
+            if *dialect == frame.dialect {
+                let except = except.filter(|(at, _)| at == trunk).map(|(_, connection)| connection);
+                let (trunk, group, frame) = (*trunk, group.id, frame.clone());
+                io.output(Output::Fan { trunk, group, frame, except });
+            }
         }
     }
 }
@@ -65,13 +80,12 @@ impl Subscriptions {
 
     /// A session becomes a live member. `position` is where the owner stood when it let the
     /// session in; everything before is with the session already, and whoever else was here has
-    /// had it too, because the owner's messages come in order.
+    /// had it too, because the owner's messages come in order. Until [`Subscriptions::enter`]
+    /// what it is to hear is held.
     pub(super) fn add(
         &mut self,
-        io: &mut Io,
         topic: &Topic,
         session: SessionId,
-        at: (TrunkId, ConnectionId),
         owner: ShardIndex,
         position: Position,
     ) {
@@ -79,19 +93,35 @@ impl Subscriptions {
             owner,
             position,
             members: BTreeSet::new(),
+            held: BTreeSet::new(),
             groups: BTreeMap::new(),
         });
-        let added = subscription.members.insert(session);
-        // An inbox has a connection or two: they are named, a group would cost more than it saves.
-        if added && matches!(topic, Topic::Room(..)) {
-            let (trunk, connection) = at;
-            let group = subscription.groups.entry(trunk).or_insert_with(|| {
-                self.groups += 1;
-                Group { id: GroupId(self.groups), connections: 0 }
-            });
-            group.connections += 1;
-            io.output(Output::Group { trunk, group: group.id, connection, member: true });
+        if subscription.members.insert(session) {
+            subscription.held.insert(session);
         }
+    }
+
+    /// A live member hears from here on what is fanned out.
+    pub(super) fn enter(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        session: SessionId,
+        at: At,
+        dialect: Dialect,
+    ) {
+        let Some(subscription) = self.topics.get_mut(topic) else { return };
+        // An inbox has a connection or two: they are named, a group would cost more than it saves.
+        if !subscription.held.remove(&session) || !matches!(topic, Topic::Room(..)) {
+            return;
+        }
+        let (trunk, connection) = at;
+        let group = subscription.groups.entry((trunk, dialect)).or_insert_with(|| {
+            self.groups += 1;
+            Group { id: GroupId(self.groups), connections: 0 }
+        });
+        group.connections += 1;
+        io.output(Output::Group { trunk, group: group.id, connection, member: true });
     }
 
     /// A session is no live member any more. `at` is where its connection is, if the router
@@ -101,25 +131,51 @@ impl Subscriptions {
         io: &mut Io,
         topic: &Topic,
         session: SessionId,
-        at: (TrunkId, ConnectionId),
+        at: At,
+        dialect: Dialect,
         socket: Socket,
     ) {
         let Some(subscription) = self.topics.get_mut(topic) else { return };
         if !subscription.members.remove(&session) {
             return;
         }
+        if !subscription.held.remove(&session) {
+            subscription.quit(io, at, dialect, socket);
+        }
+        if subscription.members.is_empty() {
+            self.topics.remove(topic);
+        }
+    }
+
+    /// A member's connection is another.
+    pub(super) fn change(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        session: SessionId,
+        from: At,
+        to: At,
+    ) {
+        let Some(subscription) = self.topics.get_mut(topic) else { return };
+        if !subscription.members.contains(&session) || !subscription.held.insert(session) {
+            return;
+        }
+        subscription.quit(io, from, Dialect::SocketIo, Socket::Open);
+        self.enter(io, topic, session, to, Dialect::SocketIo);
+    }
+}
+
+impl Subscription {
+    fn quit(&mut self, io: &mut Io, at: At, dialect: Dialect, socket: Socket) {
         let (trunk, connection) = at;
-        if let Some(group) = subscription.groups.get_mut(&trunk) {
+        if let Some(group) = self.groups.get_mut(&(trunk, dialect)) {
             group.connections -= 1;
             if socket == Socket::Open {
                 io.output(Output::Group { trunk, group: group.id, connection, member: false });
             }
             if group.connections == 0 {
-                subscription.groups.remove(&trunk);
+                self.groups.remove(&(trunk, dialect));
             }
-        }
-        if subscription.members.is_empty() {
-            self.topics.remove(topic);
         }
     }
 }

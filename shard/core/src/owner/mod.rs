@@ -4,6 +4,7 @@
 //! connection and no dialect.
 
 mod append;
+mod gather;
 mod handing;
 mod join;
 mod members;
@@ -24,7 +25,9 @@ use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
 use crate::log::LogOutcome;
-use crate::peer::{Action, Delivery, HandoverId, Member, PeerMessage, Refusal, Reply, RequestId};
+use crate::peer::{
+    Action, Delivery, GatherId, HandoverId, Member, PeerMessage, Refusal, Reply, RequestId,
+};
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
 use crate::settings::CoreSettings;
@@ -65,6 +68,8 @@ pub(crate) struct Owner {
     graces: Deadlines<u64>,
     handovers: u64,
     handover_deadlines: Deadlines<(Topic, HandoverId)>,
+    gathers: u64,
+    gather_deadlines: BTreeMap<(Mono, GatherId), Topic>,
     retries: Deadlines<Topic>,
     idle: Deadlines<Topic>,
 }
@@ -86,6 +91,8 @@ impl Owner {
             graces: Deadlines::new(settings.grace),
             handovers: 0,
             handover_deadlines: Deadlines::new(settings.handover_timeout),
+            gathers: 0,
+            gather_deadlines: BTreeMap::new(),
             retries: Deadlines::new(LOG_RETRY),
             idle: Deadlines::new(settings.key_window),
         }
@@ -215,6 +222,7 @@ impl Owner {
             owned.claiming.remove(&peer);
             owned.forget_queued(peer);
             self.handed_all(io, &topic, peer);
+            self.answers_no_more(io, &topic, peer);
             self.tidy(io, &topic);
         }
         if any {
@@ -245,10 +253,16 @@ impl Owner {
     }
 
     pub(crate) fn next_timer(&self) -> Option<Mono> {
-        [self.graces.next(), self.handover_deadlines.next(), self.retries.next(), self.idle.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.graces.next(),
+            self.handover_deadlines.next(),
+            self.gather_deadlines.first_key_value().map(|((at, _), _)| *at),
+            self.retries.next(),
+            self.idle.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub(crate) fn run_timers(&mut self, io: &mut Io) {
@@ -259,6 +273,7 @@ impl Owner {
         while let Some((topic, handover)) = self.handover_deadlines.pop_due(now) {
             self.handover_overdue(io, &topic, handover);
         }
+        self.end_overdue_gathers(io);
         while let Some(topic) = self.retries.pop_due(now) {
             self.retry(io, &topic);
         }

@@ -41,7 +41,10 @@ impl Owner {
             Action::History { after, before, limit } => {
                 self.history(io, asker, topic, after, before, limit);
             }
-            Action::Gather { .. } | Action::Disconnect => {}
+            Action::Gather { body, timeout } => {
+                self.gather(io, asker, topic, member.user, body, timeout);
+            }
+            Action::Disconnect => self.disconnect(io, asker, topic),
             Action::Presence { after, limit } => {
                 let sure = io.now.mono >= self.doubtful_until;
                 let Some(owned) = self.topics.get(topic) else { return };
@@ -78,6 +81,14 @@ impl Owner {
             }
             Topic::Inbox(_) | Topic::Room(..) => self.append(io, topic, pending),
         }
+    }
+
+    /// Has all connections of an inbox's user closed.
+    fn disconnect(&mut self, io: &mut Io, asker: Asker, topic: &Topic) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        let sessions = u32::try_from(owned.members.sessions()).unwrap_or(u32::MAX);
+        Self::announce(io, owned, topic, &Delivery::Disconnect);
+        asker.answer(io, Ok(Reply::Disconnected(sessions)));
     }
 
     fn history(
@@ -126,6 +137,7 @@ impl Owner {
         let change = owned.members.join(home, member);
         self.tally.members += owned.members.sessions() - before;
         let announced = change == Change::User
+            && !topic.is_everyones()
             && owned.members.users() <= io.settings.announce_up_to
             && io.now.mono >= self.doubtful_until;
         if announced {
@@ -150,6 +162,7 @@ impl Owner {
             self.tally.rooms -= 1;
         }
         if change == Change::User
+            && !topic.is_everyones()
             && users <= io.settings.announce_up_to
             && io.now.mono >= self.doubtful_until
         {

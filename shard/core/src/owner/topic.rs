@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::append::Appends;
+use super::gather::Gathering;
 use super::handing::Handing;
 use super::members::Members;
 use super::tail::Tail;
@@ -10,7 +11,7 @@ use crate::Ticket;
 use crate::asker::Asker;
 use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
-use crate::peer::{Member, PeerMessage};
+use crate::peer::{GatherId, Member, PeerMessage};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::settings::CoreSettings;
@@ -26,6 +27,8 @@ pub(super) struct OwnedTopic {
     pub(super) appends: Appends,
     pub(super) dedupe: Dedupe,
     pub(super) handing: Handing,
+    /// Messages that clients are asked to acknowledge.
+    pub(super) gathering: BTreeMap<GatherId, Gathering>,
     /// Sessions that are being brought up to date before they become members.
     pub(super) joining: BTreeMap<SessionId, (ShardIndex, Joining)>,
     /// Shards whose members are being brought up to date together.
@@ -111,6 +114,7 @@ impl OwnedTopic {
             appends: Appends::default(),
             dedupe: Dedupe::new(settings.key_window),
             handing: Handing::default(),
+            gathering: BTreeMap::new(),
             joining: BTreeMap::new(),
             claiming: BTreeMap::new(),
             listed_idle: false,
@@ -157,6 +161,7 @@ impl OwnedTopic {
             && self.members.is_empty()
             && self.appends.is_empty()
             && self.handing.is_empty()
+            && self.gathering.is_empty()
             && self.joining.is_empty()
             && self.claiming.is_empty()
     }

@@ -9,9 +9,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::error::{ErrorCode, Problem};
+use trunkline_config::events::RESERVED_EVENTS;
+
+use crate::dialect::command::{
+    Command, EVENT_MAX, HISTORY_LIMIT, HISTORY_LIMIT_MAX, KEY_MAX, PRESENCE_LIMIT, name_problem,
+};
+use crate::dialect::{ErrorCode, Problem};
 use crate::message::{Arguments, Body};
-use crate::name::{NameError, RoomId, UserId};
+use crate::name::{RoomId, UserId};
 use crate::position::{Epoch, Position};
 
 /// A request of a client.
@@ -22,28 +27,8 @@ pub(crate) struct Request {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, PartialEq)]
-pub(crate) enum Command {
-    Join { room: RoomId, after: Option<Position> },
-    Leave { room: RoomId },
-    Publish { room: RoomId, body: Body, key: Option<Arc<str>>, ephemeral: bool, echo: bool },
-    Send { to: String, body: Body, key: Option<Arc<str>>, ephemeral: bool },
-    History { room: RoomId, after: Option<u64>, before: Option<u64>, limit: usize },
-    Presence { room: RoomId, after: Option<UserId>, limit: usize },
-    Auth { token: String },
-    Ping,
-}
-
 /// The largest `id`: what a JavaScript number holds exactly.
 const ID_MAX: u64 = (1 << 53) - 1;
-const HISTORY_LIMIT: usize = 100;
-const HISTORY_LIMIT_MAX: usize = 1000;
-const PRESENCE_LIMIT: usize = 1000;
-const EVENT_MAX: usize = 256;
-const KEY_MAX: usize = 128;
-/// Names that Socket.IO clients use for events of their own.
-const RESERVED_EVENTS: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// All fields of all requests, unparsed, so that each complaint can name its field.
 #[derive(Deserialize)]
@@ -175,11 +160,8 @@ impl Fields<'_> {
                 "the event name {event:?} is reserved; choose another"
             )));
         }
-        Ok(Body {
-            event: Arc::from(event.as_ref()),
-            arguments: self.arguments()?,
-            attachments: Vec::new(),
-        })
+        let body = Body::with_base64_taken(&event, self.arguments()?);
+        body.map_err(|error| Problem::bad(error.to_string()))
     }
 
     fn arguments(&self) -> Result<Arguments, Problem> {
@@ -219,15 +201,6 @@ impl Fields<'_> {
 /// fields in their order.
 fn begins_object(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'{')
-}
-
-/// What is wrong with an ID in `field`.
-pub(crate) fn name_problem(field: &str, error: NameError) -> Problem {
-    let code = match error {
-        NameError::TooLong => ErrorCode::TooLarge,
-        NameError::Empty | NameError::Control | NameError::Tilde => ErrorCode::BadRequest,
-    };
-    Problem::new(code, format!("`{field}` is no ID: {error}"))
 }
 
 fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {

@@ -8,8 +8,9 @@ mod tests;
 
 use bytes::Bytes;
 
-use super::error::Problem;
-use crate::message::{Arguments, Body, Record};
+use crate::binary::{write_renumbered, write_with_base64};
+use crate::dialect::Problem;
+use crate::message::{Body, Record};
 use crate::name::{RoomId, UserId};
 use crate::peer::UserPresence;
 use crate::position::{Epoch, Position};
@@ -20,6 +21,15 @@ use crate::session_id::SessionId;
 pub(crate) enum Source<'a> {
     Room(&'a RoomId),
     Inbox,
+}
+
+/// How binary inside arguments is written.
+#[derive(Debug)]
+pub(crate) enum Binary {
+    /// As `{"$base64":"…"}`.
+    Base64,
+    /// As placeholders for these, which are sent behind the text.
+    Attached(Vec<Bytes>),
 }
 
 /// A JSON object that is being written.
@@ -79,15 +89,27 @@ impl Object {
         self.text("epoch", position.epoch.as_str()).number("offset", position.offset)
     }
 
-    fn arguments(mut self, arguments: &Arguments) -> Self {
-        if arguments.count() == 1 {
-            return self.raw("data", arguments.json());
+    fn arguments(mut self, body: &Body, binary: &mut Binary) -> Self {
+        let Body { event: _, arguments, attachments } = body;
+        let single = arguments.count() == 1;
+        self.key(if single { "data" } else { "args" });
+        let brackets: (&[u8], &[u8]) = if single { (b"", b"") } else { (b"[", b"]") };
+        self.0.extend_from_slice(brackets.0);
+        match binary {
+            Binary::Base64 => write_with_base64(&mut self.0, arguments.json(), attachments),
+            Binary::Attached(others) => {
+                write_renumbered(&mut self.0, arguments.json(), attachments, others);
+            }
         }
-        self.key("args");
-        self.0.push(b'[');
-        self.0.extend_from_slice(arguments.json().as_bytes());
-        self.0.push(b']');
+        self.0.extend_from_slice(brackets.1);
         self
+    }
+
+    fn id(self, id: Option<u64>) -> Self {
+        match id {
+            Some(id) => self.number("id", id),
+            None => self,
+        }
     }
 
     fn end(mut self) -> Bytes {
@@ -115,7 +137,7 @@ pub(crate) fn welcome(
         .end()
 }
 
-/// What an `ok` carries, besides its `id`.
+/// What an `ok` carries, besides its `id`. Socket.IO's acknowledgements are the same without one.
 pub(crate) mod ok {
     use bytes::Bytes;
 
@@ -123,20 +145,20 @@ pub(crate) mod ok {
     use crate::peer::SendStatus;
     use crate::position::Position;
 
-    fn begin(id: u64) -> Object {
-        Object::new("ok", 32).number("id", id)
+    fn begin(id: Option<u64>) -> Object {
+        Object::new("ok", 32).id(id)
     }
 
-    pub(crate) fn nothing(id: u64) -> Bytes {
+    pub(crate) fn nothing(id: Option<u64>) -> Bytes {
         begin(id).end()
     }
 
-    pub(crate) fn room(id: u64, room: &RoomId) -> Bytes {
+    pub(crate) fn room(id: Option<u64>, room: &RoomId) -> Bytes {
         begin(id).text("room", room.as_str()).end()
     }
 
     pub(crate) fn joined(
-        id: u64,
+        id: Option<u64>,
         room: &RoomId,
         position: &Position,
         members: usize,
@@ -152,37 +174,44 @@ pub(crate) mod ok {
         }
     }
 
-    pub(crate) fn published(id: u64, room: &RoomId, position: &Position) -> Bytes {
+    pub(crate) fn published(id: Option<u64>, room: &RoomId, position: &Position) -> Bytes {
         begin(id).text("room", room.as_str()).position(position).end()
     }
 
-    pub(crate) fn sent(id: u64, to: &str, status: SendStatus) -> Bytes {
+    pub(crate) fn sent(id: Option<u64>, to: &str, status: SendStatus) -> Bytes {
         begin(id).text("to", to).text("status", status.as_str()).end()
     }
 }
 
 /// The reply to `history`.
 pub(crate) fn history(
-    id: u64,
+    id: Option<u64>,
     room: &RoomId,
     epoch: &Epoch,
     records: &[impl AsRef<Record>],
+    binary: &mut Binary,
 ) -> Bytes {
     let size: usize = records.iter().map(|record| record.as_ref().size() + 64).sum();
     Object::new("ok", size)
-        .number("id", id)
+        .id(id)
         .text("room", room.as_str())
         .text("epoch", epoch.as_str())
         .list("messages", records, |out, record| {
-            out.extend_from_slice(&message(Source::Room(room), epoch, record.as_ref()));
+            let message = room_message(room, epoch, record.as_ref(), binary);
+            out.extend_from_slice(&message);
         })
         .end()
 }
 
 /// The reply to `presence`.
-pub(crate) fn presence(id: u64, room: &RoomId, users: &[UserPresence], sure: bool) -> Bytes {
+pub(crate) fn presence(
+    id: Option<u64>,
+    room: &RoomId,
+    users: &[UserPresence],
+    sure: bool,
+) -> Bytes {
     Object::new("ok", users.len() * 40)
-        .number("id", id)
+        .id(id)
         .text("room", room.as_str())
         .list("users", users, |out, presence| {
             out.extend_from_slice(b"{\"user\":");
@@ -196,35 +225,38 @@ pub(crate) fn presence(id: u64, room: &RoomId, users: &[UserPresence], sure: boo
 }
 
 pub(crate) fn error(id: Option<u64>, problem: &Problem) -> Bytes {
-    let object = Object::new("error", problem.message.len());
-    let object = match id {
-        Some(id) => object.number("id", id),
-        None => object,
-    };
-    object.text("code", problem.code.as_str()).text("message", &problem.message).end()
+    Object::new("error", problem.message.len())
+        .id(id)
+        .text("code", problem.code.as_str())
+        .text("message", &problem.message)
+        .end()
 }
 
 /// A kept message of a room, or of an inbox.
 pub(crate) fn message(source: Source<'_>, epoch: &Epoch, record: &Record) -> Bytes {
     match source {
-        Source::Room(room) => Object::new("message", record.size())
-            .text("room", room.as_str())
-            .text("epoch", epoch.as_str())
-            .number("offset", record.offset)
-            .text("from", record.from.as_str())
-            .text("event", &record.body.event)
-            .arguments(&record.body.arguments)
-            .number("time", record.time_ms)
-            .end(),
+        Source::Room(room) => room_message(room, epoch, record, &mut Binary::Base64),
         Source::Inbox => Object::new("private", record.size())
             .text("from", record.from.as_str())
             .text("event", &record.body.event)
-            .arguments(&record.body.arguments)
+            .arguments(&record.body, &mut Binary::Base64)
             .text("epoch", epoch.as_str())
             .number("offset", record.offset)
             .number("time", record.time_ms)
             .end(),
     }
+}
+
+fn room_message(room: &RoomId, epoch: &Epoch, record: &Record, binary: &mut Binary) -> Bytes {
+    Object::new("message", record.size())
+        .text("room", room.as_str())
+        .text("epoch", epoch.as_str())
+        .number("offset", record.offset)
+        .text("from", record.from.as_str())
+        .text("event", &record.body.event)
+        .arguments(&record.body, binary)
+        .number("time", record.time_ms)
+        .end()
 }
 
 /// A message of a room that is not kept.
@@ -233,7 +265,7 @@ pub(crate) fn ephemeral(room: &RoomId, from: &UserId, body: &Body) -> Bytes {
         .text("room", room.as_str())
         .text("from", from.as_str())
         .text("event", &body.event)
-        .arguments(&body.arguments)
+        .arguments(body, &mut Binary::Base64)
         .end()
 }
 
@@ -242,7 +274,7 @@ pub(crate) fn private(from: &UserId, body: &Body, time_ms: u64) -> Bytes {
     Object::new("private", body.size())
         .text("from", from.as_str())
         .text("event", &body.event)
-        .arguments(&body.arguments)
+        .arguments(body, &mut Binary::Base64)
         .number("time", time_ms)
         .end()
 }

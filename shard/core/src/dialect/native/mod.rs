@@ -2,10 +2,9 @@
 
 mod decode;
 mod encode;
-mod error;
 
-pub(crate) use decode::{Command, Request, decode, name_problem};
+pub(crate) use decode::{Request, decode};
 pub(crate) use encode::{
-    Source, announce, ephemeral, error, gap, history, message, ok, presence, private, welcome,
+    Binary, Source, announce, ephemeral, error, gap, history, message, ok, presence, private,
+    welcome,
 };
-pub(crate) use error::{ErrorCode, Problem};

@@ -2,6 +2,7 @@
 //! refuses ends the connection.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -127,19 +128,18 @@ fn payload_fits(kind: Kind, data: &str) -> bool {
     match kind {
         Kind::Connect => data.is_empty() || is(b'{'),
         Kind::Disconnect => data.is_empty(),
-        Kind::Event => is(b'[') && event_name(data).is_some(),
+        Kind::Event => is(b'[') && event_parts(data).is_some(),
         Kind::Acknowledgement => is(b'['),
         Kind::ConnectError => is(b'{') || is(b'"'),
     }
 }
 
-/// The name of an event whose payload is `data`, and its arguments: values joined by commas, and
-/// how many there are.
-pub(crate) fn event_name(data: &str) -> Option<(Cow<'_, str>, &str, u32)> {
+/// The name of an event whose payload is `data`, and where in it its arguments stand.
+pub(crate) fn event_parts(data: &str) -> Option<(Cow<'_, str>, Vec<Range<usize>>)> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    let values: Vec<&RawValue> = serde_json::from_str(data).ok()?;
-    let first = values.first()?.get();
+    let mut parts = array_parts(data)?.into_iter();
+    let first = &data[parts.next()?];
     let name = match first.as_bytes().first()? {
         b'"' => serde_json::from_str::<Text<'_>>(first).ok()?.0,
         // The protocol lets an event be named by a number.
@@ -149,12 +149,19 @@ pub(crate) fn event_name(data: &str) -> Option<(Cow<'_, str>, &str, u32)> {
     if RESERVED_EVENTS.contains(&name.as_ref()) {
         return None;
     }
-    // The first value is a slice of `data`; what follows it is a comma or the closing bracket.
-    let behind = first.as_ptr().addr().checked_sub(data.as_ptr().addr())? + first.len();
-    let rest = data.get(behind..)?.trim_start();
-    let rest = rest.strip_prefix(',').unwrap_or(rest);
-    let arguments = rest.trim_end().strip_suffix(']')?.trim();
-    Some((name, arguments, u32::try_from(values.len() - 1).ok()?))
+    Some((name, parts.collect()))
+}
+
+/// Where in a JSON array its values stand.
+pub(crate) fn array_parts(array: &str) -> Option<Vec<Range<usize>>> {
+    let values: Vec<&RawValue> = serde_json::from_str(array).ok()?;
+    // A raw value is a slice of the text that it was read from.
+    let place = |value: &&RawValue| {
+        let start = value.get().as_ptr().addr().checked_sub(array.as_ptr().addr())?;
+        let place = start..start + value.get().len();
+        array.get(place.clone()).map(|_| place)
+    };
+    values.iter().map(place).collect()
 }
 
 #[cfg(test)]
@@ -221,10 +228,18 @@ mod tests {
 
     #[test]
     fn an_events_arguments_are_what_follows_its_name() {
-        assert_eq!(event_name("[\"a\"]"), Some(("a".into(), "", 0)));
-        assert_eq!(event_name("[ \"a\" , 1, {\"b\":[]} ]"), Some(("a".into(), "1, {\"b\":[]}", 2)));
-        assert_eq!(event_name("[\"\\u0061\\n\",1]"), Some(("a\n".into(), "1", 1)));
-        assert_eq!(event_name("[7,\"]\"]"), Some(("7".into(), "\"]\"", 1)));
+        let parts = |data: &str| {
+            let (name, places) = event_parts(data)?;
+            let values = places.into_iter().map(|place| data[place].to_owned());
+            Some((name.into_owned(), values.collect::<Vec<_>>()))
+        };
+        let event = |name: &str, values: &[&str]| {
+            Some((name.to_owned(), values.iter().map(|it| (*it).to_owned()).collect()))
+        };
+        assert_eq!(parts("[\"a\"]"), event("a", &[]));
+        assert_eq!(parts("[ \"a\" , 1, {\"b\":[]} ]"), event("a", &["1", "{\"b\":[]}"]));
+        assert_eq!(parts("[\"\\u0061\\n\",1]"), event("a\n", &["1"]));
+        assert_eq!(parts("[7,\"]\"]"), event("7", &["\"]\""]));
     }
 
     proptest! {

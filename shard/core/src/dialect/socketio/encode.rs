@@ -83,6 +83,55 @@ pub(crate) fn event(
     packet(b'2', b'5', namespace, id, &data, attached)
 }
 
+/// A kept message of a room, or of an inbox.
+pub(crate) fn record(
+    namespace: &Namespace,
+    room: Option<&RoomId>,
+    epoch: &Epoch,
+    record: &Record,
+    stamp: Option<&str>,
+) -> Vec<Part> {
+    let meta = Meta::of(room, epoch, record);
+    let body = &record.body;
+    let content = (&body.arguments, &body.attachments[..]);
+    event(namespace, None, &body.event, content, Some(&meta), stamp)
+}
+
+/// `joined` or `left`.
+pub(crate) fn announce(
+    namespace: &Namespace,
+    kind: &str,
+    room: &RoomId,
+    user: &UserId,
+) -> Vec<Part> {
+    let mut object = b"{\"room\":".to_vec();
+    write_text(&mut object, room.as_str());
+    object.extend_from_slice(b",\"user\":");
+    write_text(&mut object, user.as_str());
+    object.push(b'}');
+    vec![object_event(namespace, kind, &object)]
+}
+
+/// What was missed in a room, up to an offset, can't be had.
+pub(crate) fn gap(namespace: &Namespace, room: &RoomId, epoch: &Epoch, offset: u64) -> Part {
+    let mut object = b"{\"room\":".to_vec();
+    write_text(&mut object, room.as_str());
+    object.extend_from_slice(b",\"epoch\":");
+    write_text(&mut object, epoch.as_str());
+    object.extend_from_slice(format!(",\"offset\":{offset}}}").as_bytes());
+    object_event(namespace, "gap", &object)
+}
+
+/// An event with one object.
+pub(crate) fn object_event(namespace: &Namespace, name: &str, object: &[u8]) -> Part {
+    let mut data = b"[".to_vec();
+    write_text(&mut data, name);
+    data.push(b',');
+    data.extend_from_slice(object);
+    data.push(b']');
+    single(b'2', namespace.as_str(), &data)
+}
+
 /// An acknowledgement with these arguments: JSON values joined by commas.
 pub(crate) fn acknowledgement(
     namespace: &Namespace,
@@ -107,11 +156,11 @@ pub(crate) fn connected(
         write_text(&mut data, &private_id.to_string());
     }
     data.push(b'}');
-    single(b'0', namespace, &data)
+    single(b'0', namespace.as_str(), &data)
 }
 
-/// A refused CONNECT. `data` is a JSON value.
-pub(crate) fn refused(namespace: &Namespace, message: &str, data: Option<&str>) -> Part {
+/// A refused CONNECT to what may not even be a namespace. `data` is a JSON value.
+pub(crate) fn refused(namespace: &str, message: &str, data: Option<&str>) -> Part {
     let mut error = b"{\"message\":".to_vec();
     write_text(&mut error, message);
     if let Some(data) = data {
@@ -124,7 +173,7 @@ pub(crate) fn refused(namespace: &Namespace, message: &str, data: Option<&str>) 
 
 /// The client has been taken out of a namespace.
 pub(crate) fn disconnect(namespace: &Namespace) -> Part {
-    single(b'1', namespace, b"")
+    single(b'1', namespace.as_str(), b"")
 }
 
 /// A text as JSON.
@@ -134,7 +183,7 @@ pub(crate) fn json_text(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn single(kind: u8, namespace: &Namespace, data: &[u8]) -> Part {
+fn single(kind: u8, namespace: &str, data: &[u8]) -> Part {
     let mut text = vec![b'4', kind];
     write_namespace(&mut text, namespace);
     text.extend_from_slice(data);
@@ -158,7 +207,7 @@ fn packet(
         text.extend_from_slice(attachments.len().to_string().as_bytes());
         text.push(b'-');
     }
-    write_namespace(&mut text, namespace);
+    write_namespace(&mut text, namespace.as_str());
     if let Some(id) = id {
         text.extend_from_slice(id.to_string().as_bytes());
     }
@@ -169,9 +218,9 @@ fn packet(
     parts
 }
 
-fn write_namespace(out: &mut Vec<u8>, namespace: &Namespace) {
-    if namespace.as_str() != "/" {
-        out.extend_from_slice(namespace.as_str().as_bytes());
+fn write_namespace(out: &mut Vec<u8>, namespace: &str) {
+    if namespace != "/" {
+        out.extend_from_slice(namespace.as_bytes());
         out.push(b',');
     }
 }
@@ -242,7 +291,7 @@ mod tests {
             format!("40/admin,{{\"sid\":\"{session}\",\"pid\":\"{session}\"}}")
         );
         assert_eq!(
-            text(refused(&admin(), "Invalid namespace", None)),
+            text(refused("/admin", "Invalid namespace", None)),
             "44/admin,{\"message\":\"Invalid namespace\"}"
         );
         assert_eq!(text(disconnect(&admin())), "41/admin,");

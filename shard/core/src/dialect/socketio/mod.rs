@@ -7,5 +7,8 @@ mod decode;
 mod encode;
 
 pub(crate) use assemble::Assembly;
-pub(crate) use decode::{Header, Kind, Packet, ParseError, event_name};
-pub(crate) use encode::{Meta, acknowledgement, connected, disconnect, event, json_text, refused};
+pub(crate) use decode::{Kind, Packet, ParseError, array_parts, event_parts};
+pub(crate) use encode::{
+    Meta, acknowledgement, announce, connected, disconnect, event, gap, json_text, object_event,
+    record, refused,
+};

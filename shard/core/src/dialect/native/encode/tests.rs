@@ -1,6 +1,7 @@
 //! What is written reads as the protocol says.
 
 use super::*;
+use crate::message::Arguments;
 use std::sync::Arc;
 
 fn record(json: &str, count: u32) -> Record {
@@ -64,7 +65,17 @@ fn presence_lists_users_with_their_connections() {
     let room = RoomId::parse("lobby").unwrap();
     let user = UserPresence { user: UserId::parse("bob").unwrap(), connections: 2 };
     assert_eq!(
-        text(&presence(4, &room, &[user], true)),
+        text(&presence(Some(4), &room, &[user], true)),
         r#"{"type":"ok","id":4,"room":"lobby","users":[{"user":"bob","connections":2}],"sure":true}"#
     );
+}
+
+#[test]
+fn binary_is_base64_in_an_object_of_its_own() {
+    let room = RoomId::parse("lobby").unwrap();
+    let mut record = record("{\"_placeholder\":true,\"num\":0}", 1);
+    record.body.attachments = vec![Bytes::from_static(b"\0\x01")];
+    let message = message(Source::Room(&room), &Epoch::new("e"), &record);
+    let message: serde_json::Value = serde_json::from_slice(&message).unwrap();
+    assert_eq!(message["data"], serde_json::json!({"$base64": "AAE="}));
 }

@@ -13,6 +13,7 @@ pub(crate) enum ErrorCode {
     RateLimited,
     TooManyRooms,
     Unavailable,
+    Internal,
 }
 
 impl ErrorCode {
@@ -26,6 +27,7 @@ impl ErrorCode {
             ErrorCode::RateLimited => "rate_limited",
             ErrorCode::TooManyRooms => "too_many_rooms",
             ErrorCode::Unavailable => "unavailable",
+            ErrorCode::Internal => "internal",
         }
     }
 }

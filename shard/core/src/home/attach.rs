@@ -1,0 +1,271 @@
+//! Clients come, change their connection, and go.
+
+use bytes::Bytes;
+
+use super::Home;
+use super::greeting::{Greeting, Heard};
+use super::line::{At, Line, Multiplex, Speaks};
+use super::session::Session;
+use super::socketio::recovery::tell_gone;
+use super::subscription::Socket;
+use crate::core::Io;
+use crate::dialect::{native, socketio::Assembly};
+use crate::input::Attach;
+use crate::output::{CloseCode, Output, Part};
+use crate::peer::PeerMessage;
+use crate::session_id::SessionId;
+use crate::topic::Topic;
+use crate::{ConnectionId, Dialect, TrunkId};
+
+impl Home {
+    pub(crate) fn attach(&mut self, io: &mut Io, trunk: TrunkId, attach: Attach) {
+        let at = (trunk, attach.connection);
+        let id = attach.session;
+        // Session IDs are random: the same one twice is the same client, and its newer socket counts.
+        self.hang_on_no_more(io, id, "transport close");
+        self.connections.insert(at, id);
+        match attach.dialect {
+            Dialect::Native => {
+                let session = Session::native(attach, at);
+                self.lines.insert(id, Line::new(at, Speaks::Native));
+                self.watch_expiry(io, id, &session.identity);
+                let inbox = session.inbox_topic();
+                self.sessions.insert(id, session);
+                // An inbox out of reach must not keep the client from its rooms.
+                if !self.join_own(io, id, &inbox, None) {
+                    self.greet(io, id);
+                }
+            }
+            Dialect::SocketIo => {
+                let Attach { identity, authenticated, guest, .. } = attach;
+                let multiplex = Multiplex {
+                    identity,
+                    authenticated,
+                    guest,
+                    assembly: Assembly::default(),
+                    sockets: std::collections::BTreeMap::new(),
+                    connects: 0,
+                };
+                self.lines.insert(id, Line::new(at, Speaks::SocketIo(Box::new(multiplex))));
+                self.unconnected.push(io.now.mono, id);
+            }
+        }
+    }
+
+    /// A message on a connection.
+    pub(crate) fn message(
+        &mut self,
+        io: &mut Io,
+        at: At,
+        sequence: u64,
+        payload: Bytes,
+        binary: bool,
+    ) {
+        let Some(id) = self.connections.get(&at).copied() else { return };
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        let Some(sequence) = line.begin(sequence) else { return };
+        if line.multiplex().is_some() {
+            return self.take_packet(io, id, sequence, payload, binary);
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match &mut session.greeting {
+            Greeting::Done => self.said_natively(io, id, sequence, &payload),
+            Greeting::Due(due) => {
+                if due.hear(sequence, Heard::Native(payload)).is_err() {
+                    let reason = "too much was sent before the welcome; wait for it";
+                    self.hang_up(io, id, CloseCode::Policy, reason);
+                }
+            }
+        }
+    }
+
+    /// Takes up what a client has said before its welcome.
+    pub(super) fn said(&mut self, io: &mut Io, id: SessionId, sequence: u64, heard: Heard) {
+        match heard {
+            Heard::Native(payload) => self.said_natively(io, id, sequence, &payload),
+            Heard::Event(packet) => self.event(io, id, sequence, *packet),
+        }
+    }
+
+    /// Welcomes a native session whose inbox has not let it in.
+    pub(super) fn greet(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        for (sequence, heard) in session.welcome(io) {
+            self.said(io, id, sequence, heard);
+        }
+    }
+
+    /// A client has another connection for the same sessions.
+    pub(crate) fn move_line(&mut self, io: &mut Io, from: At, to: At) {
+        let Some(id) = self.connections.remove(&from) else { return };
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        line.move_to(to);
+        self.connections.insert(to, id);
+        let Some(multiplex) = line.multiplex() else { return };
+        for id in multiplex.sockets.values() {
+            let Some(session) = self.sessions.get_mut(id) else { continue };
+            session.at = Some(to);
+            if matches!(session.greeting, Greeting::Due(_)) {
+                continue;
+            }
+            for room in session.rooms.keys() {
+                self.subscriptions.change(io, &session.room(room), *id, from, to);
+            }
+        }
+    }
+
+    pub(crate) fn detach(&mut self, io: &mut Io, trunk: TrunkId, connection: ConnectionId) {
+        if let Some(line) = self.connections.get(&(trunk, connection)) {
+            self.hang_on_no_more(io, *line, "transport close");
+        }
+    }
+
+    /// The connection is gone: its sessions end, and may come back.
+    fn hang_on_no_more(&mut self, io: &mut Io, line_id: SessionId, reason: &'static str) {
+        let Some(line) = self.lines.get_mut(&line_id) else { return };
+        let at = line.at;
+        let sessions: Vec<SessionId> = match line.multiplex() {
+            Some(multiplex) => multiplex.sockets.values().copied().collect(),
+            None => vec![line_id],
+        };
+        if let Some(at) = at {
+            self.connections.remove(&at);
+        }
+        for id in sessions {
+            self.remember(io, id);
+            self.finish(io, id, reason);
+        }
+        self.lines.remove(&line_id);
+    }
+
+    /// The routers' sockets may live on where this shard can't see them. So their sessions leave
+    /// what they hear, but stay who they are in their rooms until the grace is over.
+    pub(crate) fn trunk_down(&mut self, io: &mut Io, trunk: TrunkId) {
+        for receipt in self.handovers.of_trunk(trunk) {
+            self.receipt(io, receipt, false);
+        }
+        let of_trunk = (trunk, ConnectionId(0))..=(trunk, ConnectionId(u64::MAX));
+        let lost: Vec<_> = self.connections.extract_if(of_trunk, |_, _| true).collect();
+        for (at, line_id) in lost {
+            let Some(line) = self.lines.get_mut(&line_id) else { continue };
+            let sessions: Vec<SessionId> = match line.multiplex() {
+                Some(multiplex) => multiplex.sockets.values().copied().collect(),
+                None => vec![line_id],
+            };
+            for id in sessions {
+                self.orphan(io, id, at);
+            }
+            self.lines.remove(&line_id);
+        }
+    }
+
+    fn orphan(&mut self, io: &mut Io, id: SessionId, at: At) {
+        self.remember(io, id);
+        self.answers_no_more(io, id);
+        let seen = self.sessions.get(&id).and_then(|it| self.lines.get(&it.line));
+        let seen = seen.map_or(0, Line::seen);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if matches!(session.greeting, Greeting::Due(_)) && session.socket.is_some() {
+            // It was never in.
+            return self.end(io, id);
+        }
+        session.at = None;
+        if let Some(socket) = &mut session.socket {
+            // Its last requests, when the grace is over, are none of the connection's.
+            socket.origin += seen + 1;
+        }
+        self.orphans.push(io.now.mono, id);
+        let dialect = session.dialect();
+        for (room, membership) in &session.rooms {
+            let topic = session.room(room);
+            let owner = io.owner_of(&topic);
+            if membership.live {
+                self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
+                io.tell(owner, PeerMessage::Suspend { topic, session: id });
+            } else {
+                io.tell(owner, PeerMessage::Forget { topic, session: id });
+            }
+        }
+        self.leave_inbox(io, id, at);
+    }
+
+    /// A Socket.IO session goes: what rules say is done, and then it is over.
+    pub(super) fn finish(&mut self, io: &mut Io, id: SessionId, reason: &'static str) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.socket.is_some() && matches!(session.greeting, Greeting::Done) {
+            self.disconnecting(io, id, reason);
+        }
+        self.end(io, id);
+    }
+
+    /// The session is over: it leaves everything.
+    pub(super) fn end(&mut self, io: &mut Io, id: SessionId) {
+        self.answers_no_more(io, id);
+        if let Some(at) = self.sessions.get(&id).and_then(|session| session.at) {
+            self.leave_inbox(io, id, at);
+        }
+        let Some(session) = self.sessions.remove(&id) else { return };
+        let dialect = session.dialect();
+        // In the rooms' order, which is that of their IDs.
+        for room in session.rooms.keys() {
+            let topic: Topic = session.room(room);
+            if let Some(at) = session.at {
+                // A Socket.IO client leaves a namespace without hanging up.
+                let is_open = self.connections.contains_key(&at);
+                let socket = if is_open { Socket::Open } else { Socket::Gone };
+                self.subscriptions.remove(io, &topic, id, at, dialect, socket);
+            }
+            io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+        }
+        let Some(socket) = &session.socket else { return };
+        self.privates.remove(&socket.private_id);
+        if !self.departed.has(&socket.private_id) {
+            tell_gone(io, id, socket.private_id);
+        }
+        if let Some(multiplex) = self.lines.get_mut(&session.line).and_then(Line::multiplex)
+            && multiplex.sockets.get(&session.namespace) == Some(&id)
+        {
+            multiplex.sockets.remove(&session.namespace);
+        }
+    }
+
+    /// Takes a session out of its inbox.
+    fn leave_inbox(&mut self, io: &mut Io, id: SessionId, at: At) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.inbox.is_over() {
+            return;
+        }
+        let (topic, dialect) = (session.inbox_topic(), session.dialect());
+        session.inbox.live = false;
+        self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
+        io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+    }
+
+    /// A Socket.IO client must have connected to a namespace by now.
+    pub(super) fn expect_namespace(&mut self, io: &mut Io, line_id: SessionId) {
+        let Some(line) = self.lines.get_mut(&line_id) else { return };
+        let at = line.at;
+        let waits = line.multiplex().is_some_and(|multiplex| multiplex.sockets.is_empty());
+        if let (true, Some((trunk, connection))) = (waits, at) {
+            let (code, reason) = (CloseCode::Done, "no namespace was connected to in time");
+            io.output(Output::Close { trunk, connection, code, reason });
+        }
+    }
+}
+
+impl Session {
+    /// Welcomes a native client, if it has not been. Gives what it has said meanwhile, to be
+    /// taken up.
+    pub(super) fn welcome(&mut self, io: &mut Io) -> Vec<(u64, Heard)> {
+        match std::mem::replace(&mut self.greeting, Greeting::Done) {
+            Greeting::Done => Vec::new(),
+            Greeting::Due(due) => {
+                let user = &self.identity.user;
+                let heartbeat_ms = io.settings.heartbeat.as_millis();
+                let welcome = native::welcome(&self.id, user, heartbeat_ms, io.settings.message);
+                self.send(io, vec![Part::text(welcome)]);
+                due.said
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A client's connection, as its home sees it: where it is, which of its messages are settled,
+//! and for which sessions it speaks. A native client's is one; a Socket.IO client has one in each
+//! namespace.
+
+use std::collections::BTreeMap;
+
+use crate::core::Io;
+use crate::dialect::socketio::Assembly;
+use crate::input::Identity;
+use crate::name::Namespace;
+use crate::output::Output;
+use crate::session_id::SessionId;
+use crate::{ConnectionId, TrunkId};
+
+/// Where a connection is.
+pub(super) type At = (TrunkId, ConnectionId);
+
+/// A client's connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// `None` after its trunk broke.
+    pub(super) at: Option<At>,
+    pub(super) speaks: Speaks,
+    settling: Settling,
+}
+
+/// For whom a connection speaks.
+#[derive(Debug)]
+pub(super) enum Speaks {
+    /// For the session of the same ID.
+    Native,
+    /// For one session in each namespace that it has connected to.
+    SocketIo(Box<Multiplex>),
+}
+
+/// A Socket.IO client's connection.
+#[derive(Debug)]
+pub(super) struct Multiplex {
+    /// Who speaks, unless the client says otherwise when it connects to a namespace.
+    pub(super) identity: Identity,
+    pub(super) authenticated: bool,
+    pub(super) guest: bool,
+    pub(super) assembly: Assembly,
+    pub(super) sockets: BTreeMap<Namespace, SessionId>,
+    /// How often it has connected to a namespace.
+    pub(super) connects: u64,
+}
+
+impl Line {
+    pub(super) fn new(at: At, speaks: Speaks) -> Self {
+        Self { at: Some(at), speaks, settling: Settling::default() }
+    }
+
+    pub(super) fn multiplex(&mut self) -> Option<&mut Multiplex> {
+        match &mut self.speaks {
+            Speaks::SocketIo(multiplex) => Some(multiplex),
+            Speaks::Native => None,
+        }
+    }
+
+    /// The newest message's sequence.
+    pub(super) fn seen(&self) -> u64 {
+        self.settling.seen
+    }
+
+    /// Takes note of a message. Gives its sequence; none if it came before.
+    pub(super) fn begin(&mut self, sequence: u64) -> Option<u64> {
+        self.settling.begin(sequence)
+    }
+
+    /// The message waits for one thing more.
+    pub(super) fn hold(&mut self, sequence: u64) {
+        self.settling.hold(sequence);
+    }
+
+    /// One of the things that a message waits for is done. Tells the router when it was the last,
+    /// and all messages before are settled too.
+    pub(super) fn settle(&mut self, io: &mut Io, sequence: u64) {
+        if let (Some(sequence), Some((trunk, connection))) =
+            (self.settling.settle(sequence), self.at)
+        {
+            io.output(Output::Acknowledge { trunk, connection, sequence });
+        }
+    }
+
+    /// The client has changed its connection, and begins to count anew.
+    pub(super) fn move_to(&mut self, at: At) {
+        self.at = Some(at);
+        self.settling.begin_anew();
+    }
+}
+
+/// Which of a connection's messages are settled: answered, stored or forwarded. A sequence here
+/// goes on where the connection changes; the router's begins again.
+#[derive(Debug, Default)]
+struct Settling {
+    seen: u64,
+    settled: u64,
+    /// What each message still waits for, counted.
+    outstanding: BTreeMap<u64, u32>,
+    /// The sequence that the router's 0 stands for.
+    origin: u64,
+}
+
+impl Settling {
+    fn begin(&mut self, sequence: u64) -> Option<u64> {
+        let sequence = self.origin + sequence;
+        if sequence <= self.seen {
+            return None;
+        }
+        self.seen = sequence;
+        self.outstanding.insert(sequence, 1);
+        Some(sequence)
+    }
+
+    fn hold(&mut self, sequence: u64) {
+        if let Some(count) = self.outstanding.get_mut(&sequence) {
+            *count += 1;
+        }
+    }
+
+    /// Gives what to acknowledge, in the router's count.
+    fn settle(&mut self, sequence: u64) -> Option<u64> {
+        if let Some(count) = self.outstanding.get_mut(&sequence) {
+            *count -= 1;
+            if *count == 0 {
+                self.outstanding.remove(&sequence);
+            }
+        }
+        let settled = match self.outstanding.first_key_value() {
+            Some((oldest, _)) => oldest - 1,
+            None => self.seen,
+        };
+        if settled <= self.settled {
+            return None;
+        }
+        self.settled = settled;
+        settled.checked_sub(self.origin).filter(|sequence| *sequence > 0)
+    }
+
+    fn begin_anew(&mut self) {
+        self.origin = self.seen;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_settled_when_all_that_it_waits_for_is_done_and_all_before_it_are() {
+        let mut settling = Settling::default();
+        assert_eq!(settling.begin(1), Some(1));
+        assert_eq!(settling.begin(2), Some(2));
+        assert_eq!(settling.begin(2), None);
+        settling.hold(1);
+        assert_eq!(settling.settle(2), None);
+        assert_eq!(settling.settle(1), None);
+        assert_eq!(settling.settle(1), Some(2));
+    }
+
+    #[test]
+    fn sequences_go_on_where_the_connection_changes_and_are_acknowledged_in_its_count() {
+        let mut settling = Settling::default();
+        settling.begin(1);
+        settling.begin(2);
+        settling.settle(1);
+        settling.begin_anew();
+        assert_eq!(settling.begin(1), Some(3));
+        assert_eq!(settling.settle(2), None, "the new connection knows nothing of it");
+        assert_eq!(settling.settle(3), Some(1));
+    }
+}

@@ -1,0 +1,61 @@
+//! The topics that sessions are in without having asked: the user's inbox, and the room of
+//! everyone in a Socket.IO client's namespace. They are asked again until they let it in.
+
+use super::Home;
+use super::greeting::Greeting;
+use super::requests::{Pending, Subject};
+use super::respond::ReplyTo;
+use crate::core::Io;
+use crate::peer::{Action, PeerMessage, Refusal};
+use crate::position::Position;
+use crate::session_id::SessionId;
+use crate::topic::Topic;
+
+impl Home {
+    /// Asks a topic to let a session in, unless it is in, on its way in, or out of reach: when
+    /// the link comes up it is asked again. False if it is out of reach.
+    pub(super) fn join_own(
+        &mut self,
+        io: &mut Io,
+        id: SessionId,
+        topic: &Topic,
+        after: Option<Position>,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return true };
+        if session.at.is_none() || !session.is_out_of(topic) {
+            return true;
+        }
+        let owner = io.owner_of(topic);
+        if !io.links.is_up(owner) {
+            return false;
+        }
+        session.joins(topic);
+        if let (Greeting::Due(due), Topic::Room(..)) = (&mut session.greeting, topic) {
+            due.joins += 1;
+        }
+        // What the client has named counts until the inbox has answered.
+        let after = match topic {
+            Topic::Room(..) => after,
+            Topic::Inbox(_) => session.inbox_after.clone(),
+        };
+        let member = session.member();
+        let request = self.requests.begin(Pending {
+            session: id,
+            sequence: None,
+            reply_to: ReplyTo::Nobody,
+            owner,
+            started: io.now.mono,
+            subject: Subject::Join(topic.clone()),
+        });
+        let (topic, action) = (topic.clone(), Action::Join { after });
+        io.tell(owner, PeerMessage::Request { request, member, sequence: 0, topic, action });
+        true
+    }
+
+    /// A request was refused or will never be answered.
+    pub(super) fn refuse_or_forward(&mut self, io: &mut Io, pending: &Pending, refusal: Refusal) {
+        if let Some(Err(refusal)) = self.forward(io, pending, Err(refusal)) {
+            self.refuse(io, pending, refusal);
+        }
+    }
+}

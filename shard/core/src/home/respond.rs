@@ -1,0 +1,110 @@
+//! Telling whoever has asked what became of it, each in its own way.
+
+use super::Home;
+use super::requests::Pending;
+use super::session::Session;
+use crate::api::{ApiCallId, ApiProblem};
+use crate::asker::Asker;
+use crate::core::Io;
+use crate::dialect::native::{self, Binary};
+use crate::dialect::{Problem, socketio};
+use crate::output::{Output, Part};
+use crate::peer::{Refusal, Reply};
+use crate::{TrunkId, dialect::ErrorCode};
+
+/// Who is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReplyTo {
+    /// Nobody: the home has asked by itself.
+    Nobody,
+    /// A native client, by its number; without one it hears of problems only.
+    Native(Option<u64>),
+    /// A Socket.IO client that has emitted an event, by the acknowledgement's number; without one
+    /// it hears of problems only.
+    Event(Option<u64>),
+    /// A server of the application.
+    Api { trunk: TrunkId, call: ApiCallId },
+    /// A peer that has passed the question on.
+    Relay(Asker),
+}
+
+impl Session {
+    /// What a client whose request was granted is told. `write` makes the object, with the
+    /// client's number if it has one.
+    pub(super) fn granted(
+        &self,
+        reply_to: ReplyTo,
+        write: impl FnOnce(Option<u64>, &mut Binary) -> bytes::Bytes,
+    ) -> Vec<Part> {
+        match reply_to {
+            ReplyTo::Native(Some(id)) => {
+                vec![Part::text(write(Some(id), &mut Binary::Base64))]
+            }
+            ReplyTo::Event(Some(id)) => {
+                let mut binary = Binary::Attached(Vec::new());
+                let object = write(None, &mut binary);
+                let attached = match binary {
+                    Binary::Attached(attached) => attached,
+                    Binary::Base64 => Vec::new(),
+                };
+                socketio::acknowledgement(&self.namespace, id, &object, attached)
+            }
+            ReplyTo::Native(None)
+            | ReplyTo::Event(None)
+            | ReplyTo::Nobody
+            | ReplyTo::Api { .. }
+            | ReplyTo::Relay(_) => Vec::new(),
+        }
+    }
+
+    /// Tells a client why its request was refused.
+    pub(super) fn complain(&self, io: &mut Io, reply_to: ReplyTo, problem: &Problem) {
+        match reply_to {
+            ReplyTo::Native(id) => self.answer(io, [native::error(id, problem)]),
+            ReplyTo::Event(Some(id)) => {
+                let object = native::error(None, problem);
+                let parts = socketio::acknowledgement(&self.namespace, id, &object, Vec::new());
+                self.send(io, parts);
+            }
+            ReplyTo::Event(None) => {
+                let object = native::error(None, problem);
+                self.send(io, vec![socketio::object_event(&self.namespace, "error", &object)]);
+            }
+            ReplyTo::Nobody | ReplyTo::Api { .. } | ReplyTo::Relay(_) => {}
+        }
+    }
+}
+
+impl Home {
+    /// Answers those who are no clients of this shard; gives back what is for a client.
+    pub(super) fn forward(
+        &mut self,
+        io: &mut Io,
+        pending: &Pending,
+        result: Result<Reply, Refusal>,
+    ) -> Option<Result<Reply, Refusal>> {
+        match pending.reply_to {
+            ReplyTo::Api { trunk, call } => {
+                let answer = result.map_err(|refusal| {
+                    let Problem { code, message } =
+                        super::answer::problem(&pending.subject, refusal);
+                    ApiProblem { code: code.as_str(), message }
+                });
+                io.output(Output::ApiAnswer { trunk, call, answer });
+                None
+            }
+            ReplyTo::Relay(asker) => {
+                asker.answer(io, result);
+                None
+            }
+            ReplyTo::Nobody | ReplyTo::Native(_) | ReplyTo::Event(_) => Some(result),
+        }
+    }
+}
+
+impl From<Problem> for ApiProblem {
+    fn from(problem: Problem) -> Self {
+        let Problem { code, message } = problem;
+        Self { code: ErrorCode::as_str(code), message }
+    }
+}

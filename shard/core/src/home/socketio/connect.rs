@@ -1,0 +1,213 @@
+//! A client connects to a namespace: it is allowed, knows who speaks, perhaps comes back to a
+//! session that it had, and perhaps the application is asked. Then it is let into its topics.
+
+use std::sync::Arc;
+
+use crate::core::Io;
+use crate::dialect::socketio::{self, Packet};
+use crate::dialect::{ErrorCode, Problem, native};
+use crate::home::greeting::{Due, Greeting};
+use crate::home::line::Multiplex;
+use crate::home::session::{Session, Socket};
+use crate::home::{Home, Verifying};
+use crate::input::Identity;
+use crate::name::{Namespace, UserId};
+use crate::output::{Frame, FrameKind, Output, Part};
+use crate::rules;
+use crate::session_id::SessionId;
+use crate::{Dialect, peer};
+
+impl Home {
+    pub(super) fn connect(
+        &mut self,
+        io: &mut Io,
+        line_id: SessionId,
+        sequence: u64,
+        packet: &Packet,
+    ) {
+        let namespace = Namespace::parse(&packet.namespace)
+            .ok()
+            .filter(|it| io.settings.namespaces.iter().any(|allowed| allowed.names(it.as_str())));
+        let Some(namespace) = namespace else {
+            // A name that can't be one is given back as it came.
+            let answer = socketio::refused(&packet.namespace, "Invalid namespace", None);
+            self.tell_line(io, line_id, answer);
+            return self.settle_line(io, line_id, sequence);
+        };
+        let Some(line) = self.lines.get_mut(&line_id) else { return };
+        let Some(at) = line.at else { return };
+        let Some(multiplex) = line.multiplex() else { return };
+        multiplex.connects += 1;
+        let nth = multiplex.connects;
+        let id = io.derive(&line_id, namespace.as_str(), nth);
+        let auth = (!packet.data.is_empty()).then(|| Arc::from(packet.data.as_str()));
+        let mut session =
+            Session::new(id, line_id, namespace.clone(), multiplex.identity.clone(), at);
+        session.authenticated = multiplex.authenticated;
+        let private_id = io.derive(&line_id, &format!("private {namespace}"), nth);
+        session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
+        let due = Due { connect: sequence, auth, ..Due::default() };
+        session.greeting = Greeting::Due(Box::new(due));
+        multiplex.sockets.insert(namespace, id);
+        let speaker = speaker(io, multiplex, &packet.data);
+        self.sessions.insert(id, session);
+        self.privates.insert(private_id, id);
+        match speaker {
+            Speaker::Known => self.admit(io, id),
+            Speaker::Named(user) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.identity.user = user;
+                }
+                self.admit(io, id);
+            }
+            Speaker::Token(token) => {
+                let ticket = io.ticket();
+                self.verifying.insert(ticket, Verifying::Connect(id));
+                io.output(Output::Verify { ticket, token });
+            }
+            Speaker::Unknown => self.refuse_connect(io, id, &not_authenticated(), None),
+        }
+    }
+
+    /// What a token says that came with the request to connect.
+    pub(in crate::home) fn authenticated(
+        &mut self,
+        io: &mut Io,
+        id: SessionId,
+        identity: Option<Identity>,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match identity {
+            Some(identity) => {
+                session.identity = identity;
+                session.authenticated = true;
+                self.admit(io, id);
+            }
+            None => self.refuse_connect(io, id, &not_authenticated(), None),
+        }
+    }
+
+    /// It is known who speaks.
+    fn admit(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let identity = session.identity.clone();
+        let comes_back = self.comes_back(io, id);
+        self.watch_expiry(io, id, &identity);
+        match comes_back {
+            Some((private_id, offset)) => self.recall(io, id, private_id, offset),
+            None => self.ask_application(io, id),
+        }
+    }
+
+    /// Lets the session into its topics, first into those of which nothing must be missed.
+    pub(in crate::home) fn enter_topics(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let everyone = session.room(&crate::name::RoomId::everyone());
+        self.join_own(io, id, &everyone, None);
+        self.continue_greeting(io, id);
+    }
+
+    /// Asks the inbox when all other topics have let the session in, and welcomes the client when
+    /// the inbox has.
+    pub(in crate::home) fn continue_greeting(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Greeting::Due(due) = &session.greeting else { return };
+        if session.socket.is_none() || due.joins > 0 {
+            return;
+        }
+        let inbox = session.inbox_topic();
+        if !self.join_own(io, id, &inbox, None) {
+            // An inbox out of reach must not keep the client from its rooms.
+            self.own_join_refused(io, id, &inbox);
+        }
+    }
+
+    /// The namespace doesn't take the client. `data` is JSON for the client to read.
+    pub(in crate::home) fn refuse_connect(
+        &mut self,
+        io: &mut Io,
+        id: SessionId,
+        problem: &Problem,
+        data: Option<&str>,
+    ) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let own = native::error(None, problem);
+        let data = data.or_else(|| std::str::from_utf8(&own).ok());
+        let answer = socketio::refused(session.namespace.as_str(), &problem.message, data);
+        let line = session.line;
+        let sequence = match &session.greeting {
+            Greeting::Due(due) => due.connect,
+            Greeting::Done => 0,
+        };
+        self.tell_line(io, line, answer);
+        self.end(io, id);
+        self.settle_line(io, line, sequence);
+    }
+
+    fn tell_line(&mut self, io: &mut Io, line: SessionId, part: Part) {
+        if let Some((trunk, connection)) = self.lines.get(&line).and_then(|line| line.at) {
+            let (kind, dialect) = (FrameKind::Reply, Dialect::SocketIo);
+            let frame = Frame { kind, dialect, parts: vec![part] };
+            io.output(Output::Send { trunk, connections: vec![connection], frame, receipt: None });
+        }
+    }
+
+    /// An inbox has been told to end all connections of its user.
+    pub(in crate::home) fn dismiss(&mut self, io: &mut Io, inbox: &crate::topic::Topic) {
+        let Some(subscription) = self.subscriptions.get(inbox) else { return };
+        let members: Vec<SessionId> = subscription.members().collect();
+        for id in members {
+            let Some(session) = self.sessions.get(&id) else { continue };
+            if session.socket.is_some() {
+                // Told so, the client's library does not come back by itself.
+                session.send(io, vec![socketio::disconnect(&session.namespace)]);
+            }
+            let line = session.line;
+            let reason = "the application has ended the connection";
+            self.hang_up(io, line, crate::output::CloseCode::Done, reason);
+        }
+    }
+
+    /// Tells another shard, by whose digest a session is named, that it is here.
+    pub(in crate::home) fn tell_whereabouts(&self, io: &mut Io, session: &Session) {
+        let Some(socket) = &session.socket else { return };
+        let named_by = io.home_of(&session.id);
+        if named_by != io.links.me() {
+            let (session, private_id) = (session.id, socket.private_id);
+            io.tell(named_by, peer::PeerMessage::Moved { session, private_id, here: true });
+        }
+    }
+}
+
+/// Who speaks for a session.
+enum Speaker {
+    /// Whom the connection has named.
+    Known,
+    /// This user, whose name is believed.
+    Named(UserId),
+    /// Whom this token names.
+    Token(String),
+    /// Nobody, where somebody must.
+    Unknown,
+}
+
+fn speaker(io: &Io, multiplex: &Multiplex, auth: &str) -> Speaker {
+    let text = |key| rules::field(auth, key).and_then(rules::plain);
+    if io.settings.tokens {
+        return match text("token") {
+            Some(token) => Speaker::Token(token),
+            None if multiplex.authenticated => Speaker::Known,
+            None => Speaker::Unknown,
+        };
+    }
+    let named = text("user").and_then(|user| UserId::parse(&user).ok());
+    match named.filter(|_| multiplex.guest) {
+        Some(user) => Speaker::Named(user),
+        None => Speaker::Known,
+    }
+}
+
+fn not_authenticated() -> Problem {
+    let message = "not authenticated: give a valid token in `auth` or in the query";
+    Problem::new(ErrorCode::Forbidden, message)
+}

@@ -1,0 +1,10 @@
+//! What Socket.IO clients have beyond native ones: several sessions on one connection, events
+//! that rules give a meaning to, acknowledgements that they give, and their coming back.
+
+pub(super) mod call;
+pub(super) mod connect;
+pub(super) mod gather;
+mod packet;
+pub(super) mod recovery;
+pub(super) mod rule;
+mod welcome;

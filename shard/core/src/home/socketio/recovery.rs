@@ -1,0 +1,369 @@
+//! Coming back (Socket.IO's connection state recovery): what is remembered of a session whose
+//! client has gone, and how it goes on when the client names it in time.
+//!
+//! A client that is placed by chance comes back to another shard than the one that its session
+//! was with. So the shard that a session's ID names by its digest knows where the session is, and
+//! passes on what is asked of it or said to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::asker::Asker;
+use crate::core::Io;
+use crate::deadlines::Deadlines;
+use crate::dedupe::Identity;
+use crate::home::Home;
+use crate::home::greeting::{Due, Greeting};
+use crate::home::requests::{Pending, Subject};
+use crate::home::respond::ReplyTo;
+use crate::home::session::{Membership, Session, Socket};
+use crate::home::stream::Span;
+use crate::link::ShardIndex;
+use crate::message::Body;
+use crate::name::{Namespace, RoomId, UserId};
+use crate::output::CloseCode;
+use crate::peer::{PeerMessage, Recalled, Refusal, Reply, SendStatus};
+use crate::rights::Verdict;
+use crate::rules;
+use crate::session_id::SessionId;
+use crate::time::Mono;
+use crate::topic::Topic;
+
+/// Sessions that are remembered; the oldest is forgotten early beyond it.
+const REMEMBERED: usize = 100_000;
+
+/// Sessions whose clients may come back.
+#[derive(Debug)]
+pub(in crate::home) struct Departed {
+    /// By the ID that only the client knows.
+    sessions: BTreeMap<SessionId, Gone>,
+    /// With the moment of going: it may have come back, and gone again since.
+    deadlines: Deadlines<(SessionId, Mono)>,
+}
+
+/// What is remembered of one.
+#[derive(Debug)]
+struct Gone {
+    session: SessionId,
+    namespace: Namespace,
+    user: UserId,
+    since: Mono,
+    sequence: u64,
+    rooms: Vec<(RoomId, Span)>,
+    inbox: Option<Span>,
+}
+
+impl Departed {
+    pub(in crate::home) fn new(span: Option<Duration>) -> Self {
+        Self { sessions: BTreeMap::new(), deadlines: Deadlines::new(span.unwrap_or_default()) }
+    }
+
+    pub(in crate::home) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(in crate::home) fn has(&self, private_id: &SessionId) -> bool {
+        self.sessions.contains_key(private_id)
+    }
+
+    pub(in crate::home) fn next_deadline(&self) -> Option<Mono> {
+        self.deadlines.next()
+    }
+}
+
+impl Home {
+    /// Remembers a session that is about to end, or whose connection is lost.
+    pub(in crate::home) fn remember(&mut self, io: &Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(socket) = &session.socket else { return };
+        if io.settings.recovery.is_none() || matches!(session.greeting, Greeting::Due(_)) {
+            return;
+        }
+        let span = |topic: Topic, membership: &Membership| {
+            let base = membership.base.clone().filter(|_| membership.live)?;
+            let end = self.subscriptions.get(&topic)?.position.clone();
+            Some(Span { topic, base, live_from: membership.live_from, end })
+        };
+        let room = |(room, membership): (&RoomId, &Membership)| {
+            Some((room.clone(), span(session.room(room), membership)?))
+        };
+        let seen = self.lines.get(&session.line).map_or(0, |line| line.seen());
+        let gone = Gone {
+            session: id,
+            namespace: session.namespace.clone(),
+            user: session.identity.user.clone(),
+            since: io.now.mono,
+            // Beyond what was used up to now, the requests of its going included.
+            sequence: socket.origin + seen + 2,
+            rooms: session.rooms.iter().filter_map(room).collect(),
+            inbox: span(session.inbox_topic(), &session.inbox),
+        };
+        let private_id = socket.private_id;
+        self.departed.sessions.insert(private_id, gone);
+        self.departed.deadlines.push(io.now.mono, (private_id, io.now.mono));
+        if self.departed.sessions.len() > REMEMBERED {
+            self.departed.sessions.pop_first();
+        }
+    }
+
+    /// Forgets those whose time is over.
+    pub(in crate::home) fn forget_departed(&mut self, io: &mut Io) {
+        while let Some((private_id, since)) = self.departed.deadlines.pop_due(io.now.mono) {
+            let gone = self.departed.sessions.get(&private_id);
+            let Some(session) = gone.filter(|it| it.since == since).map(|it| it.session) else {
+                continue;
+            };
+            self.departed.sessions.remove(&private_id);
+            // An orphan is still listed here until its grace is over.
+            if !self.privates.contains_key(&private_id) {
+                tell_gone(io, session, private_id);
+            }
+        }
+    }
+
+    /// The private ID and the offset that a client has given, if it wants to come back.
+    pub(super) fn comes_back(
+        &self,
+        io: &Io,
+        id: SessionId,
+    ) -> Option<(SessionId, Option<Arc<str>>)> {
+        io.settings.recovery?;
+        let Greeting::Due(due) = &self.sessions.get(&id)?.greeting else { return None };
+        let text = |key| rules::field(due.auth.as_deref()?, key).and_then(rules::plain);
+        let private_id = SessionId::parse(&text("pid")?)?;
+        Some((private_id, text("offset").map(Arc::from)))
+    }
+
+    /// Asks the shard that knows where the session is.
+    pub(super) fn recall(
+        &mut self,
+        io: &mut Io,
+        id: SessionId,
+        private_id: SessionId,
+        offset: Option<Arc<str>>,
+    ) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let namespace = session.namespace.clone();
+        let is_here = self.knows(private_id);
+        let holder = if is_here { io.links.me() } else { io.home_of(&private_id) };
+        if !io.links.is_up(holder) {
+            return self.not_recalled(io, id);
+        }
+        let request = self.requests.begin(Pending {
+            session: id,
+            sequence: None,
+            reply_to: ReplyTo::Nobody,
+            owner: holder,
+            started: io.now.mono,
+            subject: Subject::Recall,
+        });
+        io.tell(holder, PeerMessage::Recall { request, private_id, namespace, offset });
+    }
+
+    fn knows(&self, private_id: SessionId) -> bool {
+        self.departed.sessions.contains_key(&private_id) || self.privates.contains_key(&private_id)
+    }
+
+    /// A home asks for a session whose client has come to it.
+    pub(crate) fn recall_asked(
+        &mut self,
+        io: &mut Io,
+        asker: Asker,
+        private_id: SessionId,
+        namespace: Namespace,
+        offset: Option<Arc<str>>,
+    ) {
+        let elsewhere = self.aliases.get(&private_id).copied().filter(|it| io.links.is_up(*it));
+        if let (false, Some(holder)) = (self.knows(private_id), elsewhere) {
+            let request = self.requests.begin(Pending {
+                session: private_id,
+                sequence: None,
+                reply_to: ReplyTo::Relay(asker),
+                owner: holder,
+                started: io.now.mono,
+                subject: Subject::Recall,
+            });
+            return io.tell(holder, PeerMessage::Recall { request, private_id, namespace, offset });
+        }
+        let recalled = self.give_back(io, asker, private_id, &namespace, offset.as_deref());
+        asker.answer(io, recalled.map(Reply::Recalled).ok_or(Refusal::Unknown));
+    }
+
+    /// What is left of a session, which ends here; `None` if it can't go on without a gap.
+    fn give_back(
+        &mut self,
+        io: &mut Io,
+        asker: Asker,
+        private_id: SessionId,
+        namespace: &Namespace,
+        offset: Option<&str>,
+    ) -> Option<Recalled> {
+        if let Some(id) = self.privates.get(&private_id).copied() {
+            self.take_from_line(io, id);
+            let stays = asker.via.peer == io.links.me();
+            let orphaned = self.sessions.get(&id).is_some_and(|session| session.at.is_none());
+            if stays && orphaned {
+                // Its rooms still list it, and never hear that it was away.
+                self.sessions.remove(&id);
+                self.privates.remove(&private_id);
+            } else {
+                self.end(io, id);
+            }
+        }
+        let gone = self.departed.sessions.remove(&private_id)?;
+        let Gone { session, namespace: was_in, user, since: _, sequence, rooms, inbox } = gone;
+        if was_in != *namespace {
+            return None;
+        }
+        let spans: Vec<Span> =
+            rooms.iter().map(|(_, span)| span.clone()).chain(inbox.clone()).collect();
+        let mut positions = self.stream.positions(session, offset, &spans)?.into_iter();
+        let rooms = rooms.into_iter().map(|(room, _)| room).zip(positions.by_ref()).collect();
+        let inbox_after = inbox.and_then(|_| positions.next());
+        Some(Recalled { session, private_id, user, sequence, rooms, inbox_after })
+    }
+
+    /// A client comes back while its old connection is still believed to live.
+    fn take_from_line(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.at.is_some() {
+            let line = session.line;
+            self.remember(io, id);
+            self.hang_up(io, line, CloseCode::Done, "the client has come back elsewhere");
+        }
+    }
+
+    /// The session is known: it goes on here.
+    pub(in crate::home) fn recalled(&mut self, io: &mut Io, id: SessionId, recalled: Recalled) {
+        let Recalled { session: old, private_id, user, sequence, rooms, inbox_after } = recalled;
+        let Some(session) = self.sessions.get(&id) else { return };
+        let rights = &session.identity.rights;
+        let forbidden =
+            |room: &RoomId| !room.is_everyone() && rights.join(room) == Verdict::Forbidden;
+        let is_guest = self
+            .lines
+            .get_mut(&session.line)
+            .and_then(|line| line.multiplex())
+            .is_some_and(|multiplex| multiplex.guest)
+            && !session.authenticated;
+        let same_user = session.identity.user == user || is_guest;
+        if !same_user || rooms.iter().any(|(room, _)| forbidden(room)) {
+            return self.not_recalled(io, id);
+        }
+        let Some(mut session) = self.sessions.remove(&id) else { return };
+        session.id = old;
+        session.identity.user = user;
+        session.inbox_after = inbox_after;
+        session.socket = Some(Box::new(Socket { private_id, origin: sequence }));
+        if let Greeting::Due(due) = &mut session.greeting {
+            due.recovers = true;
+        }
+        let (line, namespace, identity) =
+            (session.line, session.namespace.clone(), session.identity.clone());
+        if let Some(multiplex) = self.lines.get_mut(&line).and_then(|line| line.multiplex()) {
+            multiplex.sockets.insert(namespace.clone(), old);
+        }
+        self.sessions.insert(old, session);
+        self.privates.insert(private_id, old);
+        self.watch_expiry(io, old, &identity);
+        let everyone = RoomId::everyone();
+        let fresh = rooms.iter().all(|(room, _)| *room != everyone).then_some((everyone, None));
+        let back = rooms.into_iter().map(|(room, after)| (room, Some(after)));
+        for (room, after) in back.chain(fresh) {
+            let topic = Topic::Room(namespace.clone(), room);
+            if !self.join_own(io, old, &topic, after) {
+                return self.give_up_recovering(io, old);
+            }
+        }
+        self.continue_greeting(io, old);
+    }
+
+    /// There is no such session any more: the client begins anew.
+    pub(in crate::home) fn not_recalled(&mut self, io: &mut Io, id: SessionId) {
+        self.ask_application(io, id);
+    }
+
+    /// Something that was missed can't be had: the client begins anew, and is told nothing of
+    /// what was found.
+    pub(in crate::home) fn give_up_recovering(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Greeting::Due(due) = &mut session.greeting else { return };
+        let due = Due {
+            said: std::mem::take(&mut due.said),
+            connect: due.connect,
+            auth: due.auth.take(),
+            ..Due::default()
+        };
+        let (line_id, namespace) = (session.line, session.namespace.clone());
+        let (identity, authenticated) = (session.identity.clone(), session.authenticated);
+        self.end(io, id);
+        let Some(line) = self.lines.get_mut(&line_id) else { return };
+        let Some(at) = line.at else { return };
+        let Some(multiplex) = line.multiplex() else { return };
+        multiplex.connects += 1;
+        let nth = multiplex.connects;
+        let fresh = io.derive(&line_id, namespace.as_str(), nth);
+        let private_id = io.derive(&line_id, &format!("private {namespace}"), nth);
+        multiplex.sockets.insert(namespace.clone(), fresh);
+        let mut session = Session::new(fresh, line_id, namespace, identity.clone(), at);
+        session.authenticated = authenticated;
+        session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
+        session.greeting = Greeting::Due(Box::new(due));
+        self.sessions.insert(fresh, session);
+        self.privates.insert(private_id, fresh);
+        self.watch_expiry(io, fresh, &identity);
+        self.ask_application(io, fresh);
+    }
+
+    /// A peer says where a session is that this shard's digest names.
+    pub(crate) fn moved_elsewhere(
+        &mut self,
+        from: ShardIndex,
+        session: SessionId,
+        private_id: SessionId,
+        here: bool,
+    ) {
+        for id in [session, private_id] {
+            if here {
+                self.aliases.insert(id, from);
+            } else if self.aliases.get(&id) == Some(&from) {
+                self.aliases.remove(&id);
+            }
+        }
+    }
+
+    /// A private message to a session that is not here: it may be where its client has come back.
+    pub(in crate::home) fn whisper_on(
+        &mut self,
+        io: &mut Io,
+        asker: Asker,
+        identity: Identity,
+        to: SessionId,
+        body: Body,
+        ephemeral: bool,
+    ) {
+        let Some(home) = self.aliases.get(&to).copied().filter(|it| io.links.is_up(*it)) else {
+            return asker.answer(io, Ok(Reply::Sent(SendStatus::Offline)));
+        };
+        let Identity { member, sequence, key } = identity;
+        let request = self.requests.begin(Pending {
+            session: member.session,
+            sequence: None,
+            reply_to: ReplyTo::Relay(asker),
+            owner: home,
+            started: io.now.mono,
+            subject: Subject::Send { to: to.to_string() },
+        });
+        let key = key.map(|key| key.text);
+        io.tell(home, PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral });
+    }
+}
+
+/// Tells the shard that a session's digest names that the session is here no more.
+pub(in crate::home) fn tell_gone(io: &mut Io, session: SessionId, private_id: SessionId) {
+    let named_by = io.home_of(&session);
+    if named_by != io.links.me() {
+        io.tell(named_by, PeerMessage::Moved { session, private_id, here: false });
+    }
+}

@@ -1,0 +1,211 @@
+//! What this shard has sent to Socket.IO clients and can be recovered, in one sequence.
+//!
+//! A client gives back one text for all its rooms, and a frame is the same for a whole group. So
+//! each kept message is stamped with this shard's own sequence, and a bounded ring remembers
+//! which place of which topic each stamp was. The name in front tells the stamps of one process
+//! from those of every other.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::core::Io;
+use crate::message::Record;
+use crate::position::{Epoch, Position};
+use crate::session_id::SessionId;
+use crate::topic::Topic;
+
+/// Stamps that are remembered. Who comes back with an older one begins anew.
+const RING: usize = 64 * 1024;
+
+/// The stamps.
+#[derive(Debug)]
+pub(super) struct Stream {
+    name: String,
+    /// The newest stamp's number.
+    last: u64,
+    ring: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    topic: Topic,
+    position: Position,
+    /// The one session that it was replayed to; none for a message to all.
+    only: Option<SessionId>,
+}
+
+/// What a session has of one topic's part of the stream.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    pub(super) topic: Topic,
+    /// Where its part begins: it has had, or didn't want, everything up to here.
+    pub(super) base: Position,
+    /// Messages to all are for it from the stamp after this one.
+    pub(super) live_from: u64,
+    /// All members have been passed everything up to here.
+    pub(super) end: Position,
+}
+
+impl Stream {
+    /// `incarnation` is another for each process.
+    pub(super) fn new(incarnation: u64) -> Self {
+        Self { name: format!("{incarnation:x}"), last: 0, ring: VecDeque::new() }
+    }
+
+    /// The newest stamp's number.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The newest stamp.
+    pub(super) fn newest(&self) -> String {
+        format!("{}.{:x}", self.name, self.last)
+    }
+
+    /// The stamp of a kept message on its way to all members; none where nobody can recover.
+    pub(super) fn sent(
+        &mut self,
+        io: &Io,
+        topic: &Topic,
+        epoch: &Epoch,
+        record: &Record,
+    ) -> Option<String> {
+        let position = Position { epoch: epoch.clone(), offset: record.offset };
+        io.settings.recovery.map(|_| self.stamp(topic, position, None))
+    }
+
+    /// The stamp of a kept message that one session had missed.
+    pub(super) fn replayed(
+        &mut self,
+        io: &Io,
+        topic: &Topic,
+        epoch: &Epoch,
+        record: &Record,
+        only: SessionId,
+    ) -> Option<String> {
+        let position = Position { epoch: epoch.clone(), offset: record.offset };
+        io.settings.recovery.map(|_| self.stamp(topic, position, Some(only)))
+    }
+
+    /// Stamps a message.
+    fn stamp(&mut self, topic: &Topic, position: Position, only: Option<SessionId>) -> String {
+        if self.ring.len() == RING {
+            self.ring.pop_front();
+        }
+        self.last += 1;
+        self.ring.push_back(Entry { topic: topic.clone(), position, only });
+        self.newest()
+    }
+
+    /// Up to where `session` has had everything in each topic, if `stamp` is the last it has had.
+    /// `None` if that can't be said any more.
+    pub(super) fn positions(
+        &self,
+        session: SessionId,
+        stamp: Option<&str>,
+        spans: &[Span],
+    ) -> Option<Vec<Position>> {
+        let Some(number) = stamp.and_then(|stamp| self.number(stamp)) else {
+            // It has had nothing of this stream.
+            return Some(spans.iter().map(|span| span.base.clone()).collect());
+        };
+        let oldest = self.last + 1 - self.ring.len() as u64;
+        if number > self.last || number + 1 < oldest {
+            return None;
+        }
+        let skip = usize::try_from(number + 1 - oldest).ok()?;
+        let mut missed: BTreeMap<&Topic, &Position> = BTreeMap::new();
+        let of_topic: BTreeMap<&Topic, &Span> =
+            spans.iter().map(|span| (&span.topic, span)).collect();
+        for (nth, entry) in (number + 1..).zip(self.ring.iter().skip(skip)) {
+            let Some(span) = of_topic.get(&entry.topic) else { continue };
+            let is_for_it = match entry.only {
+                Some(only) => only == session,
+                None => nth > span.live_from,
+            };
+            if is_for_it {
+                missed.entry(&span.topic).or_insert(&entry.position);
+            }
+        }
+        let before = |position: &Position| Position {
+            epoch: position.epoch.clone(),
+            offset: position.offset.saturating_sub(1),
+        };
+        let position =
+            |span: &Span| missed.get(&span.topic).map_or(span.end.clone(), |it| before(it));
+        Some(spans.iter().map(position).collect())
+    }
+
+    /// The number of one of this stream's stamps.
+    fn number(&self, stamp: &str) -> Option<u64> {
+        let (name, number) = stamp.split_once('.')?;
+        (name == self.name).then(|| u64::from_str_radix(number, 16).ok()).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::UserId;
+
+    const ME: SessionId = SessionId([1; 24]);
+    const OTHER: SessionId = SessionId([2; 24]);
+
+    fn topic(user: &str) -> Topic {
+        Topic::Inbox(UserId::parse(user).unwrap())
+    }
+
+    fn at(offset: u64) -> Position {
+        Position { epoch: Epoch::new("e"), offset }
+    }
+
+    fn span(user: &str, base: u64, live_from: u64, end: u64) -> Span {
+        Span { topic: topic(user), base: at(base), live_from, end: at(end) }
+    }
+
+    #[test]
+    fn what_came_after_the_stamp_was_missed_in_each_topic() {
+        let mut stream = Stream::new(7);
+        stream.stamp(&topic("a"), at(1), None);
+        let stamp = stream.stamp(&topic("b"), at(5), None);
+        stream.stamp(&topic("a"), at(2), None);
+        stream.stamp(&topic("a"), at(3), None);
+        let spans = [span("a", 0, 0, 9), span("b", 4, 0, 5)];
+        assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(1), at(5)]));
+    }
+
+    #[test]
+    fn who_has_had_no_stamp_has_had_what_its_part_began_with() {
+        let stream = Stream::new(7);
+        let spans = [span("a", 3, 0, 9)];
+        assert_eq!(stream.positions(ME, None, &spans), Some(vec![at(3)]));
+        assert_eq!(stream.positions(ME, Some("8.1"), &spans), Some(vec![at(3)]));
+        assert_eq!(stream.positions(ME, Some("text"), &spans), Some(vec![at(3)]));
+    }
+
+    #[test]
+    fn what_was_replayed_to_others_or_came_before_it_was_a_member_was_not_for_it() {
+        let mut stream = Stream::new(7);
+        let stamp = stream.stamp(&topic("b"), at(1), None);
+        stream.stamp(&topic("a"), at(1), Some(OTHER));
+        stream.stamp(&topic("a"), at(2), None);
+        stream.stamp(&topic("a"), at(1), Some(ME));
+        let replayed = stream.stamp(&topic("a"), at(2), Some(ME));
+        let live_from = stream.last();
+        stream.stamp(&topic("a"), at(3), None);
+        let spans = [span("a", 0, live_from, 3)];
+        assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(0)]));
+        assert_eq!(stream.positions(ME, Some(&replayed), &spans), Some(vec![at(2)]));
+    }
+
+    #[test]
+    fn a_stamp_that_is_too_old_or_was_never_made_says_nothing() {
+        let mut stream = Stream::new(7);
+        let old = stream.stamp(&topic("a"), at(1), None);
+        for offset in 2..RING as u64 + 3 {
+            stream.stamp(&topic("a"), at(offset), None);
+        }
+        let spans = [span("a", 0, 0, RING as u64 + 2)];
+        assert_eq!(stream.positions(ME, Some(&old), &spans), None);
+        assert_eq!(stream.positions(ME, Some("7.ffffffff"), &spans), None);
+    }
+}
