@@ -106,7 +106,7 @@ impl Event<'_> {
         for template in templates {
             match template {
                 Template::Arguments => {
-                    values.extend(self.arguments.iter().map(|it| Cow::Borrowed(*it)))
+                    values.extend(self.arguments.iter().map(|it| Cow::Borrowed(*it)));
                 }
                 one => values.push(self.made(one)),
             }

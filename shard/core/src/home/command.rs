@@ -80,7 +80,7 @@ impl Home {
     ) -> Result<Step, Problem> {
         let session = self.session(origin)?;
         match command {
-            Command::Join { room, after } => self.join(io, origin, room, after),
+            Command::Join { room, after } => self.join(io, origin, &room, after),
             Command::Leave { room } => self.leave(io, origin, &room),
             Command::Publish { room, body, key, ephemeral, echo } => {
                 session.take_rate(io)?;
@@ -129,19 +129,19 @@ impl Home {
         &mut self,
         io: &mut Io,
         origin: Origin,
-        room: RoomId,
+        room: &RoomId,
         after: Option<Position>,
     ) -> Result<Step, Problem> {
         let limit = io.settings.rooms_per_session;
         let session = self.session(origin)?;
-        session.may_join(&room)?;
-        if !session.rooms.contains_key(&room) && session.rooms_joined() >= limit {
+        session.may_join(room)?;
+        if !session.rooms.contains_key(room) && session.rooms_joined() >= limit {
             return Err(Problem::new(
                 ErrorCode::TooManyRooms,
                 format!("a session may be in {limit} rooms; leave one first"),
             ));
         }
-        let topic = session.room(&room);
+        let topic = session.room(room);
         let action = Action::Join { after };
         let step = self.ask(io, origin, Subject::Join(topic.clone()), topic.clone(), action)?;
         self.session(origin)?.joins(&topic);

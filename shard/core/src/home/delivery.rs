@@ -287,10 +287,8 @@ impl Home {
         records: &[Arc<Record>],
         handover: Option<HandoverId>,
     ) {
-        let members = self.subscriptions.get(topic).into_iter().flat_map(Subscription::members);
-        let is_socket = |id| self.sessions.get(&id).is_some_and(|it| it.socket.is_some());
         // A place in the ring that no client could come back to would cost another's.
-        let stamped: Vec<_> = if members.map(is_socket).any(|it| it) {
+        let stamped: Vec<_> = if self.has_sockets(topic) {
             records.iter().map(|it| (it, self.stream.sent(io, topic, epoch, it))).collect()
         } else {
             Vec::new()
@@ -307,6 +305,11 @@ impl Home {
                 })
                 .collect(),
         });
+    }
+
+    fn has_sockets(&self, topic: &Topic) -> bool {
+        let is_socket = |id| self.sessions.get(&id).is_some_and(|it| it.socket.is_some());
+        self.subscriptions.get(topic).into_iter().flat_map(Subscription::members).any(is_socket)
     }
 
     /// Sends something to each of the user's connections here. `encode` makes it for native

@@ -160,7 +160,7 @@ impl Home {
                 if let Some(session) = self.sessions.get(&run.session) {
                     session.complain(io, reply_to, problem);
                 }
-                self.end_run(io, run, false);
+                self.end_run(io, &run, false);
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::deadlines::Deadlines;
 use crate::dedupe::Identity;
 use crate::home::Home;
 use crate::home::greeting::{Due, Greeting};
+use crate::home::line::Line;
 use crate::home::requests::{Pending, Subject};
 use crate::home::respond::ReplyTo;
 use crate::home::session::{Membership, Session, Socket};
@@ -88,7 +89,7 @@ impl Home {
         let room = |(room, membership): (&RoomId, &Membership)| {
             Some((room.clone(), span(session.room(room), membership)?))
         };
-        let seen = self.lines.get(&session.line).map_or(0, |line| line.seen());
+        let seen = self.lines.get(&session.line).map_or(0, Line::seen);
         let gone = Gone {
             session: id,
             namespace: session.namespace.clone(),

@@ -21,6 +21,7 @@ use crate::dialect::{ErrorCode, Problem, native};
 use crate::home::Home;
 use crate::home::command::{Origin, Step};
 use crate::home::greeting::Greeting;
+use crate::home::line::Line;
 use crate::home::respond::ReplyTo;
 use crate::home::session::Session;
 use crate::message::Body;
@@ -220,7 +221,7 @@ impl Home {
         let message = match &session.greeting {
             Greeting::Due(due) => due.connect,
             // One more than any message of the connection.
-            Greeting::Done => line.map_or(0, |line| line.seen()) + 1,
+            Greeting::Done => line.map_or(0, Line::seen) + 1,
         };
         let mut run = Run::new(session, occasion, name, message);
         run.reason = reason;
@@ -247,11 +248,11 @@ impl Home {
             let acknowledges = acknowledging == Some(index);
             self.carry_out_rule(io, &mut run, &rule.action, acknowledges);
         }
-        self.end_run(io, run, matching.is_empty());
+        self.end_run(io, &run, matching.is_empty());
     }
 
     /// Nothing is left to do.
-    pub(super) fn end_run(&mut self, io: &mut Io, run: Run, unhandled: bool) {
+    pub(super) fn end_run(&mut self, io: &mut Io, run: &Run, unhandled: bool) {
         match run.occasion {
             Occasion::Asks => self.enter_topics(io, run.session),
             Occasion::Connected | Occasion::Gone => {}
