@@ -7,6 +7,7 @@ use trunkline_core::Gauges;
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     sessions: IntGauge,
+    departed: IntGauge,
     rooms: IntGauge,
     members: IntGauge,
     requests: IntGauge,
@@ -61,6 +62,10 @@ impl Metrics {
         registry.register(Box::new(publish_seconds.clone()))?;
         Ok(Self {
             sessions: gauge("sessions", "Sessions whose home this shard is.")?,
+            departed: gauge(
+                "sessions_departed",
+                "Socket.IO sessions that have ended and whose clients may come back.",
+            )?,
             rooms: gauge("rooms", "Rooms owned by this shard that somebody is in.")?,
             members: gauge("members", "Sessions in the rooms owned by this shard.")?,
             requests: gauge("requests_waiting", "Requests that wait for a topic's owner.")?,
@@ -74,9 +79,10 @@ impl Metrics {
     }
 
     pub(crate) fn set_gauges(&self, gauges: Gauges) {
-        let Gauges { sessions, rooms, members, requests, topics } = gauges;
+        let Gauges { sessions, departed, rooms, members, requests, topics } = gauges;
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.sessions.set(count(sessions));
+        self.departed.set(count(departed));
         self.rooms.set(count(rooms));
         self.members.set(count(members));
         self.requests.set(count(requests));

@@ -105,13 +105,16 @@ impl Shard {
 
         let mut entropy = entropy();
         let clock = clock();
+        // 0 means "none" on the wire.
+        let incarnation = entropy.next_u64().max(1);
+        let core_settings = CoreSettings { incarnation, ..CoreSettings::new(&settings) };
         let (events, received) = mpsc::channel(event::CAPACITY);
         let (linked, links_up) = watch::channel(0);
         let (admit, admitting) = watch::channel(false);
         let names: Vec<String> = map.shards().iter().map(|shard| shard.id.clone()).collect();
         let peers = names.iter().map(String::as_str).filter(|name| *name != id);
         let driver = Driver {
-            core: Core::new(Arc::clone(&map), me, CoreSettings::new(&settings)),
+            core: Core::new(Arc::clone(&map), me, core_settings),
             log: memory_log(&settings, &mut entropy),
             verifier: verifier(&settings.auth)?,
             clock: Arc::clone(&clock),
@@ -126,8 +129,7 @@ impl Shard {
             Arc::clone(&map),
             me,
             id.clone(),
-            // 0 means "none" on the wire.
-            entropy.next_u64().max(1),
+            incarnation,
             security,
             clock,
             events.clone(),

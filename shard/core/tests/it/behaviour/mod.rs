@@ -1,11 +1,16 @@
 //! Facts about the core's behaviour, each in a few lines, in a world where nothing fails by chance.
 
+mod api;
 mod history;
 mod links;
 mod mistakes;
 mod presence;
 mod private;
+mod recovery;
 mod repeats;
 mod rooms;
+mod rules;
+mod socketio;
+mod sockets;
 mod tokens;
 mod town;

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trunkline_config::ShardKey;
-use trunkline_core::{CoreSettings, Epoch, Identity, Position, Rights, Topic, UserId};
+use trunkline_core::{
+    ApiCallId, ApiProblem, Call, CoreSettings, Dialect, Epoch, Identity, Position, Reply, Rights,
+    Topic, UserId,
+};
 
 use crate::harness::{Arrival, ClientId, Guest, Plan, Trace, World, core_of, session_of};
 use crate::simulation::{inbox_topic, room_topic};
@@ -16,6 +19,12 @@ pub(super) struct Town {
     heard: BTreeMap<ClientId, Vec<Value>>,
     closed: BTreeMap<ClientId, u16>,
     settled: BTreeMap<ClientId, u64>,
+    /// What servers of the application were answered.
+    pub(super) answers: Vec<(ApiCallId, Result<Reply, ApiProblem>)>,
+    /// What the application was asked, by which shard.
+    pub(super) calls: Vec<(usize, Call)>,
+    /// Events for which there was no rule.
+    pub(super) unhandled: usize,
     number: u64,
 }
 
@@ -34,7 +43,9 @@ impl Town {
         change(&mut plan.settings);
         let world = World::new(plan, 1, Trace::default());
         let (heard, closed, settled) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut town = Self { world, heard, closed, settled, number: 0 };
+        let (answers, calls) = (Vec::new(), Vec::new());
+        let (unhandled, number) = (0, 0);
+        let mut town = Self { world, heard, closed, settled, answers, calls, unhandled, number };
         town.wait(Duration::ZERO);
         town
     }
@@ -62,17 +73,24 @@ impl Town {
         self.enter(1, guest)
     }
 
-    fn guest(&mut self, user: &str, key: &ShardKey<'_>, change: impl FnOnce(&mut Guest)) -> Guest {
+    pub(super) fn guest(
+        &mut self,
+        user: &str,
+        key: &ShardKey<'_>,
+        change: impl FnOnce(&mut Guest),
+    ) -> Guest {
         self.number += 1;
         let session = session_of(&self.world, key, self.number);
         let user = UserId::parse(user).expect("a user");
         let identity = Identity { user, expires_ms: None, rights: Rights(None) };
-        let mut guest = Guest { session, identity, authenticated: false, inbox_after: None };
+        let dialect = Dialect::Native;
+        let mut guest =
+            Guest { session, identity, authenticated: false, dialect, inbox_after: None };
         change(&mut guest);
         guest
     }
 
-    fn enter(&mut self, router: usize, guest: Guest) -> ClientId {
+    pub(super) fn enter(&mut self, router: usize, guest: Guest) -> ClientId {
         let client = self.world.connect(router, guest).expect("the trunk is whole");
         self.wait(Duration::ZERO);
         client
@@ -148,6 +166,9 @@ impl Town {
                 Arrival::Acknowledged { client, sequence } => {
                     self.settled.insert(client, sequence);
                 }
+                Arrival::Answered { call, answer } => self.answers.push((call, answer)),
+                Arrival::Asked { shard, call } => self.calls.push((shard, call)),
+                Arrival::Unhandled => self.unhandled += 1,
                 _ => {}
             }
         }
@@ -156,6 +177,15 @@ impl Town {
     /// What a client has heard since it was asked last, but for answers that were taken.
     pub(super) fn hears(&mut self, client: ClientId) -> Vec<Value> {
         self.heard.remove(&client).unwrap_or_default()
+    }
+
+    /// Puts back what was taken from what a client has heard.
+    pub(super) fn hear_again<'a>(
+        &mut self,
+        client: ClientId,
+        texts: impl Iterator<Item = &'a String>,
+    ) {
+        self.heard.entry(client).or_default().extend(texts.map(|text| text.as_str().into()));
     }
 
     /// The same in short: `message hi`, `joined bob`, `ok`.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
-use trunkline_core::{ConnectionId, FrameKind, GroupId, SessionId, TrunkId};
+use trunkline_core::{
+    ApiCallId, ApiProblem, Call, ConnectionId, FrameKind, GroupId, Reply, SessionId, TrunkId,
+};
 
 use super::log::Kept;
 
@@ -28,6 +30,12 @@ pub(crate) enum Arrival {
     Closed { client: ClientId, code: u16 },
     /// A client's messages up to this one are settled.
     Acknowledged { client: ClientId, sequence: u64 },
+    /// A server of the application has its answer.
+    Answered { call: ApiCallId, answer: Result<Reply, ApiProblem> },
+    /// The application is asked.
+    Asked { shard: usize, call: Call },
+    /// An event has come for which there is no rule.
+    Unhandled,
     /// A store has taken a record.
     Kept(Kept),
     /// A link was cut on purpose.

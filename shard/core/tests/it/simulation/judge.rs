@@ -57,6 +57,10 @@ impl Judge {
                     client.acknowledged(sequence);
                 }
             }
+            // Nobody in this world asks for these.
+            Arrival::Answered { .. } | Arrival::Asked { .. } | Arrival::Unhandled => {
+                panic!("native clients alone make none of these")
+            }
             Arrival::Kept(kept) => self.truth.keep(&kept),
             Arrival::Cut { a, b } => {
                 self.outages.cut(a, b, at);

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 use trunkline_config::ShardKey;
-use trunkline_core::{Epoch, Identity, Position, Rights, UserId};
+use trunkline_core::{Dialect, Epoch, Identity, Position, Rights, UserId};
 
 use super::client::{Asked, Client, What};
 use super::hearing::Place;
@@ -129,7 +129,8 @@ impl Script {
         let inbox_after = inbox
             .as_ref()
             .map(|(epoch, offset)| Position { epoch: Epoch::new(epoch), offset: *offset });
-        let guest = Guest { session, identity, authenticated: false, inbox_after };
+        let dialect = Dialect::Native;
+        let guest = Guest { session, identity, authenticated: false, dialect, inbox_after };
         let router = self.chance.random_range(0..world.plan.routers);
         let client = world.connect(router, guest)?;
         let home = world.home_of(&session);

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    Attach, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Namespace, Output, Part,
-    Position, SessionId, TrunkId,
+    ApiCall, ApiCallId, Attach, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
+    Namespace, Output, Part, Position, SessionId, TrunkId, UserId,
 };
 
 use super::{On, World};
@@ -17,6 +17,7 @@ pub(crate) struct Guest {
     pub(crate) session: SessionId,
     pub(crate) identity: Identity,
     pub(crate) authenticated: bool,
+    pub(crate) dialect: Dialect,
     pub(crate) inbox_after: Option<Position>,
 }
 
@@ -25,15 +26,15 @@ impl World {
     pub(crate) fn connect(&mut self, router: usize, guest: Guest) -> Option<ClientId> {
         let trunk = self.network.trunk((router, self.home_of(&guest.session)))?;
         let client = self.sockets.open(trunk, guest.session);
-        let Guest { session, identity, authenticated, inbox_after } = guest;
+        let Guest { session, identity, authenticated, dialect, inbox_after } = guest;
         let attach = Attach {
             connection: ConnectionId(client.0),
             session,
-            dialect: Dialect::Native,
+            dialect,
             namespace: Namespace::parse("/").expect("a namespace"),
             identity,
             authenticated,
-            guest: false,
+            guest: dialect == Dialect::SocketIo && !authenticated,
             inbox_after,
         };
         self.up(trunk, Input::Attach { trunk, attach });
@@ -47,6 +48,32 @@ impl World {
         let (trunk, sequence) = (socket.trunk, socket.sequence);
         self.repeat(client, trunk, sequence, text);
         sequence
+    }
+
+    /// A client sends an attachment.
+    pub(crate) fn attach(&mut self, client: ClientId, payload: &'static [u8]) {
+        let socket = self.sockets.get_mut(client).expect("who speaks is connected");
+        socket.sequence += 1;
+        let (trunk, sequence) = (socket.trunk, socket.sequence);
+        let (connection, payload) = (ConnectionId(client.0), Bytes::from_static(payload));
+        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary: true });
+    }
+
+    /// A client changes its connection for another on the same trunk, as one that polled does.
+    pub(crate) fn change_connection(&mut self, client: ClientId) -> ClientId {
+        let socket = self.sockets.close(client).expect("who changes is connected");
+        let next = self.sockets.open(socket.trunk, socket.session);
+        let from = (socket.trunk, ConnectionId(client.0));
+        self.up(socket.trunk, Input::Move { from, to: (socket.trunk, ConnectionId(next.0)) });
+        next
+    }
+
+    /// A server of the application asks a shard something.
+    pub(crate) fn ask(&mut self, router: usize, shard: usize, call: u64, request: ApiCall) {
+        let trunk = self.network.trunk((router, shard)).expect("the trunk is whole");
+        let user = UserId::parse("server").expect("a user");
+        let member = Member { session: SessionId([9; 24]), user };
+        self.up(trunk, Input::Api { trunk, call: ApiCallId(call), member, request });
     }
 
     /// A router sends a client's message, or sends it again.
@@ -119,7 +146,10 @@ impl World {
             }
             return false;
         }
-        let parse = |part: &Part| serde_json::from_slice(&part.payload).expect("a frame is JSON");
+        let parse = |part: &Part| match frame.dialect {
+            Dialect::Native => serde_json::from_slice(&part.payload).expect("a frame is JSON"),
+            Dialect::SocketIo => String::from_utf8_lossy(&part.payload).into(),
+        };
         let parts = frame.parts.iter().map(parse).collect();
         self.see(Arrival::Frame { client, kind: frame.kind, parts });
         true

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::Rng;
-use trunkline_core::{Identity, Input, LogRequest, Output, Rights, UserId};
+use trunkline_core::{CallFailure, Identity, Input, LogRequest, Output, Rights, Ticket, UserId};
 
 use super::{Event, On, World, index};
 use crate::harness::log::Fate;
@@ -46,10 +46,22 @@ impl World {
                 let input = Input::Verified { ticket, identity: identity_of(&token) };
                 self.input(self.now, shard, On::Nothing, input);
             }
-            // Native clients alone call for none of these.
-            Output::ApiAnswer { .. } | Output::Call(_) | Output::Unhandled => {}
+            Output::ApiAnswer { call, answer, .. } => self.see(Arrival::Answered { call, answer }),
+            Output::Call(call) => self.see(Arrival::Asked { shard, call }),
+            Output::Unhandled => self.see(Arrival::Unhandled),
             Output::Published(_) => {}
         }
+    }
+
+    /// The application answers what it was asked.
+    pub(crate) fn answer_call(
+        &mut self,
+        shard: usize,
+        ticket: Ticket,
+        answer: Result<&'static str, CallFailure>,
+    ) {
+        let answer = answer.map(|text| text.as_bytes().into());
+        self.input(self.now, shard, On::Nothing, Input::Called { ticket, answer });
     }
 
     pub(super) fn store(&mut self, shard: usize, life: u64, request: LogRequest) {
