@@ -27,7 +27,8 @@ fn driver(registry: &Registry) -> Driver {
     let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]));
     let entropy = StdRng::seed_from_u64(1);
     Driver {
-        core: Core::new(map, ShardIndex(0), CoreSettings::new(&settings)),
+        core: Core::new(Arc::clone(&map), ShardIndex(0), CoreSettings::new(&settings)),
+        engine: Engine::new(&settings, map.hash_key()),
         log: MemoryLog::new(settings.history, settings.inbox, settings.limits.memory, entropy),
         verifier: None,
         clock: Arc::new(|| 1_790_000_000_000),
