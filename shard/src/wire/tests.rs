@@ -177,10 +177,10 @@ proptest! {
 
     #[test]
     fn no_bytes_of_a_trunk_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        if let Ok(up) = trunk::Up::decode(bytes.as_slice()) {
-            if let Ok(Sorted::Core(up)) = sort_up(TrunkId(1), up) {
-                let _ = decode_up(TrunkId(1), up);
-            }
+        if let Ok(up) = trunk::Up::decode(bytes.as_slice())
+            && let Ok(Sorted::Core(up)) = sort_up(TrunkId(1), up)
+        {
+            let _ = decode_up(TrunkId(1), up);
         }
     }
 }
