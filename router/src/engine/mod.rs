@@ -17,7 +17,7 @@ mod verify;
 use std::rc::Rc;
 
 use hyper::body::Incoming;
-use hyper::header::UPGRADE;
+use hyper::header::{HeaderMap, UPGRADE};
 use hyper::{Method, Request};
 use trunkline_config::settings::SocketIo;
 use trunkline_proto::engine::Problem;
@@ -59,9 +59,15 @@ pub(crate) async fn answer(client: &Rc<Client>, request: Request<Incoming>) -> A
     answer
 }
 
+/// Some clients offer HTTP/2 with every request.
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let value = headers.get(UPGRADE);
+    value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 async fn session(client: &Rc<Client>, mut request: Request<Incoming>) -> Answer {
     let worker = &client.worker;
-    let upgrades = request.headers().contains_key(UPGRADE);
+    let upgrades = asks_for_websocket(request.headers());
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let target =
         match verify(&worker.settings.socketio, request.method(), upgrades, &query, |sid| {

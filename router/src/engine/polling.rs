@@ -37,7 +37,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A POST whose client may hang up before it has said all.
+/// A POST that nothing comes of, because its client hangs up before it has said all or because it
+/// is no text: that ends the session.
 struct Unread<'a> {
     client: &'a Client,
     shard: u16,
@@ -112,15 +113,17 @@ async fn post(
         .headers()
         .get(CONTENT_TYPE)
         .is_none_or(|content| content.as_bytes() != b"application/octet-stream");
-    let read = body::read(request.into_body(), most).await;
-    unread.session = None;
-    let said = match read {
-        Err(NoBody::TooLarge) => return problem::bare(StatusCode::PAYLOAD_TOO_LARGE),
+    let said = match body::read(request.into_body(), most).await {
+        Err(NoBody::TooLarge) => {
+            unread.session = None;
+            return problem::bare(StatusCode::PAYLOAD_TOO_LARGE);
+        }
         Ok(body) if is_text => body,
-        // An empty body is no packet. So the shard ends the session as it does by any other
-        // mistake.
-        Ok(_) | Err(NoBody::Broken | NoBody::TooSlow) => Bytes::new(),
+        Ok(_) | Err(NoBody::Broken | NoBody::TooSlow) => {
+            return problem::answer(Problem::BadRequest);
+        }
     };
+    unread.session = None;
     ask(client, shard, session, What::Post(said), HTML).await
 }
 

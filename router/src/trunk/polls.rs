@@ -3,6 +3,7 @@
 //! Each socket waits for one answer at most, so there are no more of them than sockets.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use trunkline_proto::trunk::poll_request::What;
 use trunkline_proto::trunk::{PollAnswer, PollGone, PollRequest, Up, up};
 
 use super::{ATTACH_SIZE, ITEM_SIZE, Live, Trunk};
+use crate::connection::Uplink;
 
 /// Who waits for which answer. Dropped with the stream, which tells them all.
 #[derive(Default)]
@@ -45,6 +47,12 @@ impl Trunk {
         what: What,
         patience: Duration,
     ) -> Option<PollAnswer> {
+        timeout(patience, self.ask_patiently(session, what)).await.ok()?
+    }
+
+    async fn ask_patiently(self: &Rc<Self>, session: Bytes, what: What) -> Option<PollAnswer> {
+        // A shard that is behind pauses those who poll like those with a WebSocket.
+        poll_fn(|cx| self.poll_room(cx)).await;
         let size = match &what {
             What::Open(_) => ATTACH_SIZE,
             What::Poll(_) => ITEM_SIZE,
@@ -59,7 +67,7 @@ impl Trunk {
             request
         };
         let _pending = Pending { trunk: Rc::clone(self), request };
-        timeout(patience, answer).await.ok()?.ok()
+        answer.await.ok()
     }
 
     /// Tells the shard of a POST that broke off, by an empty one: it ends the session, as for any

@@ -76,7 +76,7 @@ impl Engine {
     /// Queues a frame; false if it was not.
     fn push(&mut self, number: u64, frame: &Frame) -> bool {
         let Some(session) = self.sessions.get_mut(&number) else { return false };
-        if session.phase == Phase::Closing {
+        if session.phase == Phase::Closing || frame.parts.is_empty() {
             return false;
         }
         let pushed = session.queue.push(frame);

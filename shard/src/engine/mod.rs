@@ -143,16 +143,14 @@ impl Engine {
 
     /// A router worker is gone: so is who waited for its answer, and every WebSocket.
     pub(crate) fn trunk_down(&mut self, trunk: TrunkId) {
-        let first = (trunk, ConnectionId(0));
-        let probes: Vec<_> = self.probes.range(first..).map(|(at, _)| *at).collect();
-        for at in probes.into_iter().take_while(|(of, _)| *of == trunk) {
+        let of_trunk = (trunk, ConnectionId(0))..=(trunk, ConnectionId(u64::MAX));
+        let probes: Vec<_> = self.probes.range(of_trunk).map(|(at, _)| *at).collect();
+        probes.into_iter().for_each(|at| {
             self.forget_probe(at);
-        }
-        let first = Asked { trunk, request: 0 };
-        let asked: Vec<_> = self.waiting.range(first..).map(|(asked, _)| *asked).collect();
-        for asked in asked.into_iter().take_while(|asked| asked.trunk == trunk) {
-            self.gone(asked);
-        }
+        });
+        let of_trunk = Asked { trunk, request: 0 }..=Asked { trunk, request: u64::MAX };
+        let waiting: Vec<_> = self.waiting.range(of_trunk).map(|(asked, _)| *asked).collect();
+        waiting.into_iter().for_each(|asked| self.gone(asked));
     }
 
     /// Does what is due.

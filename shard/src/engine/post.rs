@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trunkline_core::{ConnectionId, Input, Mono, SessionId};
-use trunkline_proto::engine::{Packet, Problem};
+use trunkline_proto::engine::Packet;
 
 use super::ending::Ending;
 use super::session::Phase;
@@ -30,10 +30,11 @@ impl Engine {
                     self.end(number, Ending::Closed);
                     return self.answer_ok(asked, answer::TAKEN);
                 }
-                // Since protocol 4 it is the server that asks.
+                // Since protocol 4 it is the server that asks. The reference says no more of a
+                // mistake than that it was read.
                 Ok(Packet::Ping(_)) | Err(_) => {
                     self.end(number, Ending::Broken);
-                    return self.answer(asked, Problem::BadRequest);
+                    return self.answer_ok(asked, answer::TAKEN);
                 }
             }
         }
