@@ -2,6 +2,7 @@
 //! files, and the one queue that all three kinds of stream send from.
 
 pub mod credential;
+pub mod engine;
 pub mod net;
 pub mod outbox;
 pub mod token;

@@ -60,6 +60,9 @@ pub(crate) fn reply(payload: &[u8], binary: bool) -> Encoded {
 /// An empty Ping (RFC 6455 §5.5.2).
 pub(crate) const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
+/// Engine.IO's ping, a text.
+pub(crate) const PING_PACKET: Bytes = Bytes::from_static(&[0x81, 1, b'2']);
+
 /// A Close (RFC 6455 §5.5.1). A text beyond 123 bytes is cut between characters.
 pub(crate) fn close(code: u16, text: &str) -> Bytes {
     let mut payload = code.to_be_bytes().to_vec();

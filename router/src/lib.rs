@@ -7,6 +7,7 @@
 //! One thread per core, each a `worker` with its own listener, connections and trunks.
 
 mod connection;
+mod engine;
 mod frame;
 mod handshake;
 mod http;

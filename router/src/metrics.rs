@@ -5,6 +5,8 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use trunkline_proto::trunk::Dialect;
+
 use crate::connection::queue::NoRoom;
 
 /// The codes that have a label of their own; a client can send 4,000 others.
@@ -15,10 +17,11 @@ const CODES: [u16; 13] =
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
-    pub(crate) messages_in: IntCounter,
+    pub(crate) messages_in: PerDialect,
+    pub(crate) polls: Polls,
     pub(crate) batches: IntCounter,
     pub(crate) trunk_up: IntGaugeVec,
-    deliveries: IntCounter,
+    deliveries: PerDialect,
     dropped_live: IntCounter,
     dropped_ephemeral: IntCounter,
     dropped_reply: IntCounter,
@@ -26,10 +29,46 @@ pub(crate) struct Metrics {
     handshake_failures: IntCounterVec,
 }
 
+/// One number per way of speaking.
+#[derive(Clone, Debug)]
+pub(crate) struct PerDialect {
+    native: IntCounter,
+    socketio: IntCounter,
+}
+
+impl PerDialect {
+    fn new(counters: &IntCounterVec) -> Self {
+        Self {
+            native: counters.with_label_values(&["native"]),
+            socketio: counters.with_label_values(&["socketio"]),
+        }
+    }
+
+    pub(crate) fn of(&self, dialect: Dialect) -> &IntCounter {
+        match dialect {
+            Dialect::SocketIo => &self.socketio,
+            Dialect::Native | Dialect::Unspecified => &self.native,
+        }
+    }
+}
+
+/// What became of requests of clients that poll.
+#[derive(Clone, Debug)]
+pub(crate) struct Polls {
+    pub(crate) answered: IntCounter,
+    pub(crate) refused: IntCounter,
+    /// The shard is not reached, or did not answer in time.
+    pub(crate) unavailable: IntCounter,
+    /// The client has hung up before.
+    pub(crate) abandoned: IntCounter,
+}
+
 /// What one batch of a trunk did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) deliveries: u64,
+    /// The same to Socket.IO clients.
+    pub(crate) deliveries_socketio: u64,
     pub(crate) dropped_live: u64,
     pub(crate) dropped_ephemeral: u64,
     pub(crate) dropped_reply: u64,
@@ -66,6 +105,11 @@ impl Metrics {
             &["shard"],
         )?;
         registry.register(Box::new(trunk_up.clone()))?;
+        let polls = counters(
+            "trunkline_polling_requests_total",
+            "Requests of clients that poll, by what became of them",
+            &["outcome"],
+        )?;
         let dropped = counters(
             "trunkline_dropped_total",
             "Frames that found no room in a queue",
@@ -75,18 +119,22 @@ impl Metrics {
             connections,
             batches,
             trunk_up,
-            messages_in: counters(
+            messages_in: PerDialect::new(&counters(
                 "trunkline_messages_in_total",
-                "Messages received from clients",
+                "Messages received from clients over WebSockets",
                 &["dialect"],
-            )?
-            .with_label_values(&["native"]),
-            deliveries: counters(
+            )?),
+            polls: Polls {
+                answered: polls.with_label_values(&["answered"]),
+                refused: polls.with_label_values(&["refused"]),
+                unavailable: polls.with_label_values(&["unavailable"]),
+                abandoned: polls.with_label_values(&["abandoned"]),
+            },
+            deliveries: PerDialect::new(&counters(
                 "trunkline_deliveries_total",
-                "Messages queued for clients, answers to their own requests not counted",
+                "Messages queued for WebSockets, answers to their own requests not counted",
                 &["dialect"],
-            )?
-            .with_label_values(&["native"]),
+            )?),
             dropped_live: dropped.with_label_values(&["out", "full"]),
             dropped_ephemeral: dropped.with_label_values(&["out", "ephemeral"]),
             dropped_reply: dropped.with_label_values(&["out", "replies"]),
@@ -104,8 +152,15 @@ impl Metrics {
     }
 
     pub(crate) fn count(&self, tally: Tally) {
-        let Tally { deliveries, dropped_live, dropped_ephemeral, dropped_reply } = tally;
-        self.deliveries.inc_by(deliveries);
+        let Tally {
+            deliveries,
+            deliveries_socketio,
+            dropped_live,
+            dropped_ephemeral,
+            dropped_reply,
+        } = tally;
+        self.deliveries.native.inc_by(deliveries);
+        self.deliveries.socketio.inc_by(deliveries_socketio);
         self.dropped_live.inc_by(dropped_live);
         self.dropped_ephemeral.inc_by(dropped_ephemeral);
         self.dropped_reply.inc_by(dropped_reply);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -16,6 +17,7 @@ use trunkline_proto::net::{Tcp, clock, entropy};
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{Security, SecurityError};
 
+use crate::engine::Library;
 use crate::metrics::Metrics;
 use crate::net;
 use crate::tls::{CertificateError, Certificates};
@@ -52,6 +54,14 @@ pub enum StartError {
     /// The certificate of `wss`.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The file of `socketio.client`.
+    #[error("cannot read {}: {source}; correct socketio.client", path.display())]
+    Client {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The TLS library.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -96,6 +106,8 @@ impl Router {
         let certificates =
             settings.router.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
         let tls = certificates.as_ref().map(Certificates::acceptor).transpose()?;
+        let library = Library::load(settings.socketio.client.as_deref())
+            .map_err(|(path, source)| StartError::Client { path, source })?;
         let security = Arc::new(Security::new(&settings.cluster)?);
         let address = net::probe(listen).map_err(|source| refused(listen, source))?;
         let metrics = Metrics::register(&registry)?;
@@ -109,6 +121,7 @@ impl Router {
             verifier,
             security,
             tls,
+            library,
             metrics,
             board: Arc::new(board),
             clock: clock(),

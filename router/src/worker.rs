@@ -19,12 +19,14 @@ use tokio_rustls::TlsAcceptor;
 use trunkline_config::{Settings, ShardMap};
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::transport::Security;
+use trunkline_proto::trunk::Dialect;
 
 use crate::connection::close::CloseReason;
 use crate::connection::echo::{self, Echo};
 use crate::connection::queue::Bounds;
 use crate::connection::roster::Roster;
 use crate::connection::{self, Connection, Uplink};
+use crate::engine::{self, Library};
 use crate::handshake::{Admission, Doorkeeper};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Socket};
@@ -49,6 +51,7 @@ pub(crate) struct Common {
     pub(crate) verifier: Option<Arc<TokenVerifier>>,
     pub(crate) security: Arc<Security>,
     pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) library: Library,
     pub(crate) metrics: Metrics,
     pub(crate) board: Arc<Board>,
     pub(crate) clock: Clock,
@@ -63,15 +66,26 @@ pub(crate) struct Worker {
     pub(crate) settings: Arc<Settings>,
     pub(crate) metrics: Rc<Metrics>,
     pub(crate) board: Arc<Board>,
+    pub(crate) library: Library,
     doorkeeper: Doorkeeper,
     trunks: Vec<Rc<Trunk>>,
     roster: Roster,
     tls: Option<TlsAcceptor>,
     sockets: Rc<Cell<usize>>,
+    /// How many clients poll at the moment.
+    polling: Rc<Cell<usize>>,
 }
 
-/// A socket's place among those that a worker may have; dropped with the socket.
+/// A socket's place among those that a worker may have, or a poll's among the connections;
+/// dropped with the socket or poll.
 pub(crate) struct Seat(Rc<Cell<usize>>);
+
+impl Seat {
+    fn take(places: &Rc<Cell<usize>>) -> Self {
+        places.set(places.get() + 1);
+        Self(Rc::clone(places))
+    }
+}
 
 impl Drop for Seat {
     fn drop(&mut self) {
@@ -107,7 +121,7 @@ pub(crate) async fn run(
         lines.spawn_local(keep_up(Rc::clone(trunk), line));
     }
     let worker = Rc::new(Worker {
-        roster: Roster::new(&common.settings.heartbeat, Rc::clone(&metrics)),
+        roster: Roster::new(&common.settings, Rc::clone(&metrics)),
         doorkeeper: Doorkeeper::new(
             Arc::clone(&common.settings),
             common.map,
@@ -118,9 +132,11 @@ pub(crate) async fn run(
         settings: common.settings,
         metrics,
         board: common.board,
+        library: common.library,
         trunks,
         tls: common.tls,
         sockets: Rc::default(),
+        polling: Rc::default(),
     });
     tokio::select! {
         never = accept::accept(&worker, listener) => match never {},
@@ -132,13 +148,27 @@ pub(crate) async fn run(
 }
 
 impl Worker {
-    /// Whether no more WebSockets are taken.
+    /// Whether no more clients are taken. One that polls counts like one with a WebSocket.
     pub(crate) fn is_full(&self) -> bool {
-        self.roster.len() >= self.settings.limits.connections_per_worker
+        self.roster.len() + self.polling.get() >= self.settings.limits.connections_per_worker
     }
 
     pub(crate) fn doorkeeper(&self) -> &Doorkeeper {
         &self.doorkeeper
+    }
+
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The trunk to a shard, by index in the map.
+    pub(crate) fn trunk(&self, shard: u16) -> Option<&Rc<Trunk>> {
+        self.trunks.get(usize::from(shard))
+    }
+
+    /// Counts a client among the connections for as long as its poll is pending.
+    pub(crate) fn poll_seat(&self) -> Seat {
+        Seat::take(&self.polling)
     }
 
     /// A seat for another socket, if there is one.
@@ -147,8 +177,7 @@ impl Worker {
         if taken >= self.settings.limits.connections_per_worker + SPARE_SOCKETS {
             return None;
         }
-        self.sockets.set(taken + 1);
-        Some(Seat(Rc::clone(&self.sockets)))
+        Some(Seat::take(&self.sockets))
     }
 
     /// Takes over a socket that has become a WebSocket. `early` is what the client sent behind
@@ -168,11 +197,13 @@ impl Worker {
                 replies: REPLIES_LEAST.max(2 * (self.settings.history.bytes + limits.message)),
             },
         };
-        let message = match admission {
-            Admission::Echo => echo::MESSAGE,
+        let dialect = admission.dialect();
+        let message = match (&admission, dialect) {
+            (Admission::Echo, _) => echo::MESSAGE,
+            (_, Dialect::SocketIo) => self.settings.socketio.max_http_buffer_size,
             _ => limits.message,
         };
-        let connection = self.roster.open(socket, bounds);
+        let connection = self.roster.open(socket, bounds, dialect);
         let uplink = self.uplink(&connection, admission);
         let worker = Rc::clone(self);
         spawn_local(async move {
@@ -184,7 +215,11 @@ impl Worker {
     }
 
     /// Where the connection's messages go. One that can't be attached is closed.
-    fn uplink(&self, connection: &Rc<Connection>, admission: Admission) -> Rc<dyn Uplink> {
+    fn uplink(
+        self: &Rc<Self>,
+        connection: &Rc<Connection>,
+        admission: Admission,
+    ) -> Rc<dyn Uplink> {
         let (shard, mut attach) = match admission {
             Admission::Echo => return Rc::new(Echo),
             Admission::Close(reason) => {
@@ -195,16 +230,20 @@ impl Worker {
             Admission::Attach { shard, attach } => (shard, attach),
         };
         attach.connection = connection.number;
-        let Some(trunk) = self.trunks.get(usize::from(shard)) else {
+        let Some(trunk) = self.trunk(shard) else {
             connection.close(&CloseReason::RESTART);
             return Rc::new(Echo);
+        };
+        let uplink: Rc<dyn Uplink> = match attach.dialect() {
+            Dialect::SocketIo => engine::Uplink::begin(self, trunk, connection, &attach),
+            Dialect::Native | Dialect::Unspecified => Rc::<Trunk>::clone(trunk),
         };
         match trunk.attach(connection, *attach) {
             Ok(()) => {}
             Err(Unattached::Down) => connection.close(&CloseReason::RESTART),
             Err(Unattached::Full) => connection.close(&CloseReason::OVERLOADED),
         }
-        Rc::<Trunk>::clone(trunk)
+        uplink
     }
 
     async fn shut_down(&self, mut lines: JoinSet<()>) {

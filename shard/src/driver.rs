@@ -4,6 +4,8 @@
 //! an idle one answers at once. The driver waits for nobody: a trunk or link whose queue is full
 //! is cut.
 
+mod polling;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,11 +19,13 @@ use trunkline_proto::outbox::Outbox;
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::{peer, trunk};
 
+use crate::engine::{Engine, is_polling};
 use crate::event::{Event, LinkId};
 use crate::log::MemoryLog;
 use crate::metrics::Metrics;
 use crate::wire::{
-    TrunkItem, decode_peer, decode_up, encode_down, encode_peer, identity, peer_size,
+    Sorted, TrunkItem, decode_peer, decode_up, encode_down, encode_peer, identity, peer_size,
+    sort_up,
 };
 use trunkline_proto::net::Clock;
 
@@ -33,6 +37,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// The core, its log, and the streams.
 pub(crate) struct Driver {
     pub(crate) core: Core,
+    /// The clients that poll.
+    pub(crate) engine: Engine,
     pub(crate) log: MemoryLog,
     pub(crate) verifier: Option<TokenVerifier>,
     pub(crate) clock: Clock,
@@ -73,7 +79,9 @@ impl Driver {
     pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut sweep = every(SWEEP);
         loop {
-            let timeout = self.core.poll_timeout().map(|Mono(since)| self.started + since);
+            let timeouts = [self.core.poll_timeout(), self.engine.poll_timeout()];
+            let timeout = timeouts.into_iter().flatten().min();
+            let timeout = timeout.map(|Mono(since)| self.started + since);
             let sleep = async {
                 match timeout {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -85,7 +93,10 @@ impl Driver {
                     Some(event) => self.take(event),
                     None => return,
                 },
-                () = sleep => self.handle(Input::Tick),
+                () = sleep => {
+                    self.tick_engine();
+                    self.handle(Input::Tick);
+                }
                 _ = sweep.tick() => self.log.sweep((self.clock)()),
             }
             for _ in 1..BATCH {
@@ -138,8 +149,15 @@ impl Driver {
             if !self.trunks.contains_key(&trunk) {
                 return;
             }
-            match decode_up(trunk, item) {
-                Ok(input) => self.handle(input),
+            let taken = sort_up(trunk, item).and_then(|item| {
+                match item {
+                    Sorted::Engine(said) => self.hear_engine(said),
+                    Sorted::Core(item) => self.handle(decode_up(trunk, item)?),
+                }
+                Ok(())
+            });
+            match taken {
+                Ok(()) => {}
                 Err(error) => {
                     warn!(trunk = trunk.0, %error, "cutting a trunk");
                     self.trunk_down(trunk);
@@ -167,6 +185,8 @@ impl Driver {
         if let Some(outbox) = self.trunks.remove(&trunk) {
             outbox.cut();
             self.metrics.trunks.dec();
+            self.engine.trunk_down(trunk);
+            self.inform_core();
             self.handle(Input::TrunkDown { trunk });
         }
     }
@@ -199,7 +219,7 @@ impl Driver {
     fn send_batch(&mut self) -> Sent {
         let mut sent = Sent::All;
         let mut gathered = Gathered::default();
-        while let Some(output) = self.core.poll_output() {
+        while let Some(output) = self.next_output(&mut gathered.trunks) {
             self.carry_out(&mut gathered, output);
         }
         // Before anything leaves: who reads the metrics after an answer finds it counted.
@@ -239,6 +259,7 @@ impl Driver {
 
     fn carry_out(&mut self, gathered: &mut Gathered, output: Output) {
         match output {
+            output if is_polling(&output) => self.carry_out_polling(output),
             Output::Peer { peer, message } => gather_peer(gathered, peer, message),
             Output::Log(request) => {
                 if let Some((ticket, outcome)) = self.log.submit(request, (self.clock)()) {

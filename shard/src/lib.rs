@@ -5,6 +5,7 @@
 //! the store, and bounds.
 
 mod driver;
+mod engine;
 mod event;
 mod hello;
 mod link;

@@ -20,6 +20,7 @@ use trunkline_proto::transport::{MAX_MESSAGE, Security, SecurityError};
 use trunkline_proto::trunk::trunk_server::TrunkServer;
 
 use crate::driver::Driver;
+use crate::engine::Engine;
 use crate::event;
 use crate::link::{PeerService, keep_dialling};
 use crate::log::MemoryLog;
@@ -115,6 +116,7 @@ impl Shard {
         let peers = names.iter().map(String::as_str).filter(|name| *name != id);
         let driver = Driver {
             core: Core::new(Arc::clone(&map), me, core_settings),
+            engine: Engine::new(&settings, map.hash_key()),
             log: memory_log(&settings, &mut entropy),
             verifier: verifier(&settings.auth)?,
             clock: Arc::clone(&clock),

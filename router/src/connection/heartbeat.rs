@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trunkline_config::settings;
+use trunkline_proto::trunk::Dialect;
 
 use super::close::CloseReason;
 use super::{Connection, Pause, Phase};
@@ -18,6 +18,8 @@ use crate::frame;
 pub(crate) struct Heartbeats {
     interval: Duration,
     timeout: Duration,
+    /// First pings that are due earlier than an interval after they were set.
+    early: VecDeque<(Instant, u64)>,
     pings: VecDeque<(Instant, u64)>,
     /// When a pong is due, and when it was asked for.
     pongs: VecDeque<(Instant, Instant, u64)>,
@@ -32,10 +34,11 @@ pub(crate) enum Due {
 }
 
 impl Heartbeats {
-    pub(crate) fn new(settings: &settings::Heartbeat) -> Self {
+    pub(crate) fn new(interval: Duration, timeout: Duration) -> Self {
         Self {
-            interval: settings.interval,
-            timeout: settings.timeout,
+            interval,
+            timeout,
+            early: VecDeque::new(),
             pings: VecDeque::new(),
             pongs: VecDeque::new(),
         }
@@ -52,6 +55,13 @@ impl Heartbeats {
         self.pings.push_back((now + self.interval, connection));
     }
 
+    /// Begins with a connection whose client was pinged at most an interval ago by another way,
+    /// and waits for the next for an interval and the timeout.
+    pub(crate) fn add_early(&mut self, connection: u64, now: Instant) {
+        let first = self.interval.min(self.timeout / 2);
+        self.early.push_back((now + first, connection));
+    }
+
     /// Asked for again and again until nothing is due. Who is gone is simply not asked again:
     /// the caller says with [`Heartbeats::pinged`] who still is there.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Due> {
@@ -61,12 +71,15 @@ impl Heartbeats {
             self.pongs.pop_front();
             return Some(Due::Pong(connection, asked));
         }
-        let &(due, connection) = self.pings.front()?;
-        if due > now {
-            return None;
+        for pings in [&mut self.early, &mut self.pings] {
+            if let Some(&(due, connection)) = pings.front()
+                && due <= now
+            {
+                pings.pop_front();
+                return Some(Due::Ping(connection));
+            }
         }
-        self.pings.pop_front();
-        Some(Due::Ping(connection))
+        None
     }
 
     /// A ping was sent: the pong and the next ping are due in their time.
@@ -85,12 +98,15 @@ impl Connection {
                 return;
             }
             state.queue.shrink();
-            state.queue.push_control(frame::PING);
+            state.queue.push_control(match self.dialect {
+                Dialect::SocketIo => frame::PING_PACKET,
+                Dialect::Native | Dialect::Unspecified => frame::PING,
+            });
         }
         self.flush();
     }
 
-    /// Closes with 4002 if nothing was received since `asked`. While the shard is behind the
+    /// Closes with 4002 if the client was not heard since `asked`. While the shard is behind the
     /// client is not read, and so not judged.
     pub(crate) fn expect_pong(&self, asked: Instant) {
         let judged = self.state.borrow().pause != Pause::Uplink;
@@ -108,10 +124,7 @@ mod tests {
     fn beats_come_in_order_and_stop_for_who_is_not_pinged_again() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut beats = Heartbeats::new(&settings::Heartbeat {
-            interval: Duration::from_secs(10),
-            timeout: Duration::from_secs(4),
-        });
+        let mut beats = Heartbeats::new(Duration::from_secs(10), Duration::from_secs(4));
         beats.add(1, at(0));
         beats.add(2, at(1));
         assert_eq!(beats.due(at(9)), None);
@@ -123,5 +136,20 @@ mod tests {
         assert_eq!(beats.due(at(19)), None);
         assert_eq!(beats.due(at(20)), Some(Due::Ping(1)));
         assert_eq!(beats.due(at(99)), None);
+    }
+
+    #[test]
+    fn who_was_pinged_by_another_way_is_not_left_waiting() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut beats = Heartbeats::new(Duration::from_secs(10), Duration::from_secs(4));
+        beats.add(1, at(0));
+        beats.add_early(2, at(1));
+        assert_eq!(beats.due(at(2)), None);
+        assert_eq!(beats.due(at(3)), Some(Due::Ping(2)));
+        beats.pinged(2, at(3));
+        assert_eq!(beats.due(at(10)), Some(Due::Pong(2, at(3))));
+        assert_eq!(beats.due(at(10)), Some(Due::Ping(1)));
+        assert_eq!(beats.due(at(13)), Some(Due::Ping(2)));
     }
 }

@@ -23,6 +23,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use trunkline_proto::trunk::Dialect;
 
 use crate::frame::{self, Encoded};
 use crate::metrics::Metrics;
@@ -48,6 +49,8 @@ pub(crate) struct Incoming {
 pub(crate) enum Taken {
     /// Passed on; an acknowledgement will come.
     Passed,
+    /// Done with, and it did not count.
+    Noted,
     /// Done with, and this is the answer.
     Answered(Encoded),
     /// It ends the connection.
@@ -99,7 +102,8 @@ struct State {
 pub(crate) struct Connection {
     pub(crate) number: u64,
     state: RefCell<State>,
-    /// When something was last received.
+    pub(crate) dialect: Dialect,
+    /// When something was last received; of a Socket.IO client, a pong.
     heard: Cell<Instant>,
     /// Set while a batch has something for this connection that is not yet written.
     touched: Cell<bool>,
@@ -107,7 +111,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn new(number: u64, socket: Box<dyn Socket>, bounds: Bounds, metrics: Rc<Metrics>) -> Self {
+    fn new(
+        number: u64,
+        dialect: Dialect,
+        socket: Box<dyn Socket>,
+        bounds: Bounds,
+        metrics: Rc<Metrics>,
+    ) -> Self {
         let state = State {
             socket: Some(socket),
             phase: Phase::Open,
@@ -120,6 +130,7 @@ impl Connection {
         };
         Self {
             number,
+            dialect,
             state: RefCell::new(state),
             heard: Cell::new(Instant::now()),
             touched: Cell::new(false),
@@ -144,6 +155,11 @@ impl Connection {
             self.close_state(&mut state, &CloseReason::SLOW);
         }
         outcome.map(|()| true)
+    }
+
+    /// It is there.
+    pub(crate) fn hear(&self) {
+        self.heard.set(Instant::now());
     }
 
     /// Marks the connection; true the first time until [`Connection::flush`].

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use trunkline_config::settings;
+use trunkline_config::settings::{self, Settings, SocketIo};
+use trunkline_proto::trunk::Dialect;
 
 use super::Connection;
 use super::close::CloseReason;
@@ -16,9 +17,20 @@ use super::queue::Bounds;
 use crate::metrics::Metrics;
 use crate::net::Socket;
 
+/// Where a Socket.IO client's session has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begins {
+    Here,
+    /// It has polled, and was pinged by its shard.
+    Elsewhere,
+}
+
 pub(crate) struct Roster {
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    /// Of WebSockets' own pings.
     heartbeats: RefCell<Heartbeats>,
+    /// Of Engine.IO's.
+    packets: RefCell<Heartbeats>,
     /// Numbers are never used twice in a worker, and so not on any of its trunks.
     last: Cell<u64>,
     emptied: Notify,
@@ -27,10 +39,13 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    pub(crate) fn new(heartbeat: &settings::Heartbeat, metrics: Rc<Metrics>) -> Self {
+    pub(crate) fn new(settings: &Settings, metrics: Rc<Metrics>) -> Self {
+        let settings::Heartbeat { interval, timeout } = settings.heartbeat;
+        let SocketIo { ping_interval, ping_timeout, .. } = settings.socketio;
         Self {
             connections: RefCell::default(),
-            heartbeats: RefCell::new(Heartbeats::new(heartbeat)),
+            heartbeats: RefCell::new(Heartbeats::new(interval, timeout)),
+            packets: RefCell::new(Heartbeats::new(ping_interval, ping_timeout)),
             last: Cell::new(0),
             emptied: Notify::new(),
             closing: Cell::new(false),
@@ -42,18 +57,36 @@ impl Roster {
         self.connections.borrow().len()
     }
 
-    /// A new connection under the next number.
-    pub(crate) fn open(&self, socket: Box<dyn Socket>, bounds: Bounds) -> Rc<Connection> {
+    /// A new connection under the next number. That of a Socket.IO client is asked for pongs when
+    /// its session has begun: [`Roster::begin_packets`].
+    pub(crate) fn open(
+        &self,
+        socket: Box<dyn Socket>,
+        bounds: Bounds,
+        dialect: Dialect,
+    ) -> Rc<Connection> {
         self.last.set(self.last.get() + 1);
         let number = self.last.get();
-        let connection = Rc::new(Connection::new(number, socket, bounds, Rc::clone(&self.metrics)));
+        let metrics = Rc::clone(&self.metrics);
+        let connection = Rc::new(Connection::new(number, dialect, socket, bounds, metrics));
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
-        self.heartbeats.borrow_mut().add(number, Instant::now());
+        if dialect == Dialect::Native {
+            self.heartbeats.borrow_mut().add(number, Instant::now());
+        }
         self.metrics.connections.inc();
         if self.closing.get() {
             connection.close(&CloseReason::GOING_AWAY);
         }
         connection
+    }
+
+    /// A connection speaks for a Socket.IO client's session from here on.
+    pub(crate) fn begin_packets(&self, connection: u64, begins: Begins) {
+        let (mut packets, now) = (self.packets.borrow_mut(), Instant::now());
+        match begins {
+            Begins::Here => packets.add(connection, now),
+            Begins::Elsewhere => packets.add_early(connection, now),
+        }
     }
 
     /// The connection's task has ended.
@@ -70,11 +103,13 @@ impl Roster {
 
     /// Pings and expects pongs, for ever.
     pub(crate) async fn beat(&self) -> Infallible {
-        let mut ticks = interval(self.heartbeats.borrow().tick());
+        let tick = self.heartbeats.borrow().tick().min(self.packets.borrow().tick());
+        let mut ticks = interval(tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let now = ticks.tick().await;
-            self.sweep(now);
+            self.sweep(&self.heartbeats, now);
+            self.sweep(&self.packets, now);
         }
     }
 
@@ -91,8 +126,8 @@ impl Roster {
         }
     }
 
-    fn sweep(&self, now: Instant) {
-        let mut heartbeats = self.heartbeats.borrow_mut();
+    fn sweep(&self, heartbeats: &RefCell<Heartbeats>, now: Instant) {
+        let mut heartbeats = heartbeats.borrow_mut();
         let connections = self.connections.borrow();
         while let Some(due) = heartbeats.due(now) {
             match due {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
+use trunkline_proto::trunk::Dialect;
 
 use super::close::CloseReason;
 use super::read::{Event, Reader};
@@ -111,8 +112,8 @@ impl Connection {
             return Poll::Pending;
         }
         let (event, heard) = reader.poll(state, cx);
-        if heard {
-            self.heard.set(Instant::now());
+        if heard && self.dialect == Dialect::Native {
+            self.hear();
         }
         match event {
             Event::Pending => return Poll::Pending,
@@ -136,6 +137,7 @@ impl Connection {
         let message = Incoming { connection: self.number, sequence, payload, binary };
         match uplink.take(message) {
             Taken::Passed => state.passed = sequence,
+            Taken::Noted => {}
             Taken::Answered(frame) => {
                 if state.queue.push(&frame).is_err() {
                     state.queue.discard_unstarted();

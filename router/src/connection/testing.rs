@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use prometheus::Registry;
 use tokio::io::{DuplexStream, duplex};
+use trunkline_proto::trunk::Dialect;
 
 use super::Connection;
 use super::queue::Bounds;
@@ -14,5 +15,6 @@ pub(crate) fn connection(number: u64) -> (Rc<Connection>, DuplexStream) {
     let (client, server) = duplex(1024);
     let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
     let bounds = Bounds { messages: 1000, replies: 4000 };
-    (Rc::new(Connection::new(number, Box::new(server), bounds, metrics)), client)
+    let dialect = Dialect::Native;
+    (Rc::new(Connection::new(number, dialect, Box::new(server), bounds, metrics)), client)
 }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
-use tokio::time::Instant;
 
 use super::queue::SLICES;
 use super::{Connection, Pause, Phase, State};
@@ -52,7 +51,7 @@ impl Connection {
             *unflushed = true;
             if *pause == Pause::Queue {
                 // Its pongs can't be read now, but who takes bytes is there.
-                self.heard.set(Instant::now());
+                self.hear();
             }
         }
         if *unflushed {

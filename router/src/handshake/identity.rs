@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Request;
+use hyper::header::HeaderMap;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore};
 use trunkline_config::{Digest, Settings, ShardKey, ShardMap};
@@ -43,7 +44,16 @@ impl Doorkeeper {
         Self { settings, map, verifier, clock, entropy: RefCell::new(entropy) }
     }
 
-    /// What becomes of a request for `/ws`.
+    /// Whether pages of the request's origin may connect.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with 403.
+    pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        origin::check(headers, &self.settings.router.allowed_origins)
+    }
+
+    /// What becomes of a request for a session. A Socket.IO client that gives no token may still
+    /// do so when it connects to a namespace; until then it is a guest.
     ///
     /// # Errors
     /// A [`Refusal`]: 403 for the Origin, 400 for the query.
@@ -51,33 +61,55 @@ impl Doorkeeper {
         &self,
         request: &Request<B>,
         peer: IpAddr,
+        dialect: Dialect,
     ) -> Result<Admission, Refusal> {
         let headers = request.headers();
-        origin::check(headers, &self.settings.router.allowed_origins)?;
-        let query = Query::parse(request.uri().query().unwrap_or_default())?;
+        self.check_origin(headers)?;
+        let mut query = Query::parse(request.uri().query().unwrap_or_default())?;
         let identity = match &self.verifier {
             None => None,
             Some(verifier) => {
                 let token = query.token.as_deref().or_else(|| credentials::bearer(headers));
-                let Some(token) = token else { return Ok(Admission::Close(CloseReason::NO_TOKEN)) };
-                match verifier.verify(token, (self.clock)()) {
-                    Ok(identity) => Some(identity),
-                    Err(error) => return Ok(Admission::Close(CloseReason::bad_token(&error))),
+                match token.map(|token| verifier.verify(token, (self.clock)())) {
+                    Some(Ok(identity)) => Some(identity),
+                    Some(Err(error)) => {
+                        return Ok(Admission::Close(CloseReason::bad_token(&error)));
+                    }
+                    None if dialect == Dialect::SocketIo => None,
+                    None => return Ok(Admission::Close(CloseReason::NO_TOKEN)),
                 }
             }
         };
-        let (shard, attach) = self.place(query, identity);
+        if self.verifier.is_some() {
+            // A token's subject speaks, whatever the query says, and without one nobody does.
+            query.user = None;
+        }
+        let (shard, mut attach) = self.place(query, identity);
+        attach.dialect = dialect.into();
         let trusted = &self.settings.router.trusted_proxies;
         tracing::debug!(client = %credentials::client_address(headers, peer, trusted),
             user = %attach.user, "admitted");
         Ok(Admission::Attach { shard, attach: Box::new(attach) })
     }
 
+    /// What a client names its session by.
+    pub(crate) fn seal(&self, session: &[u8]) -> Option<String> {
+        session.try_into().ok().map(|session| self.map.hash_key().seal(session))
+    }
+
+    /// The session that a client names, and the shard that it is placed on.
+    pub(crate) fn unseal(&self, sid: &str) -> Option<(u16, Bytes)> {
+        let session = self.map.hash_key().unseal(sid)?;
+        let mut digest = [0; 8];
+        digest.copy_from_slice(&session[..8]);
+        let shard = self.map.placement().owner(Digest(u64::from_be_bytes(digest)));
+        Some((shard, Bytes::copy_from_slice(&session)))
+    }
+
     fn place(&self, query: Query, identity: Option<Identity>) -> (u16, Attach) {
         let Query { room, namespace, user, inbox_after, .. } = query;
         let authenticated = identity.is_some();
         let (user, expires_ms, rights) = match identity {
-            // A token's subject speaks, whatever the query says.
             Some(Identity { user, expires_ms, rights }) => (Some(user), expires_ms, rights),
             None => (user, 0, None),
         };
@@ -95,7 +127,7 @@ impl Doorkeeper {
         let digest = self.map.digest(&key);
         let attach = Attach {
             session: session(digest, &random),
-            dialect: Dialect::Native.into(),
+            guest: user.is_none(),
             user: user.unwrap_or_else(|| guest(&random)),
             namespace,
             expires_ms,

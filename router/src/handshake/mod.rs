@@ -8,11 +8,11 @@ mod query;
 mod upgrade;
 
 use hyper::StatusCode;
-use trunkline_proto::trunk::Attach;
+use trunkline_proto::trunk::{Attach, Dialect};
 
 use crate::connection::close::CloseReason;
 pub(crate) use identity::Doorkeeper;
-pub(crate) use upgrade::{upgrade, wanted};
+pub(crate) use upgrade::{SUBPROTOCOL, upgrade, wanted};
 
 /// What becomes of an upgraded socket.
 pub(crate) enum Admission {
@@ -23,6 +23,16 @@ pub(crate) enum Admission {
     Close(CloseReason),
     /// Each message is sent back.
     Echo,
+}
+
+impl Admission {
+    /// How the client will speak; one that is closed at once is native for so long.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Attach { attach, .. } => attach.dialect(),
+            Self::Close(_) | Self::Echo => Dialect::Native,
+        }
+    }
 }
 
 /// A request that is not upgraded.

@@ -13,13 +13,17 @@ use tungstenite::handshake::server::create_response_with_body;
 use super::Refusal;
 
 /// The native protocol's name, offered back to who asks for it.
-const SUBPROTOCOL: &str = "trunkline.v1";
+pub(crate) const SUBPROTOCOL: &str = "trunkline.v1";
 
-/// Checks the request and makes the 101 that accepts it.
+/// Checks the request and makes the 101 that accepts it, with the subprotocol that is spoken if
+/// the client has asked for it.
 ///
 /// # Errors
 /// A [`Refusal`]: 426 for another version of WebSocket, 400 for everything else.
-pub(crate) fn upgrade<B>(request: &Request<B>) -> Result<Response<Full<Bytes>>, Refusal> {
+pub(crate) fn upgrade<B>(
+    request: &Request<B>,
+    subprotocol: Option<&'static str>,
+) -> Result<Response<Full<Bytes>>, Refusal> {
     // Two of one of these would be read differently by different proxies.
     for name in [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION] {
         if request.headers().get_all(&name).iter().count() > 1 {
@@ -28,8 +32,8 @@ pub(crate) fn upgrade<B>(request: &Request<B>) -> Result<Response<Full<Bytes>>, 
     }
     let mut answer =
         create_response_with_body(request, Full::default).map_err(|error| refusal(&error))?;
-    if asks_for_native(request.headers()) {
-        let name = HeaderValue::from_static(SUBPROTOCOL);
+    if let Some(name) = subprotocol.filter(|name| asks_for(request.headers(), name)) {
+        let name = HeaderValue::from_static(name);
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
     Ok(answer)
@@ -64,13 +68,13 @@ fn refusal(error: &Error) -> Refusal {
     }
 }
 
-fn asks_for_native(headers: &HeaderMap) -> bool {
+fn asks_for(headers: &HeaderMap, subprotocol: &str) -> bool {
     headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|name| name.trim() == SUBPROTOCOL)
+        .any(|name| name.trim() == subprotocol)
 }
 
 #[cfg(test)]
@@ -90,7 +94,8 @@ mod tests {
     }
 
     fn outcome(request: Builder) -> Result<Response<Full<Bytes>>, StatusCode> {
-        upgrade(&request.body(()).expect("a request")).map_err(|refusal| refusal.status)
+        upgrade(&request.body(()).expect("a request"), Some(SUBPROTOCOL))
+            .map_err(|refusal| refusal.status)
     }
 
     fn without(name: HeaderName) -> Builder {

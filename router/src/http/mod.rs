@@ -1,9 +1,10 @@
 //! What the router answers over HTTP: the chat page, health, and upgrades to WebSocket.
 //!
 //! hyper reads the requests. A socket has a deadline for each header and one for all of HTTP, so
-//! that nobody holds one without using it.
+//! that nobody holds one without using it; only polling moves that one on.
 
 mod health;
+mod lifetime;
 mod page;
 mod routes;
 
@@ -11,8 +12,10 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
 
+use crate::handshake::Admission;
+use crate::net::Socket;
+use crate::worker::{Seat, Worker};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -21,18 +24,14 @@ use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::timeout;
 
-use crate::handshake::Admission;
-use crate::net::Socket;
-use crate::worker::{Seat, Worker};
-
-/// How long a socket may speak HTTP in all: loading the page takes no longer.
-const HTTP_LIFETIME: Duration = Duration::from_secs(60);
 /// More headers than any browser or proxy sends.
 const MAX_HEADERS: usize = 100;
 /// hyper takes no smaller buffer than this; the header's own limit is checked besides.
 const SMALLEST_BUFFER: usize = 8 * 1024;
+
+pub(crate) use lifetime::Lifetime;
+pub(crate) use routes::{come_back, upgrade};
 
 pub(crate) type Answer = Response<Full<Bytes>>;
 
@@ -40,6 +39,7 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     pub(crate) peer: IpAddr,
+    pub(crate) lifetime: Lifetime,
     /// Set by the request that is upgraded.
     upgrade: RefCell<Option<(OnUpgrade, Admission)>>,
 }
@@ -62,23 +62,30 @@ pub(crate) async fn serve(
     let client = Rc::new(Client {
         worker: Rc::clone(&worker),
         peer: peer.ip(),
+        lifetime: Lifetime::begin(),
         upgrade: RefCell::new(None),
     });
     let service = {
         let client = Rc::clone(&client);
         service_fn(move |request| {
-            let answer = routes::answer(&client, request);
-            async move { Ok::<_, Infallible>(answer) }
+            let client = Rc::clone(&client);
+            async move { Ok::<_, Infallible>(routes::answer(&client, request).await) }
         })
     };
     let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
-    match timeout(HTTP_LIFETIME, Box::pin(connection)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) if error.is_timeout() => worker.metrics.handshake_failed("timeout"),
-        Ok(Err(error)) if error.is_parse() => worker.metrics.handshake_failed("http"),
+    let outcome = tokio::select! {
+        outcome = Box::pin(connection) => outcome.map_err(Some),
+        () = client.lifetime.over() => Err(None),
+    };
+    match outcome {
+        Ok(()) => {}
+        // Whoever has polled may be silent afterwards.
+        Err(_) if client.lifetime.was_renewed() => {}
+        Err(Some(error)) if error.is_timeout() => worker.metrics.handshake_failed("timeout"),
+        Err(Some(error)) if error.is_parse() => worker.metrics.handshake_failed("http"),
         // A client that hangs up is nothing to report.
-        Ok(Err(_)) => {}
-        Err(_) => worker.metrics.handshake_failed("timeout"),
+        Err(Some(_)) => {}
+        Err(None) => worker.metrics.handshake_failed("timeout"),
     }
     let Some((upgrade, admission)) = client.upgrade.take() else { return };
     let Ok(upgraded) = upgrade.await else { return };
@@ -88,7 +95,7 @@ pub(crate) async fn serve(
 }
 
 /// A short answer in plain text.
-fn text(status: StatusCode, text: impl Into<String>) -> Answer {
+pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(text.into() + "\n")));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

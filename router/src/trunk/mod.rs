@@ -7,6 +7,7 @@ mod apply;
 pub(crate) mod board;
 mod dial;
 mod group;
+mod polls;
 mod stream;
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +16,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::Notify;
 use trunkline_proto::outbox::Outbox;
-use trunkline_proto::trunk::{Attach, ClientMessage, Detach, Down, Up, up};
+use trunkline_proto::trunk::{Attach, ClientMessage, Detach, Dialect, Down, Up, up};
 
 use crate::connection::close::CloseReason;
 use crate::connection::{Connection, Incoming, Taken, Uplink};
@@ -23,6 +24,7 @@ use crate::metrics::Metrics;
 use apply::Applier;
 pub(crate) use dial::{Line, keep_up};
 use group::Members;
+use polls::Polls;
 
 /// What an item without payload takes on the wire, about, in bytes.
 const ITEM_SIZE: usize = 32;
@@ -41,6 +43,8 @@ pub(crate) enum Unattached {
 /// One trunk, up or down.
 pub(crate) struct Trunk {
     live: RefCell<Option<Live>>,
+    /// The last request of a client that polls; never used twice.
+    last_poll: Cell<u64>,
     /// Told when the stream must be given up from this side.
     cut: Notify,
     finishing: Cell<bool>,
@@ -51,11 +55,18 @@ struct Live {
     outbox: Outbox<Up>,
     members: Members,
     applier: Applier,
+    polls: Polls,
 }
 
 impl Trunk {
     pub(crate) fn new(metrics: Rc<Metrics>) -> Self {
-        Self { live: RefCell::new(None), cut: Notify::new(), finishing: Cell::new(false), metrics }
+        Self {
+            live: RefCell::new(None),
+            last_poll: Cell::new(0),
+            cut: Notify::new(),
+            finishing: Cell::new(false),
+            metrics,
+        }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -79,9 +90,27 @@ impl Trunk {
         Ok(())
     }
 
+    /// Passes on what a client has said.
+    pub(crate) fn pass(&self, message: ClientMessage, dialect: Dialect) -> Taken {
+        let live = self.live.borrow();
+        let Some(live) = live.as_ref() else { return Taken::Refused(CloseReason::RESTART) };
+        if !message.control {
+            self.metrics.messages_in.of(dialect).inc();
+        }
+        let size = message.payload.len() + ITEM_SIZE;
+        match live.outbox.push(Up { item: Some(up::Item::Message(message)) }, size) {
+            Ok(()) => Taken::Passed,
+            Err(_) => Taken::Refused(CloseReason::OVERLOADED),
+        }
+    }
+
     fn come_up(&self, outbox: Outbox<Up>) {
-        let live = Live { outbox, members: Members::default(), applier: Applier::default() };
-        *self.live.borrow_mut() = Some(live);
+        *self.live.borrow_mut() = Some(Live {
+            outbox,
+            members: Members::default(),
+            applier: Applier::default(),
+            polls: Polls::default(),
+        });
     }
 
     /// Closes every connection of the trunk; they come back by themselves.
@@ -97,11 +126,12 @@ impl Trunk {
     /// nothing for so long is cut.
     fn apply(&self, items: Vec<Down>) -> bool {
         let mut live = self.live.borrow_mut();
-        let Some(Live { outbox, members, applier }) = live.as_mut() else { return false };
+        let Some(Live { outbox, members, applier, polls }) = live.as_mut() else { return false };
         let applied = applier.apply(members, items);
         self.metrics.batches.inc();
         self.metrics.count(applied.tally);
         applier.flush();
+        applied.answers.into_iter().for_each(|answer| polls.answer(answer));
         if applied.receipts.is_empty() {
             return true;
         }
@@ -127,15 +157,8 @@ impl Uplink for Trunk {
         if binary {
             return Taken::Refused(CloseReason::NOT_TEXT);
         }
-        let live = self.live.borrow();
-        let Some(live) = live.as_ref() else { return Taken::Refused(CloseReason::RESTART) };
-        self.metrics.messages_in.inc();
-        let size = payload.len() + ITEM_SIZE;
         let message = ClientMessage { connection, sequence, payload, binary, control: false };
-        match live.outbox.push(Up { item: Some(up::Item::Message(message)) }, size) {
-            Ok(()) => Taken::Passed,
-            Err(_) => Taken::Refused(CloseReason::OVERLOADED),
-        }
+        self.pass(message, Dialect::Native)
     }
 
     fn gone(&self, connection: u64) {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod echo;
+mod engine;
 mod fan_out;
 mod harness;
 mod heartbeat;

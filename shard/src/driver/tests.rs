@@ -27,7 +27,8 @@ fn driver(registry: &Registry) -> Driver {
     let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]));
     let entropy = StdRng::seed_from_u64(1);
     Driver {
-        core: Core::new(map, ShardIndex(0), CoreSettings::new(&settings)),
+        core: Core::new(Arc::clone(&map), ShardIndex(0), CoreSettings::new(&settings)),
+        engine: Engine::new(&settings, map.hash_key()),
         log: MemoryLog::new(settings.history, settings.inbox, settings.limits.memory, entropy),
         verifier: None,
         clock: Arc::new(|| 1_790_000_000_000),
@@ -80,6 +81,65 @@ fn gauge(registry: &Registry, name: &str) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|family| family.name() == name).expect("the gauge");
     family.get_metric()[0].get_gauge().get_value()
+}
+
+fn poll(request: u64, what: trunk::poll_request::What) -> trunk::Up {
+    let poll = trunk::PollRequest { request, session: vec![7; 24].into(), what: Some(what) };
+    trunk::Up { item: Some(trunk::up::Item::Poll(poll)) }
+}
+
+fn control(connection: u64, payload: &'static str) -> trunk::Up {
+    let payload = payload.into();
+    let control = trunk::ClientMessage { connection, payload, control: true, ..Default::default() };
+    trunk::Up { item: Some(trunk::up::Item::Message(control)) }
+}
+
+#[tokio::test]
+async fn what_the_core_says_to_who_polls_goes_to_its_websocket_when_it_changes() {
+    let registry = Registry::new();
+    let (events, received) = mpsc::channel(8);
+    let running = tokio::spawn(driver(&registry).run(received));
+    let (outbox, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
+    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false };
+    assert!(events.send(up).await.is_ok());
+    let Some(trunk::up::Item::Attach(open)) = attach(0).item else { unreachable!() };
+    let upgrade = trunk::Attach { connection: 5, upgrade: true, ..open.clone() };
+    let upgrade = trunk::Up { item: Some(trunk::up::Item::Attach(upgrade)) };
+    // All at once: the core's first words are not yet passed on when the change comes.
+    let open = poll(1, trunk::poll_request::What::Open(open));
+    let items = vec![open, upgrade, control(5, "2probe"), control(5, "5")];
+    assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
+    let mut heard = Vec::new();
+    while heard.len() < 3 {
+        let batch = timeout(Duration::from_secs(10), batches.next()).await.unwrap().unwrap();
+        heard.extend(batch.into_iter().filter_map(|item| item.item));
+    }
+    use trunk::down::Item;
+    let [Item::Poll(opened), Item::Send(probed), Item::Send(said)] = heard.as_slice() else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((opened.request, opened.status), (1, 200));
+    let part = |send: &trunk::Send| send.frame.as_ref().unwrap().parts[0].payload.clone();
+    assert_eq!(part(probed), "3probe");
+    assert_eq!(said.connections, [5]);
+    assert_eq!(gauge(&registry, "trunkline_polling_sessions"), 0.0);
+    // Whoever polls late is told so.
+    let late = poll(2, trunk::poll_request::What::Poll(trunk::Nothing {}));
+    let items = vec![late];
+    assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
+    loop {
+        let batch = timeout(Duration::from_secs(10), batches.next()).await.unwrap().unwrap();
+        let answer = batch.into_iter().find_map(|item| match item.item {
+            Some(Item::Poll(answer)) => Some(answer),
+            _ => None,
+        });
+        if let Some(answer) = answer {
+            assert_eq!((answer.request, answer.status), (2, 400));
+            break;
+        }
+    }
+    drop(events);
+    running.await.unwrap();
 }
 
 #[tokio::test]

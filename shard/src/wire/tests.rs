@@ -12,7 +12,7 @@ use trunkline_core::{
 };
 use trunkline_proto::{peer, trunk};
 
-use super::{decode_peer, decode_up, encode_peer};
+use super::{Sorted, decode_peer, decode_up, encode_peer, sort_up};
 
 fn room() -> Topic {
     Topic::Room(Namespace::parse("/game").unwrap(), RoomId::parse("lobby").unwrap())
@@ -177,7 +177,9 @@ proptest! {
 
     #[test]
     fn no_bytes_of_a_trunk_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        if let Ok(up) = trunk::Up::decode(bytes.as_slice()) {
+        if let Ok(up) = trunk::Up::decode(bytes.as_slice())
+            && let Ok(Sorted::Core(up)) = sort_up(TrunkId(1), up)
+        {
             let _ = decode_up(TrunkId(1), up);
         }
     }

@@ -13,7 +13,7 @@ use super::topic::{decode_position, session, user};
 /// An item for a trunk, and about how many bytes it takes.
 pub(crate) type TrunkItem = (wire::Down, usize);
 
-/// Reads a router's item; hellos are read elsewhere.
+/// Reads a router's item for the core; hellos are read elsewhere, and what is for the engine too.
 pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> {
     use wire::up::Item;
     Ok(match up.item.ok_or(BadItem("trunk item"))? {
@@ -39,7 +39,7 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
     })
 }
 
-fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
+pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
     let wire::Attach {
         connection,
         session: id,

@@ -1,6 +1,7 @@
 //! Sets the stage: one router, one shard played by the test, and clients of two kinds.
 
 mod client;
+mod http;
 mod raw;
 mod shard;
 
@@ -14,13 +15,17 @@ use trunkline_config::{HashKey, Settings, Shard, ShardMap};
 use trunkline_router::{Router, RouterOptions};
 
 pub(crate) use client::Client;
+pub(crate) use http::{Answered, Request};
 pub(crate) use raw::{Raw, frame, request};
 pub(crate) use shard::{
-    FakeShard, Says, TrunkEnd, acknowledge, close, fan, join, leave, live, send,
+    FakeShard, Says, TrunkEnd, acknowledge, answer, close, fan, join, leave, live, send,
 };
 
 /// Longer than anything here should take, so that a failure is an error and not a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The key of the map.
+pub(crate) const HASH_KEY: HashKey = HashKey([7; 16]);
 
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
@@ -98,7 +103,7 @@ pub(crate) fn map(address: SocketAddr) -> Arc<ShardMap> {
         metrics: "127.0.0.1:0".to_owned(),
         weight: 1.0,
     };
-    Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]))
+    Arc::new(ShardMap::new(1, HASH_KEY, vec![shard]))
 }
 
 pub(crate) async fn start(

@@ -12,7 +12,7 @@ use trunkline_proto::transport::MAX_MESSAGE;
 use trunkline_proto::trunk::trunk_server::{Trunk, TrunkServer};
 use trunkline_proto::trunk::{
     Acknowledge, Attach, Close, Down, DownBatch, DownHello, Fan, Frame, FrameKind, GroupChange,
-    MapId, Part, Send, UpBatch, UpHello, down, up,
+    MapId, Part, PollAnswer, PollRequest, Send, UpBatch, UpHello, down, up,
 };
 
 use super::soon;
@@ -131,11 +131,40 @@ impl TrunkEnd {
     /// The text, sequence and connection of the next item, which must be a message.
     pub(crate) async fn message(&mut self) -> (u64, u64, String) {
         match self.next().await {
-            up::Item::Message(message) => {
+            up::Item::Message(message) if !message.control => {
                 let text = String::from_utf8(message.payload.to_vec()).expect("text");
                 (message.connection, message.sequence, text)
             }
             other => panic!("not a message: {other:?}"),
+        }
+    }
+
+    /// The next item, which must be a request of a client that polls.
+    pub(crate) async fn poll(&mut self) -> PollRequest {
+        match self.next().await {
+            up::Item::Poll(poll) => poll,
+            other => panic!("not a poll: {other:?}"),
+        }
+    }
+
+    /// The number of the next item, which must be that a request is over unanswered.
+    pub(crate) async fn poll_gone(&mut self) -> u64 {
+        match self.next().await {
+            up::Item::PollGone(gone) => gone.request,
+            other => panic!("not a poll that is gone: {other:?}"),
+        }
+    }
+
+    /// The text and connection of the next item, which must be an Engine.IO packet as it was
+    /// received.
+    pub(crate) async fn control(&mut self) -> (u64, String) {
+        match self.next().await {
+            up::Item::Message(message) if message.control => {
+                assert_eq!(message.sequence, 0);
+                let text = String::from_utf8(message.payload.to_vec()).expect("text");
+                (message.connection, text)
+            }
+            other => panic!("not a control message: {other:?}"),
         }
     }
 
@@ -210,4 +239,8 @@ pub(crate) fn close(connection: u64, code: u32, reason: &str) -> down::Item {
 
 pub(crate) fn acknowledge(connection: u64, sequence: u64) -> down::Item {
     down::Item::Acknowledge(Acknowledge { connection, sequence })
+}
+
+pub(crate) fn answer(request: u64, status: u32, body: &str) -> down::Item {
+    down::Item::Poll(PollAnswer { request, status, body: body.to_owned().into() })
 }

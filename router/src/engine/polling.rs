@@ -1,0 +1,179 @@
+//! Requests of clients that poll: each is passed on to its session's shard, and answered with what
+//! the shard says.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use trunkline_proto::engine::Problem;
+use trunkline_proto::trunk::poll_request::What;
+use trunkline_proto::trunk::{Dialect, Nothing, PollAnswer};
+
+use super::body::{self, NoBody};
+use super::problem;
+use super::verify::Target;
+use crate::handshake::{Admission, Refusal};
+use crate::http::{Answer, Client, come_back, text};
+use crate::metrics::Polls;
+
+const PLAIN: &str = "text/plain; charset=UTF-8";
+/// Some browsers would offer plain text for download.
+const HTML: &str = "text/html";
+
+/// Counts a request whose client hangs up while it waits.
+struct Waiting<'a> {
+    polls: &'a Polls,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.polls.abandoned.inc();
+        }
+    }
+}
+
+/// A POST that nothing comes of, because its client hangs up before it has said all or because it
+/// is no text: that ends the session.
+struct Unread<'a> {
+    client: &'a Client,
+    shard: u16,
+    session: Option<Bytes>,
+}
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        if let (Some(session), Some(trunk)) =
+            (self.session.take(), self.client.worker.trunk(self.shard))
+        {
+            trunk.break_off(session);
+        }
+    }
+}
+
+pub(super) async fn answer(
+    client: &Rc<Client>,
+    request: Request<Incoming>,
+    target: Target,
+) -> Answer {
+    let metrics = &client.worker.metrics;
+    let mut waiting = Waiting { polls: &metrics.polls, answered: false };
+    let answer = match (request.method(), target) {
+        (_, Target::New) => open(client, &request).await,
+        (&Method::GET, Target::Session { shard, session }) => {
+            let _seat = client.worker.poll_seat();
+            ask(client, shard, session, What::Poll(Nothing {}), PLAIN).await
+        }
+        (&Method::POST, Target::Session { shard, session }) => {
+            post(client, request, shard, session).await
+        }
+        // The reference has no words for it.
+        _ => problem::bare(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    waiting.answered = true;
+    match answer.status() {
+        status if status.is_success() => metrics.polls.answered.inc(),
+        StatusCode::SERVICE_UNAVAILABLE => metrics.polls.unavailable.inc(),
+        _ => metrics.polls.refused.inc(),
+    }
+    answer
+}
+
+async fn open(client: &Rc<Client>, request: &Request<Incoming>) -> Answer {
+    let worker = &client.worker;
+    if worker.is_full() {
+        let Refusal { label, text, .. } = Refusal::full();
+        worker.metrics.handshake_failed(label);
+        return unavailable(text);
+    }
+    match worker.doorkeeper().admit(request, client.peer, Dialect::SocketIo) {
+        Ok(Admission::Attach { shard, attach }) => {
+            let session = attach.session.clone();
+            ask(client, shard, session, What::Open(*attach), PLAIN).await
+        }
+        Ok(_) => refused(client, "token"),
+        Err(refusal) => refused(client, refusal.label),
+    }
+}
+
+async fn post(
+    client: &Rc<Client>,
+    request: Request<Incoming>,
+    shard: u16,
+    session: Bytes,
+) -> Answer {
+    client.lifetime.extend(body::LONGEST);
+    let mut unread = Unread { client, shard, session: Some(session.clone()) };
+    let most = client.worker.settings.socketio.max_http_buffer_size;
+    let is_text = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_none_or(|content| content.as_bytes() != b"application/octet-stream");
+    let said = match body::read(request.into_body(), most).await {
+        Err(NoBody::TooLarge) => {
+            unread.session = None;
+            return problem::bare(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        Ok(body) if is_text => body,
+        Ok(_) | Err(NoBody::Broken | NoBody::TooSlow) => {
+            return problem::answer(Problem::BadRequest);
+        }
+    };
+    unread.session = None;
+    ask(client, shard, session, What::Post(said), HTML).await
+}
+
+/// Passes a request on. A good answer is of the content type given.
+async fn ask(
+    client: &Rc<Client>,
+    shard: u16,
+    session: Bytes,
+    what: What,
+    content: &'static str,
+) -> Answer {
+    let worker = &client.worker;
+    let patience = patience(client);
+    client.lifetime.extend(patience);
+    let Some(trunk) = worker.trunk(shard) else { return unavailable("no such shard") };
+    let Some(answered) = trunk.ask(session, what, patience).await else {
+        return unavailable("the service restarts; come back");
+    };
+    client.lifetime.extend(Duration::ZERO);
+    let PollAnswer { request: _, status, body } = answered;
+    let status = u16::try_from(status).unwrap_or(0);
+    if status == StatusCode::SERVICE_UNAVAILABLE.as_u16() {
+        return unavailable("this shard has all the sessions it may have; try again later");
+    }
+    let is_empty = body.is_empty();
+    let mut answer = problem::with_body(status, body);
+    let is_good = answer.status().is_success();
+    let headers = answer.headers_mut();
+    if is_good {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    } else if !is_empty {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    answer
+}
+
+/// The shard says something at least as often as it pings, or ends the session.
+fn patience(client: &Client) -> Duration {
+    let socketio = &client.worker.settings.socketio;
+    socketio.ping_interval + socketio.ping_timeout
+}
+
+fn refused(client: &Client, label: &'static str) -> Answer {
+    client.worker.metrics.handshake_failed(label);
+    problem::answer(Problem::BadRequest)
+}
+
+fn unavailable(why: impl Into<String>) -> Answer {
+    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, why);
+    come_back(&mut answer);
+    answer
+}

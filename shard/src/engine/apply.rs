@@ -1,0 +1,93 @@
+//! What the core says to polling clients: the engine does with it what a router does.
+
+use trunkline_core::{ConnectionId, Frame, GroupId, Input, Mono, Output, ReceiptId};
+
+use super::ending::Ending;
+use super::queue::NoRoom;
+use super::session::Phase;
+use super::{Engine, POLLING};
+
+/// Whether an output is for polling clients.
+pub(crate) fn is_polling(output: &Output) -> bool {
+    match output {
+        Output::Send { trunk, .. }
+        | Output::Fan { trunk, .. }
+        | Output::Group { trunk, .. }
+        | Output::Close { trunk, .. }
+        | Output::Acknowledge { trunk, .. } => *trunk == POLLING,
+        _ => false,
+    }
+}
+
+impl Engine {
+    /// Carries out an output for polling clients.
+    pub(crate) fn carry_out(&mut self, output: Output, now: Mono) {
+        match output {
+            Output::Send { connections, frame, receipt, .. } => {
+                self.deliver(&connections, &frame, receipt);
+            }
+            Output::Fan { group, frame, except, .. } => self.fan(group, &frame, except),
+            Output::Group { group, connection: ConnectionId(number), member, .. } => {
+                self.change_group(group, number, member);
+            }
+            Output::Close { connection: ConnectionId(number), .. } => self.close(number, now),
+            Output::Acknowledge { connection: ConnectionId(number), sequence, .. } => {
+                self.settle(number, sequence);
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers the polls of all who have got something. Called when there is nothing more at the
+    /// moment, so that one answer takes it all.
+    pub(crate) fn flush_touched(&mut self) {
+        while let Some(number) = self.touched.pop_first() {
+            self.flush(number);
+        }
+    }
+
+    fn deliver(&mut self, to: &[ConnectionId], frame: &Frame, receipt: Option<ReceiptId>) {
+        let mut passed = false;
+        for ConnectionId(number) in to {
+            passed |= self.push(*number, frame);
+        }
+        if let Some(receipt) = receipt {
+            self.inputs.push_back(Input::Receipt { trunk: POLLING, receipt, passed });
+        }
+    }
+
+    fn fan(&mut self, group: GroupId, frame: &Frame, except: Option<ConnectionId>) {
+        for number in self.groups.members(group) {
+            if except != Some(ConnectionId(number)) {
+                self.push(number, frame);
+            }
+        }
+    }
+
+    fn change_group(&mut self, group: GroupId, number: u64, member: bool) {
+        let open = self.sessions.get(&number).is_some_and(|it| it.phase == Phase::Open);
+        if !member {
+            self.groups.leave(group, number);
+        } else if open {
+            self.groups.join(group, number);
+        }
+    }
+
+    /// Queues a frame; false if it was not.
+    fn push(&mut self, number: u64, frame: &Frame) -> bool {
+        let Some(session) = self.sessions.get_mut(&number) else { return false };
+        if session.phase == Phase::Closing || frame.parts.is_empty() {
+            return false;
+        }
+        let pushed = session.queue.push(frame);
+        self.touched.insert(number);
+        if let Err(why) = pushed {
+            self.tally.drop_one(why);
+            if why != NoRoom::Ephemeral {
+                self.end(number, Ending::Broken);
+            }
+            return false;
+        }
+        true
+    }
+}

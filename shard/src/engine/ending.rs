@@ -1,0 +1,103 @@
+//! The end of a session: nothing of it stays, whoever ends it, and who waits is answered.
+
+use std::time::Duration;
+
+use trunkline_core::{ConnectionId, Input, Mono};
+use trunkline_proto::engine::{CLOSE, NOOP, Problem};
+
+use super::session::{Phase, Session};
+use super::timers::Timer;
+use super::{Asked, Engine, POLLING, answer};
+
+/// How long a client that is closed may take to come for its last words; the reference's time.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// How a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By a mistake of the client, by silence, or by the core.
+    Broken,
+    /// The client has said so.
+    Closed,
+    /// It goes on over a WebSocket.
+    Upgraded,
+}
+
+impl Ending {
+    /// What a pending poll is answered with.
+    pub(super) fn last_words(self) -> &'static str {
+        match self {
+            Self::Broken => CLOSE,
+            Self::Closed | Self::Upgraded => NOOP,
+        }
+    }
+}
+
+impl Engine {
+    /// A request is over unanswered: its client is lost.
+    pub(super) fn gone(&mut self, asked: Asked) {
+        let Some(number) = self.waiting.remove(&asked) else { return };
+        if let Some(session) = self.sessions.get_mut(&number) {
+            session.poll.take_if(|poll| *poll == asked);
+            session.post.take_if(|post| *post == asked);
+        }
+        self.end(number, Ending::Broken);
+    }
+
+    /// The core closes a connection: what is queued for it is said first, if it is asked for.
+    pub(super) fn close(&mut self, number: u64, now: Mono) {
+        self.give_up_probe(number);
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        if session.phase == Phase::Closing {
+            return;
+        }
+        session.phase = Phase::Closing;
+        let held = session.post.take();
+        self.leave(number);
+        self.timers.clear(number, Timer::Heartbeat);
+        self.timers.set(number, Timer::Farewell, now + FAREWELL);
+        if let Some(asked) = held {
+            self.waiting.remove(&asked);
+            self.answer_ok(asked, answer::TAKEN);
+        }
+        self.flush(number);
+    }
+
+    /// Forgets a session, answering what it has asked. The core hears of it unless it knows.
+    pub(super) fn end(&mut self, number: u64, ending: Ending) {
+        let Some(phase) = self.sessions.get(&number).map(|session| session.phase) else { return };
+        self.give_up_probe(number);
+        if phase == Phase::Open {
+            self.leave(number);
+        }
+        self.remove(number, ending);
+    }
+
+    /// Takes a session out of its groups and out of the core.
+    pub(super) fn leave(&mut self, number: u64) {
+        self.groups.leave_all(number);
+        let connection = ConnectionId(number);
+        self.inputs.push_back(Input::Detach { trunk: POLLING, connection });
+    }
+
+    /// Takes a session out of everything here, answering what it has asked.
+    pub(super) fn remove(&mut self, number: u64, ending: Ending) -> Option<Session> {
+        let session = self.sessions.remove(&number)?;
+        self.by_id.remove(&session.id);
+        self.groups.leave_all(number);
+        self.timers.clear_all(number);
+        self.touched.remove(&number);
+        if let Some(asked) = session.poll {
+            self.waiting.remove(&asked);
+            self.answer_ok(asked, ending.last_words());
+        }
+        if let Some(asked) = session.post {
+            self.waiting.remove(&asked);
+            match ending {
+                Ending::Broken => self.answer(asked, Problem::BadRequest),
+                Ending::Closed | Ending::Upgraded => self.answer_ok(asked, answer::TAKEN),
+            }
+        }
+        Some(session)
+    }
+}

@@ -1,0 +1,200 @@
+//! Engine.IO's polling: the sessions of clients that have no socket, and their change to a
+//! WebSocket.
+//!
+//! To the core such a client is a connection like any other, on a trunk that is always up
+//! ([`POLLING`]): the engine plays the router for it. It turns the bodies of requests into
+//! messages, keeps what the core sends until the next poll, and asks by heartbeat whether
+//! anybody still polls. It knows no rooms and reads no message.
+//!
+//! It is pure, like the core: told what happened and when, it says what to tell the core
+//! ([`Engine::poll_input`]) and the routers ([`Engine::take_items`]).
+
+mod answer;
+mod apply;
+mod ending;
+mod former;
+mod groups;
+mod heartbeat;
+mod payload;
+mod poll;
+mod post;
+mod probe;
+mod queue;
+mod session;
+mod timers;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use trunkline_config::HashKey;
+use trunkline_config::settings::{Settings, SocketIo};
+use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, TrunkId};
+
+use crate::wire::TrunkItem;
+pub(crate) use apply::is_polling;
+use ending::Ending;
+use former::Former;
+use groups::Groups;
+use queue::Bounds;
+pub(crate) use queue::Tally;
+use session::Session;
+use timers::{Timer, Timers};
+
+/// The trunk that polling clients are on. Real ones are numbered from 1.
+pub(crate) const POLLING: TrunkId = TrunkId(0);
+
+/// The least that answers may take in an out-queue; the same as a router's.
+const REPLIES_LEAST: usize = 4 * 1024 * 1024;
+
+/// A request that a router waits to have answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked {
+    pub(crate) trunk: TrunkId,
+    /// The router's number for it.
+    pub(crate) request: u64,
+}
+
+/// What routers say that is for the engine.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    /// A client begins to poll.
+    Open { asked: Asked, attach: Attach },
+    /// A client asks for what there is.
+    Poll { asked: Asked, session: SessionId },
+    /// A client has something to say.
+    Post { asked: Asked, session: SessionId, body: Bytes },
+    /// A client has hung up before it was answered.
+    Gone(Asked),
+    /// A WebSocket to which a session may change.
+    Probe { trunk: TrunkId, connection: ConnectionId, session: SessionId },
+    /// What came over it.
+    Control { trunk: TrunkId, connection: ConnectionId, payload: Bytes, binary: bool },
+    /// A WebSocket is gone, such a one or any other.
+    Detach { trunk: TrunkId, connection: ConnectionId },
+}
+
+/// The sessions that poll.
+pub(crate) struct Engine {
+    settings: SocketIo,
+    key: HashKey,
+    bounds: Bounds,
+    /// How many sessions there may be.
+    most: usize,
+    sessions: BTreeMap<u64, Session>,
+    by_id: BTreeMap<SessionId, u64>,
+    /// Whose pending requests these are.
+    waiting: BTreeMap<Asked, u64>,
+    /// Whose WebSockets these may become.
+    probes: BTreeMap<(TrunkId, ConnectionId), u64>,
+    groups: Groups,
+    former: Former,
+    timers: Timers,
+    /// Who has got something since the last flush.
+    touched: BTreeSet<u64>,
+    /// The last session's number, which is its connection's.
+    last: u64,
+    tally: Tally,
+    inputs: VecDeque<Input>,
+    items: Vec<(TrunkId, TrunkItem)>,
+}
+
+impl Engine {
+    pub(crate) fn new(settings: &Settings, key: HashKey) -> Self {
+        let limits = &settings.limits;
+        Self {
+            settings: settings.socketio.clone(),
+            key,
+            bounds: Bounds {
+                messages: limits.out_queue,
+                replies: REPLIES_LEAST.max(2 * (settings.history.bytes + limits.message)),
+            },
+            most: limits.connections_per_worker,
+            sessions: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            groups: Groups::default(),
+            former: Former::default(),
+            timers: Timers::default(),
+            touched: BTreeSet::new(),
+            last: 0,
+            tally: Tally::default(),
+            inputs: VecDeque::new(),
+            items: Vec::new(),
+        }
+    }
+
+    /// Takes what a router has said.
+    pub(crate) fn hear(&mut self, said: Said, now: Mono) {
+        match said {
+            Said::Open { asked, attach } => self.open(asked, attach, now),
+            Said::Poll { asked, session } => self.poll(asked, &session),
+            Said::Post { asked, session, body } => self.post(asked, &session, &body, now),
+            Said::Gone(asked) => self.gone(asked),
+            Said::Probe { trunk, connection, session } => {
+                self.begin_probe((trunk, connection), &session, now);
+            }
+            Said::Control { trunk, connection, payload, binary } => {
+                self.control((trunk, connection), &payload, binary, now);
+            }
+            Said::Detach { trunk, connection } => self.detach(trunk, connection),
+        }
+    }
+
+    /// A router worker is gone: so is who waited for its answer, and every WebSocket.
+    pub(crate) fn trunk_down(&mut self, trunk: TrunkId) {
+        let of_trunk = (trunk, ConnectionId(0))..=(trunk, ConnectionId(u64::MAX));
+        let probes: Vec<_> = self.probes.range(of_trunk).map(|(at, _)| *at).collect();
+        probes.into_iter().for_each(|at| {
+            self.forget_probe(at);
+        });
+        let of_trunk = Asked { trunk, request: 0 }..=Asked { trunk, request: u64::MAX };
+        let waiting: Vec<_> = self.waiting.range(of_trunk).map(|(asked, _)| *asked).collect();
+        waiting.into_iter().for_each(|asked| self.gone(asked));
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now: Mono) {
+        while let Some((session, timer)) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Heartbeat => self.beat(session, now),
+                Timer::Check => self.check(session, now),
+                Timer::Upgrade => self.give_up_probe(session),
+                Timer::Farewell => self.end(session, Ending::Broken),
+            }
+        }
+    }
+
+    /// When [`Engine::tick`] has to be called at the latest.
+    pub(crate) fn poll_timeout(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    /// What to tell the core next.
+    pub(crate) fn poll_input(&mut self) -> Option<Input> {
+        self.inputs.pop_front()
+    }
+
+    /// What to tell routers, in order.
+    pub(crate) fn take_items(&mut self) -> Vec<(TrunkId, TrunkItem)> {
+        std::mem::take(&mut self.items)
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// What found no room since the last time.
+    pub(crate) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    fn find(&mut self, id: &SessionId) -> Option<(u64, &mut Session)> {
+        let number = *self.by_id.get(id)?;
+        Some((number, self.sessions.get_mut(&number)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! What a client asks for with a GET: the handshake, and later whatever there is to say.
+
+use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId};
+use trunkline_proto::engine::{NOOP, open_packet};
+
+use super::ending::Ending;
+use super::queue::OutQueue;
+use super::session::{Phase, Session};
+use super::timers::Timer;
+use super::{Asked, Engine, POLLING, payload};
+
+impl Engine {
+    pub(super) fn open(&mut self, asked: Asked, mut attach: Attach, now: Mono) {
+        if self.sessions.len() >= self.most {
+            return self.answer_unavailable(asked);
+        }
+        // Session IDs are random: the same one twice is the same client.
+        if let Some(number) = self.by_id.get(&attach.session) {
+            self.end(*number, Ending::Broken);
+        }
+        self.last += 1;
+        let number = self.last;
+        self.sessions.insert(number, Session::new(attach.session, OutQueue::new(self.bounds)));
+        self.by_id.insert(attach.session, number);
+        self.timers.set(number, Timer::Heartbeat, now + self.settings.ping_interval);
+        let sid = self.key.seal(&attach.session.0);
+        self.answer_ok(asked, open_packet(&sid, true, &self.settings));
+        attach.connection = ConnectionId(number);
+        self.inputs.push_back(Input::Attach { trunk: POLLING, attach });
+    }
+
+    pub(super) fn poll(&mut self, asked: Asked, id: &SessionId) {
+        let Some((number, session)) = self.find(id) else { return self.answer_unknown(asked, id) };
+        if session.poll.is_some() {
+            // Two polls would share what there is between them.
+            self.end(number, Ending::Broken);
+            return self.answer_overlap(asked);
+        }
+        session.poll = Some(asked);
+        self.waiting.insert(asked, number);
+        self.flush(number);
+    }
+
+    /// Answers the pending poll, if there is one and something to say.
+    pub(super) fn flush(&mut self, number: u64) {
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        let Some(asked) = session.poll else { return };
+        let closing = session.phase == Phase::Closing;
+        if session.queue.is_empty() && !closing {
+            return;
+        }
+        let mut body = payload::encode(&mut session.queue, self.settings.max_http_buffer_size);
+        let over = closing && session.queue.is_empty();
+        if over {
+            payload::append_close(&mut body);
+        }
+        session.poll = None;
+        self.waiting.remove(&asked);
+        self.answer_ok(asked, body);
+        if over {
+            self.end(number, Ending::Broken);
+        }
+    }
+
+    /// Answers the pending poll even if there is nothing to say.
+    pub(super) fn release(&mut self, number: u64) {
+        self.flush(number);
+        let poll = self.sessions.get_mut(&number).and_then(|session| session.poll.take());
+        if let Some(asked) = poll {
+            self.waiting.remove(&asked);
+            self.answer_ok(asked, NOOP);
+        }
+    }
+}

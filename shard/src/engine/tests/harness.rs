@@ -1,0 +1,194 @@
+//! An engine, and a clock that stands still until it is moved.
+
+use std::time::Duration;
+
+use trunkline_core::{Dialect, Frame, FrameKind, Identity, Namespace, Part, Rights, UserId};
+use trunkline_proto::engine::Problem;
+use trunkline_proto::trunk::{Down, down};
+
+use super::super::*;
+use trunkline_core::Output;
+
+pub(super) const TRUNK: TrunkId = TrunkId(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) struct Stage {
+    pub(super) engine: Engine,
+    pub(super) now: Mono,
+    requests: u64,
+}
+
+/// What the engine says to routers, for short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Answer(u64, u32, String),
+    Text(u64, String),
+    Close(u64),
+}
+
+pub(super) fn id(number: u8) -> SessionId {
+    SessionId([number; 24])
+}
+
+pub(super) fn ok(request: u64, body: &str) -> Vec<Heard> {
+    vec![Heard::Answer(request, 200, body.to_owned())]
+}
+
+pub(super) fn refused(request: u64, problem: Problem) -> Vec<Heard> {
+    vec![Heard::Answer(request, u32::from(problem.status()), problem.body())]
+}
+
+pub(super) fn frame(kind: FrameKind, text: &str) -> Frame {
+    let parts = vec![Part::text(text.to_owned().into())];
+    Frame { kind, dialect: Dialect::SocketIo, parts }
+}
+
+impl Stage {
+    pub(super) fn set() -> Self {
+        Self::set_with(|_| {})
+    }
+
+    pub(super) fn set_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let engine = Engine::new(&settings, HashKey([7; 16]));
+        Self { engine, now: Mono(SECOND), requests: 0 }
+    }
+
+    /// Lets time pass, doing what is due on the way.
+    pub(super) fn pass(&mut self, time: Duration) -> Vec<Heard> {
+        let end = self.now + time;
+        while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) {
+            self.now = at;
+            self.engine.tick(at);
+        }
+        self.now = end;
+        self.heard()
+    }
+
+    /// Begins a session; its connection's number is that of its request.
+    pub(super) fn open(&mut self, session: SessionId) -> u64 {
+        let attach = Attach {
+            connection: ConnectionId(0),
+            session,
+            dialect: Dialect::SocketIo,
+            namespace: Namespace::parse("/").unwrap(),
+            identity: Identity {
+                user: UserId::parse("alice").unwrap(),
+                expires_ms: None,
+                rights: Rights(None),
+            },
+            authenticated: false,
+            guest: true,
+            inbox_after: None,
+        };
+        let asked = self.ask();
+        self.engine.hear(Said::Open { asked, attach }, self.now);
+        asked.request
+    }
+
+    /// A session whose handshake is over, and the number of its connection.
+    pub(super) fn session(&mut self, session: SessionId) -> u64 {
+        self.open(session);
+        self.heard();
+        match self.inputs().as_slice() {
+            [Input::Attach { trunk: POLLING, attach }] => attach.connection.0,
+            other => panic!("no attach: {other:?}"),
+        }
+    }
+
+    pub(super) fn poll(&mut self, session: SessionId) -> (u64, Vec<Heard>) {
+        let asked = self.ask();
+        self.engine.hear(Said::Poll { asked, session }, self.now);
+        (asked.request, self.heard())
+    }
+
+    pub(super) fn post(&mut self, session: SessionId, body: &str) -> (u64, Vec<Heard>) {
+        let (asked, body) = (self.ask(), body.to_owned().into());
+        self.engine.hear(Said::Post { asked, session, body }, self.now);
+        (asked.request, self.heard())
+    }
+
+    pub(super) fn probe(&mut self, session: SessionId, connection: u64) -> Vec<Heard> {
+        let connection = ConnectionId(connection);
+        self.engine.hear(Said::Probe { trunk: TRUNK, connection, session }, self.now);
+        self.heard()
+    }
+
+    pub(super) fn control(&mut self, connection: u64, text: &'static str) -> Vec<Heard> {
+        let (connection, payload) = (ConnectionId(connection), text.into());
+        let said = Said::Control { trunk: TRUNK, connection, payload, binary: false };
+        self.engine.hear(said, self.now);
+        self.heard()
+    }
+
+    pub(super) fn gone(&mut self, request: u64) {
+        self.engine.hear(Said::Gone(Asked { trunk: TRUNK, request }), self.now);
+    }
+
+    /// The core sends a text.
+    pub(super) fn send(&mut self, to: u64, kind: FrameKind, text: &str) -> Vec<Heard> {
+        self.output(Output::Send {
+            trunk: POLLING,
+            connections: vec![ConnectionId(to)],
+            frame: frame(kind, text),
+            receipt: None,
+        })
+    }
+
+    pub(super) fn output(&mut self, output: Output) -> Vec<Heard> {
+        assert!(is_polling(&output));
+        self.engine.carry_out(output, self.now);
+        self.engine.flush_touched();
+        self.heard()
+    }
+
+    pub(super) fn inputs(&mut self) -> Vec<Input> {
+        std::iter::from_fn(|| self.engine.poll_input()).collect()
+    }
+
+    /// Whether the only thing that the core is told is that a connection is gone.
+    pub(super) fn is_detached(&mut self, number: u64) -> bool {
+        matches!(self.inputs().as_slice(), [Input::Detach { trunk: POLLING, connection }]
+            if connection.0 == number)
+    }
+
+    /// Nothing of any session is left.
+    pub(super) fn is_empty(&self) -> bool {
+        let Engine { sessions, by_id, waiting, probes, groups, timers, touched, .. } = &self.engine;
+        sessions.is_empty()
+            && by_id.is_empty()
+            && waiting.is_empty()
+            && probes.is_empty()
+            && groups.is_empty()
+            && touched.is_empty()
+            && timers.next().is_none()
+    }
+
+    fn ask(&mut self) -> Asked {
+        self.requests += 1;
+        Asked { trunk: TRUNK, request: self.requests }
+    }
+
+    pub(super) fn heard(&mut self) -> Vec<Heard> {
+        let items = self.engine.take_items().into_iter();
+        items.flat_map(|(trunk, (down, _))| heard(trunk, down)).collect()
+    }
+}
+
+fn heard(trunk: TrunkId, down: Down) -> Vec<Heard> {
+    assert_eq!(trunk, TRUNK);
+    let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    match down.item.unwrap() {
+        down::Item::Poll(answer) => {
+            vec![Heard::Answer(answer.request, answer.status, text(&answer.body))]
+        }
+        down::Item::Send(send) => {
+            let parts = send.frame.unwrap().parts;
+            let to = send.connections[0];
+            parts.iter().map(|part| Heard::Text(to, text(&part.payload))).collect()
+        }
+        down::Item::Close(close) => vec![Heard::Close(close.connection)],
+        other => panic!("not for a router: {other:?}"),
+    }
+}

@@ -1,0 +1,52 @@
+//! Which of a router's items are for the engine, and what they say.
+
+use trunkline_core::{ConnectionId, TrunkId};
+use trunkline_proto::trunk as wire;
+
+use super::BadItem;
+use super::topic::session;
+use super::trunk::decode_attach;
+use crate::engine::{Asked, Said};
+
+/// An item, by who takes it.
+#[derive(Debug)]
+pub(crate) enum Sorted {
+    Engine(Said),
+    Core(wire::Up),
+}
+
+/// Splits off what is for the engine. Every detach is: only it knows which WebSockets are those
+/// that a session may change to, and it passes the others on.
+pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
+    use wire::up::Item;
+    Ok(Sorted::Engine(match up.item {
+        Some(Item::Poll(poll)) => decode_poll(trunk, poll)?,
+        Some(Item::PollGone(wire::PollGone { request })) => Said::Gone(Asked { trunk, request }),
+        Some(Item::Attach(attach)) if attach.upgrade => Said::Probe {
+            trunk,
+            connection: ConnectionId(attach.connection),
+            session: session(&attach.session)?,
+        },
+        Some(Item::Message(message)) if message.control => Said::Control {
+            trunk,
+            connection: ConnectionId(message.connection),
+            payload: message.payload,
+            binary: message.binary,
+        },
+        Some(Item::Detach(wire::Detach { connection })) => {
+            Said::Detach { trunk, connection: ConnectionId(connection) }
+        }
+        item => return Ok(Sorted::Core(wire::Up { item })),
+    }))
+}
+
+fn decode_poll(trunk: TrunkId, poll: wire::PollRequest) -> Result<Said, BadItem> {
+    use wire::poll_request::What;
+    let wire::PollRequest { request, session: id, what } = poll;
+    let (asked, session) = (Asked { trunk, request }, session(&id)?);
+    Ok(match what.ok_or(BadItem("poll"))? {
+        What::Open(attach) => Said::Open { asked, attach: decode_attach(attach)? },
+        What::Poll(wire::Nothing {}) => Said::Poll { asked, session },
+        What::Post(body) => Said::Post { asked, session, body },
+    })
+}
