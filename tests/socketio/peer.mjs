@@ -102,7 +102,7 @@ const facts = {
 
   async "a message to nobody is refused"({ alice }) {
     await refused("bad_request", alice.socket, "send-message", { message: "to whom?" });
-    await refused("bad_request", alice.socket, "send-message", { recipientId: 7, message: "to whom?" });
+    await refused("bad_request", alice.socket, "send-message", { recipientId: { name: "bob" }, message: "to whom?" });
   },
 };
 

@@ -78,6 +78,15 @@ export const packetFacts = {
     await mustCloseAfter(await connected(server), event.replace('"num":0', '"num":5'), Buffer.from([1]));
   },
 
+  async "a packet has ten attachments at most"({ server }) {
+    const event = (count) => `45${count}-89["leave",${Array.from({ length: count }, (_, num) => `{"_placeholder":true,"num":${num}}`)}]`;
+    const wire = await connected(server);
+    wire.send(event(10));
+    for (let n = 0; n < 10; n += 1) wire.send(Buffer.from([n]));
+    await wire.until((message) => message.startsWith("4389["));
+    await mustCloseAfter(wire, event(11));
+  },
+
   async "events of a namespace that is not connected to close the connection"({ server }) {
     await mustCloseAfter((await server.session()).wire, '42["leave","x"]');
     await mustCloseAfter(await connected(server), '42/other,["leave","x"]');
