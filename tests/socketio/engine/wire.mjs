@@ -12,15 +12,17 @@ export const SEPARATOR = "\x1e";
 /** A service: each request goes to the next of its URLs, as a balancer without stickiness has it. */
 export class Server {
   #next;
+  #agent;
 
-  constructor(urls, path = "/socket.io/") {
+  /** Without an agent each request has a connection of its own. */
+  constructor(urls, agent = false) {
     this.#next = inTurn(urls);
-    this.path = path;
+    this.#agent = agent;
   }
 
   /** The address of a query; `{ EIO: undefined }` leaves that out. */
   address(query = {}) {
-    const url = new URL(this.path, this.#next());
+    const url = new URL("/socket.io/", this.#next());
     for (const [name, value] of Object.entries({ EIO: 4, transport: "polling", ...query })) {
       if (value !== undefined) url.searchParams.set(name, value);
     }
@@ -41,7 +43,7 @@ export class Server {
       // A length beyond what is sent leaves the request half-sent.
       all["content-length"] = length ?? Buffer.byteLength(body);
     }
-    const request = http.request(url, { method, headers: all, agent: false });
+    const request = http.request(url, { method, headers: all, agent: this.#agent });
     const answer = new Promise((resolve, reject) => {
       request.on("error", reject);
       request.on("response", (response) => {
