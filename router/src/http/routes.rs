@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 
-use super::{Answer, Client, health, page, text};
+use super::{Answer, Client, demo, health, page, text};
 use crate::handshake::{self, Refusal};
 
 /// How long a client that found the worker full should wait, in seconds.
@@ -25,7 +25,7 @@ pub(super) fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Ans
         }
         "/healthz" => health::alive(),
         "/readyz" => health::ready(&client.worker.board.missing()),
-        path => page::file(path).unwrap_or_else(|| {
+        path => page::file(path).or_else(|| demo::file(path)).unwrap_or_else(|| {
             text(StatusCode::NOT_FOUND, "not found; the chat is at / and the WebSocket at /ws")
         }),
     }
