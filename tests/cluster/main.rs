@@ -16,6 +16,7 @@ mod placement;
 mod presence;
 mod private;
 mod rooms;
+mod socketio;
 mod tls;
 mod tools;
 mod trust;

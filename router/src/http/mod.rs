@@ -1,8 +1,9 @@
-//! What the router answers over HTTP: the chat page, health, and upgrades to WebSocket.
+//! What the router answers over HTTP: the pages, health, and upgrades to WebSocket.
 //!
 //! hyper reads the requests. A socket has a deadline for each header and one for all of HTTP, so
 //! that nobody holds one without using it; only polling moves that one on.
 
+mod demo;
 mod health;
 mod lifetime;
 mod page;

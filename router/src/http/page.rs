@@ -10,8 +10,11 @@ use hyper::header::{
 
 use super::Answer;
 
-/// Name and content of each file of `page/`, in order of names.
-const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+/// Names and contents, in order of names.
+pub(super) type Files = &'static [(&'static str, &'static [u8])];
+
+/// The files of `page/`.
+const FILES: Files = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 const INDEX: &str = "index.html";
 
@@ -23,21 +26,25 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The page's file at a path; `/` is the page itself.
 pub(super) fn file(path: &str) -> Option<Answer> {
     let name = path.strip_prefix('/')?;
-    let name = if name.is_empty() { INDEX } else { name };
-    let index = FILES.binary_search_by(|(file, _)| (*file).cmp(name)).ok()?;
-    let (_, content) = FILES.get(index)?;
+    serve(FILES, if name.is_empty() { INDEX } else { name }, POLICY)
+}
+
+/// The file of this name.
+pub(super) fn serve(files: Files, name: &str, policy: &'static str) -> Option<Answer> {
+    let index = files.binary_search_by(|(file, _)| (*file).cmp(name)).ok()?;
+    let (_, content) = files.get(index)?;
     let mut answer = Response::new(Full::new(Bytes::from_static(content)));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
     // It changes with each release and is small; a stale part would break the rest.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Some(answer)
 }
 
-fn content_type(name: &str) -> &'static str {
+pub(super) fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",

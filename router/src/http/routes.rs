@@ -7,7 +7,7 @@ use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use trunkline_proto::trunk::Dialect;
 
-use super::{Answer, Client, health, page, text};
+use super::{Answer, Client, demo, health, page, text};
 use crate::engine;
 use crate::handshake::{self, Admission, Refusal, SUBPROTOCOL};
 
@@ -32,7 +32,7 @@ pub(super) async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) 
         }
         "/healthz" => health::alive(),
         "/readyz" => health::ready(&client.worker.board.missing()),
-        path => page::file(path).unwrap_or_else(|| {
+        path => page::file(path).or_else(|| demo::file(path)).unwrap_or_else(|| {
             text(StatusCode::NOT_FOUND, "not found; the chat is at / and the WebSocket at /ws")
         }),
     }

@@ -5,10 +5,12 @@ mod connection;
 mod http;
 mod ports;
 mod process;
+mod program;
 /// The router's tests have the same raw client, and use all of it.
 #[allow(dead_code)]
 #[path = "../../../router/tests/router/harness/raw.rs"]
 mod raw;
+mod routers;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,7 +27,9 @@ pub(crate) use connection::Connection;
 pub(crate) use http::{get, request};
 pub(crate) use ports::free;
 pub(crate) use process::{PATIENCE, Process, TRUNKLINE, signal};
+pub(crate) use program::{must_run, npm_install, venv};
 pub(crate) use raw::{Raw, frame, request as upgrade_request};
+use routers::OtherRouter;
 
 /// What must not take for ever, whatever the machine is busy with.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -39,15 +43,16 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 #[derive(Clone, Default)]
 pub(crate) struct Setup {
     pub(crate) shards: usize,
+    routers: usize,
     pub(crate) router: String,
     pub(crate) sections: String,
     files: Vec<(&'static str, String)>,
 }
 
 impl Setup {
-    /// Three shards and the defaults.
+    /// Three shards, a router and the defaults.
     pub(crate) fn new() -> Self {
-        Self { shards: 3, ..Self::default() }
+        Self { shards: 3, routers: 1, ..Self::default() }
     }
 
     /// Adds keys to `[router]`.
@@ -73,18 +78,25 @@ impl Setup {
         self
     }
 
+    /// How many routers there are; clients may use any.
+    pub(crate) fn routers(mut self, routers: usize) -> Self {
+        self.routers = routers;
+        self
+    }
+
     pub(crate) async fn start(self) -> Cluster {
         Cluster::start(&self).await
     }
 }
 
-/// A router and its shards.
+/// A router, maybe others beside it, and their shards.
 pub(crate) struct Cluster {
     folder: TempDir,
     pub(crate) map: ShardMap,
     pub(crate) port: u16,
     pub(crate) metrics: u16,
     pub(crate) router: Option<Process>,
+    others: Vec<OtherRouter>,
     pub(crate) shards: BTreeMap<String, Process>,
 }
 
@@ -95,13 +107,23 @@ impl Cluster {
         write_files(folder.path(), setup, port, metrics);
         let config = folder.path().join("cluster.toml");
         let map = trunkline_config::load(&config).unwrap_or_else(|problems| panic!("{problems}"));
-        let mut cluster =
-            Self { folder, map: map.map, port, metrics, router: None, shards: BTreeMap::new() };
+        let mut cluster = Self {
+            folder,
+            map: map.map,
+            port,
+            metrics,
+            router: None,
+            others: Vec::new(),
+            shards: BTreeMap::new(),
+        };
         let ids: Vec<String> = cluster.map.shards().iter().map(|shard| shard.id.clone()).collect();
         for id in &ids {
             cluster.spawn_shard(id);
         }
         cluster.start_router().await;
+        for number in 1..setup.routers {
+            cluster.start_other_router(number).await;
+        }
         for id in &ids {
             cluster.shards.get_mut(id).unwrap().line("ready").await;
         }
@@ -163,14 +185,16 @@ impl Cluster {
     pub(crate) fn ids(&self) -> BTreeMap<String, u32> {
         let shards = self.shards.iter().map(|(id, shard)| (format!("shard-{id}"), shard.id()));
         let router = self.router.iter().map(|router| ("router".to_owned(), router.id()));
-        shards.chain(router).collect()
+        let others = self.others.iter().map(|other| (other.name.clone(), other.process.id()));
+        shards.chain(router).chain(others).collect()
     }
 
     /// Asserts that the same processes run as before, that none of them has panicked on the way,
     /// and that they still serve.
     pub(crate) async fn goes_on_as(&mut self, before: &BTreeMap<String, u32>) {
         assert_eq!(self.ids(), *before);
-        for process in self.shards.values_mut().chain(&mut self.router) {
+        let others = self.others.iter_mut().map(|other| &mut other.process);
+        for process in self.shards.values_mut().chain(&mut self.router).chain(others) {
             assert!(process.runs(), "ended:\n{}", process.errors());
             assert!(!process.errors().contains("panicked"), "{}", process.errors());
         }
@@ -260,7 +284,7 @@ fn metric(text: &str, name: &str) -> f64 {
 
 /// Writes the two files of a cluster on free ports.
 pub(crate) fn write_files(folder: &Path, setup: &Setup, port: u16, metrics: u16) {
-    let Setup { shards, router, sections, files } = setup;
+    let Setup { shards, routers: _, router, sections, files } = setup;
     let cluster = format!(
         "shard_map = \"shards.toml\"\n\n[router]\nlisten = \"127.0.0.1:{port}\"\n\
          metrics = \"127.0.0.1:{metrics}\"\n{router}\n{sections}\n"
