@@ -6,6 +6,7 @@
 //!
 //! One thread per core, each a `worker` with its own listener, connections and trunks.
 
+mod api;
 mod connection;
 mod frame;
 mod handshake;
@@ -17,5 +18,6 @@ mod tls;
 mod trunk;
 mod worker;
 
+pub use api::grpc::ListenError;
 pub use start::{Router, RouterOptions, StartError};
 pub use tls::CertificateError;

@@ -3,11 +3,12 @@
 //! hyper reads the requests. A socket has a deadline for each header and one for all of HTTP, so
 //! that nobody holds one without using it.
 
+mod api;
 mod health;
 mod page;
 mod routes;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -21,7 +22,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
 use crate::handshake::Admission;
 use crate::net::Socket;
@@ -29,6 +30,9 @@ use crate::worker::{Seat, Worker};
 
 /// How long a socket may speak HTTP in all: loading the page takes no longer.
 const HTTP_LIFETIME: Duration = Duration::from_secs(60);
+/// How long it may from the last request on that has shown a key: longer than such a request can
+/// take, so that none is cut off.
+const CALLER_LIFETIME: Duration = Duration::from_secs(180);
 /// More headers than any browser or proxy sends.
 const MAX_HEADERS: usize = 100;
 /// hyper takes no smaller buffer than this; the header's own limit is checked besides.
@@ -40,8 +44,24 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
     pub(crate) peer: IpAddr,
+    /// When it may speak HTTP no longer.
+    until: Cell<Instant>,
     /// Set by the request that is upgraded.
     upgrade: RefCell<Option<(OnUpgrade, Admission)>>,
+}
+
+impl Client {
+    /// A server of the application asks, which keeps its connection.
+    fn stay(&self) {
+        self.until.set(Instant::now() + CALLER_LIFETIME);
+    }
+
+    /// Waits until it may speak HTTP no longer.
+    async fn expired(&self) {
+        while Instant::now() < self.until.get() {
+            sleep_until(self.until.get()).await;
+        }
+    }
 }
 
 /// Serves a socket until it is closed or has become a WebSocket, which is then served by a task
@@ -62,23 +82,28 @@ pub(crate) async fn serve(
     let client = Rc::new(Client {
         worker: Rc::clone(&worker),
         peer: peer.ip(),
+        until: Cell::new(Instant::now() + HTTP_LIFETIME),
         upgrade: RefCell::new(None),
     });
     let service = {
         let client = Rc::clone(&client);
         service_fn(move |request| {
-            let answer = routes::answer(&client, request);
-            async move { Ok::<_, Infallible>(answer) }
+            let client = Rc::clone(&client);
+            async move { Ok::<_, Infallible>(routes::answer(&client, request).await) }
         })
     };
     let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
-    match timeout(HTTP_LIFETIME, Box::pin(connection)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) if error.is_timeout() => worker.metrics.handshake_failed("timeout"),
-        Ok(Err(error)) if error.is_parse() => worker.metrics.handshake_failed("http"),
+    let ended = tokio::select! {
+        ended = Box::pin(connection) => Some(ended),
+        () = client.expired() => None,
+    };
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) if error.is_timeout() => worker.metrics.handshake_failed("timeout"),
+        Some(Err(error)) if error.is_parse() => worker.metrics.handshake_failed("http"),
         // A client that hangs up is nothing to report.
-        Ok(Err(_)) => {}
-        Err(_) => worker.metrics.handshake_failed("timeout"),
+        Some(Err(_)) => {}
+        None => worker.metrics.handshake_failed("timeout"),
     }
     let Some((upgrade, admission)) = client.upgrade.take() else { return };
     let Ok(upgraded) = upgrade.await else { return };

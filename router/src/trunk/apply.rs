@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use trunkline_proto::trunk::{
-    Acknowledge, Close, Down, Fan, Frame, GroupChange, Receipt, Send, Up, down, up,
+    Acknowledge, ApiAnswer, Close, Down, Fan, Frame, GroupChange, Receipt, Send, Up, down, up,
 };
 
 use super::group::Members;
@@ -21,6 +21,7 @@ use crate::metrics::Tally;
 pub(super) struct Applied {
     pub(super) tally: Tally,
     pub(super) receipts: Vec<Up>,
+    pub(super) answers: Vec<ApiAnswer>,
 }
 
 /// Applies one batch after the other; keeps its buffer.
@@ -40,15 +41,11 @@ impl Applier {
                 Some(down::Item::Group(change)) => change_group(members, &change),
                 Some(down::Item::Close(close)) => self.close(members, close),
                 Some(down::Item::Acknowledge(settled)) => acknowledge(members, &settled),
+                Some(down::Item::Api(answer)) => applied.answers.push(answer),
                 // A connection ends with its trunk, so no session is attached again and there
                 // is nobody to return a checkpoint to. A second hello says nothing new, and an
                 // item of a newer shard is not for us.
-                Some(
-                    down::Item::Checkpoint(_)
-                    | down::Item::Hello(_)
-                    | down::Item::Poll(_)
-                    | down::Item::Api(_),
-                )
+                Some(down::Item::Checkpoint(_) | down::Item::Hello(_) | down::Item::Poll(_))
                 | None => {}
             }
         }

@@ -5,6 +5,7 @@
 
 mod apply;
 pub(crate) mod board;
+mod calls;
 mod dial;
 mod group;
 mod stream;
@@ -13,14 +14,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use prost::Message as _;
 use tokio::sync::Notify;
 use trunkline_proto::outbox::Outbox;
-use trunkline_proto::trunk::{Attach, ClientMessage, Detach, Down, Up, up};
+use trunkline_proto::trunk::{ApiCall, Attach, ClientMessage, Detach, Down, Up, up};
 
 use crate::connection::close::CloseReason;
 use crate::connection::{Connection, Incoming, Taken, Uplink};
 use crate::metrics::Metrics;
 use apply::Applier;
+use calls::Calls;
+pub(crate) use calls::Pending;
 pub(crate) use dial::{Line, keep_up};
 use group::Members;
 
@@ -51,6 +55,7 @@ struct Live {
     outbox: Outbox<Up>,
     members: Members,
     applier: Applier,
+    calls: Calls,
 }
 
 impl Trunk {
@@ -79,8 +84,34 @@ impl Trunk {
         Ok(())
     }
 
+    /// Passes on what a server of the application asks.
+    ///
+    /// # Errors
+    /// [`Unattached`] when it can't be passed on.
+    pub(crate) fn call(self: &Rc<Self>, call: ApiCall) -> Result<Pending, Unattached> {
+        let mut live = self.live.borrow_mut();
+        let Some(Live { outbox, calls, .. }) = live.as_mut() else { return Err(Unattached::Down) };
+        if calls.is_full() {
+            return Err(Unattached::Full);
+        }
+        let (number, size) = (call.request, call.encoded_len());
+        outbox.push(Up { item: Some(up::Item::Api(call)) }, size).map_err(|_| Unattached::Full)?;
+        Ok(Pending { trunk: Rc::clone(self), number, answered: calls.expect(number) })
+    }
+
+    fn forget_call(&self, number: u64) {
+        if let Some(live) = self.live.borrow_mut().as_mut() {
+            live.calls.forget(number);
+        }
+    }
+
     fn come_up(&self, outbox: Outbox<Up>) {
-        let live = Live { outbox, members: Members::default(), applier: Applier::default() };
+        let live = Live {
+            outbox,
+            members: Members::default(),
+            applier: Applier::default(),
+            calls: Calls::default(),
+        };
         *self.live.borrow_mut() = Some(live);
     }
 
@@ -97,11 +128,14 @@ impl Trunk {
     /// nothing for so long is cut.
     fn apply(&self, items: Vec<Down>) -> bool {
         let mut live = self.live.borrow_mut();
-        let Some(Live { outbox, members, applier }) = live.as_mut() else { return false };
+        let Some(Live { outbox, members, applier, calls }) = live.as_mut() else { return false };
         let applied = applier.apply(members, items);
         self.metrics.batches.inc();
         self.metrics.count(applied.tally);
         applier.flush();
+        for answer in applied.answers {
+            calls.answer(answer);
+        }
         if applied.receipts.is_empty() {
             return true;
         }
