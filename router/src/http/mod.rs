@@ -46,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) peer: IpAddr,
     /// When it may speak HTTP no longer.
     until: Cell<Instant>,
+    /// It is a server of the application: it has shown a key.
+    is_caller: Cell<bool>,
     /// Set by the request that is upgraded.
     upgrade: RefCell<Option<(OnUpgrade, Admission)>>,
 }
@@ -53,6 +55,7 @@ pub(crate) struct Client {
 impl Client {
     /// A server of the application asks, which keeps its connection.
     fn stay(&self) {
+        self.is_caller.set(true);
         self.until.set(Instant::now() + CALLER_LIFETIME);
     }
 
@@ -83,6 +86,7 @@ pub(crate) async fn serve(
         worker: Rc::clone(&worker),
         peer: peer.ip(),
         until: Cell::new(Instant::now() + HTTP_LIFETIME),
+        is_caller: Cell::new(false),
         upgrade: RefCell::new(None),
     });
     let service = {
@@ -99,6 +103,8 @@ pub(crate) async fn serve(
     };
     match ended {
         Some(Ok(())) => {}
+        // Its connection was idle long enough.
+        _ if client.is_caller.get() => {}
         Some(Err(error)) if error.is_timeout() => worker.metrics.handshake_failed("timeout"),
         Some(Err(error)) if error.is_parse() => worker.metrics.handshake_failed("http"),
         // A client that hangs up is nothing to report.

@@ -123,8 +123,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn found(method: Method, path: &str) -> Result<(Operation, &str), String> {
-        find(&method, path)
+    fn found<'a>(method: &Method, path: &'a str) -> Result<(Operation, &'a str), String> {
+        find(method, path)
             .map(|found| (found.operation, found.name))
             .map_err(|problem| problem.code.into_owned())
     }
@@ -132,21 +132,21 @@ mod tests {
     #[test]
     fn a_path_and_a_method_say_what_is_asked_of_whom() {
         assert_eq!(
-            found(Method::POST, "/api/v1/rooms/caf%C3%A9/messages"),
+            found(&Method::POST, "/api/v1/rooms/caf%C3%A9/messages"),
             Ok((Operation::Publish, "caf%C3%A9"))
         );
         assert_eq!(
-            found(Method::DELETE, "/api/v1/users/alice/connections"),
+            found(&Method::DELETE, "/api/v1/users/alice/connections"),
             Ok((Operation::Disconnect, "alice"))
         );
-        assert_eq!(found(Method::GET, "/api/v1"), Ok((Operation::Root, "")));
-        assert_eq!(found(Method::HEAD, "/api/v1/openapi.json"), Ok((Operation::Describe, "")));
+        assert_eq!(found(&Method::GET, "/api/v1"), Ok((Operation::Root, "")));
+        assert_eq!(found(&Method::HEAD, "/api/v1/openapi.json"), Ok((Operation::Describe, "")));
     }
 
     #[test]
     fn a_path_without_the_method_says_which_it_has() {
         assert_eq!(
-            found(Method::PUT, "/api/v1/rooms/a/history"),
+            found(&Method::PUT, "/api/v1/rooms/a/history"),
             Err("method_not_allowed".to_owned())
         );
         assert_eq!(methods("/api/v1/rooms/a/history"), "GET, HEAD");
@@ -163,7 +163,7 @@ mod tests {
             "/api/v1/users/a/history",
             "/api/v1//rooms/a/messages",
         ] {
-            assert_eq!(found(Method::GET, path), Err("not_found".to_owned()), "{path}");
+            assert_eq!(found(&Method::GET, path), Err("not_found".to_owned()), "{path}");
         }
     }
 
