@@ -4,6 +4,8 @@
 //! an idle one answers at once. The driver waits for nobody: a trunk or link whose queue is full
 //! is cut.
 
+mod application;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,11 +19,12 @@ use trunkline_proto::outbox::Outbox;
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::{peer, trunk};
 
+use crate::application::Application;
 use crate::event::{Event, LinkId};
 use crate::log::MemoryLog;
 use crate::metrics::Metrics;
 use crate::wire::{
-    TrunkItem, decode_peer, decode_up, encode_down, encode_peer, identity, peer_size,
+    TrunkItem, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity, peer_size,
 };
 use trunkline_proto::net::Clock;
 
@@ -34,6 +37,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub(crate) struct Driver {
     pub(crate) core: Core,
     pub(crate) log: MemoryLog,
+    pub(crate) application: Application,
     pub(crate) verifier: Option<TokenVerifier>,
     pub(crate) clock: Clock,
     pub(crate) started: Instant,
@@ -85,6 +89,9 @@ impl Driver {
                     Some(event) => self.take(event),
                     None => return,
                 },
+                (ticket, answer) = self.application.answered() => {
+                    self.handle(Input::Called { ticket, answer });
+                }
                 () = sleep => self.handle(Input::Tick),
                 _ = sweep.tick() => self.log.sweep((self.clock)()),
             }
@@ -94,6 +101,7 @@ impl Driver {
                     Err(_) => break,
                 }
             }
+            self.take_answers();
             self.send();
         }
     }
@@ -138,6 +146,13 @@ impl Driver {
             if !self.trunks.contains_key(&trunk) {
                 return;
             }
+            let item = match item.item {
+                Some(trunk::up::Item::Api(call)) => {
+                    self.take_call(trunk, call);
+                    continue;
+                }
+                item => trunk::Up { item },
+            };
             match decode_up(trunk, item) {
                 Ok(input) => self.handle(input),
                 Err(error) => {
@@ -256,7 +271,11 @@ impl Driver {
                 warn!(peer = self.name(peer), reason, "cutting a link");
                 self.link_down(peer);
             }
-            Output::ApiAnswer { .. } | Output::Call(_) | Output::Unhandled => {}
+            Output::ApiAnswer { trunk, call, answer } => {
+                gathered.trunks.entry(trunk).or_default().push(encode_answer(call, answer));
+            }
+            Output::Call(call) => self.call_application(call),
+            Output::Unhandled => self.metrics.unhandled.inc(),
             Output::Published(latency) => {
                 self.metrics.publish_seconds.observe(latency.as_secs_f64());
             }
