@@ -15,11 +15,10 @@ const RETRY_AFTER_S: &str = "5";
 /// Answers a request; an upgrade is left in the client for after the answer.
 pub(super) async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Answer {
     let echo = client.worker.settings.router.echo;
-    let has_api = !client.worker.settings.api.keys.is_empty();
     match request.uri().path() {
         "/ws" => upgrade(client, &mut request, Endpoint::Ws),
         "/echo" if echo => upgrade(client, &mut request, Endpoint::Echo),
-        path if has_api && api::owns(path) => api::answer(client, request).await,
+        path if api::owns(path) => api::answer(client, request).await,
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

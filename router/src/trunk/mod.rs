@@ -96,7 +96,7 @@ impl Trunk {
         }
         let (number, size) = (call.request, call.encoded_len());
         outbox.push(Up { item: Some(up::Item::Api(call)) }, size).map_err(|_| Unattached::Full)?;
-        Ok(Pending { trunk: Rc::clone(self), number, answered: calls.expect(number) })
+        Ok(Pending { trunk: Rc::clone(self), number, answered: calls.expect(number, size) })
     }
 
     fn forget_call(&self, number: u64) {

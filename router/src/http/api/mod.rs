@@ -53,6 +53,9 @@ pub(super) async fn answer(client: &Client, request: Request<Incoming>) -> Answe
 }
 
 async fn serve(client: &Client, request: Request<Incoming>) -> Result<Bytes, Problem> {
+    if client.worker.settings.api.keys.is_empty() {
+        return Err(Problem::new(code::NOT_FOUND, "this is off; set api.keys to turn it on"));
+    }
     let Found { operation, name } = route::find(request.method(), request.uri().path())?;
     match operation {
         Operation::Root => return Ok(Bytes::from_static(ROOT.as_bytes())),
