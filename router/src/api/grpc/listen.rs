@@ -1,10 +1,11 @@
-//! Callers of the interface over gRPC, as they connect: at most so many, and inside TLS where the
-//! router has a certificate.
+//! Callers of the interface over gRPC, as they connect: inside TLS where the router has a
+//! certificate, and at most so many. Whoever shows no key soon gives its place to others.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 
@@ -64,14 +65,31 @@ pub(crate) fn check(address: SocketAddr, keys: &[String], tls: bool) -> Result<(
 pub(super) struct Callers {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    /// How long a TLS handshake may take.
+    /// How long a TLS handshake may take, and then a first key.
     patience: Duration,
     seats: Arc<Semaphore>,
+}
+
+/// Whether a connection has shown a key. Its requests carry it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known(Arc<AtomicBool>);
+
+impl Known {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A caller's stream. Its seat is free again when it is dropped.
 pub(super) struct Caller {
     socket: Box<dyn Socket>,
+    known: Known,
+    /// Until when it must be known.
+    deadline: Pin<Box<Sleep>>,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -84,15 +102,15 @@ impl Callers {
     pub(super) fn stream(self) -> impl Stream<Item = io::Result<Caller>> + Send {
         let (tls, patience) = (self.tls.clone(), self.patience);
         stream::unfold(self, |mut callers| async {
-            let caller = callers.accept().await;
-            Some((caller, callers))
+            let accepted = callers.accept().await;
+            Some((accepted, callers))
         })
-        .map(move |caller| secure(caller, tls.clone(), patience))
+        .map(move |(socket, seat)| greet(socket, seat, tls.clone(), patience))
         .buffer_unordered(HANDSHAKES)
         .filter_map(|caller| async { caller.map(Ok) })
     }
 
-    async fn accept(&mut self) -> Caller {
+    async fn accept(&mut self) -> (Box<dyn Socket>, OwnedSemaphorePermit) {
         loop {
             // It is never closed: without it there is only the pause.
             let Ok(seat) = Arc::clone(&self.seats).acquire_owned().await else {
@@ -100,7 +118,7 @@ impl Callers {
                 continue;
             };
             match Listener::accept(&mut self.listener).await {
-                Ok((socket, _)) => return Caller { socket, _seat: seat },
+                Ok((socket, _)) => return (socket, seat),
                 Err(error) => {
                     tracing::debug!(%error, "cannot accept a caller");
                     sleep(PAUSE).await;
@@ -110,23 +128,33 @@ impl Callers {
     }
 }
 
-async fn secure(caller: Caller, tls: Option<TlsAcceptor>, patience: Duration) -> Option<Caller> {
-    let Some(tls) = tls else { return Some(caller) };
-    let Caller { socket, _seat } = caller;
-    match timeout(patience, tls.accept(socket)).await {
-        Ok(Ok(socket)) => Some(Caller { socket: Box::new(socket), _seat }),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no TLS with a caller");
-            None
-        }
-        Err(_) => None,
-    }
+async fn greet(
+    socket: Box<dyn Socket>,
+    seat: OwnedSemaphorePermit,
+    tls: Option<TlsAcceptor>,
+    patience: Duration,
+) -> Option<Caller> {
+    let socket: Box<dyn Socket> = match tls {
+        None => socket,
+        Some(tls) => match timeout(patience, tls.accept(socket)).await {
+            Ok(Ok(socket)) => Box::new(socket),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no TLS with a caller");
+                return None;
+            }
+            Err(_) => return None,
+        },
+    };
+    let deadline = Box::pin(sleep(patience));
+    Some(Caller { socket, known: Known::default(), deadline, _seat: seat })
 }
 
 impl Connected for Caller {
-    type ConnectInfo = ();
+    type ConnectInfo = Known;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Known {
+        self.known.clone()
+    }
 }
 
 impl AsyncRead for Caller {
@@ -135,6 +163,9 @@ impl AsyncRead for Caller {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.known.is_set() && self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut *self.socket).poll_read(cx, buffer)
     }
 }
@@ -160,6 +191,7 @@ impl AsyncWrite for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncReadExt;
 
     fn refusal(address: &str, keys: &[String], tls: bool) -> Option<String> {
         let address = address.parse().expect("an address");
@@ -175,6 +207,23 @@ mod tests {
         let why = refusal("0.0.0.0:7001", &keys, false).expect("refused");
         assert!(why.contains("router.tls") && why.contains("127.0.0.1:7001"), "{why}");
         assert_eq!(refusal("0.0.0.0:0", &keys, true), None);
+    }
+
+    #[tokio::test]
+    async fn who_shows_no_key_in_time_is_let_go() {
+        let patience = Duration::from_millis(50);
+        for is_known in [false, true] {
+            let (near, _far) = tokio::io::duplex(64);
+            let seat = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a seat");
+            let caller = greet(Box::new(near), seat, None, patience).await;
+            let mut caller = caller.expect("a caller");
+            if is_known {
+                caller.connect_info().set();
+            }
+            let read = timeout(8 * patience, caller.read(&mut [0; 8])).await;
+            // Nothing was sent: the read ends only because it is cut off.
+            assert_eq!(read.is_err(), is_known);
+        }
     }
 
     #[test]

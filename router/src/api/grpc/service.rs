@@ -13,6 +13,7 @@ use trunkline_proto::api::{
 };
 
 use super::job::{Job, Reply};
+use super::listen::Known;
 use super::status::status;
 use crate::api::{Problem, keys};
 use crate::metrics::{Interface, Metrics};
@@ -33,7 +34,12 @@ impl Doorman {
 impl Interceptor for Doorman {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         match keys::check(&self.settings.api.keys, request.metadata().as_ref()) {
-            Ok(()) => Ok(request),
+            Ok(()) => {
+                if let Some(known) = request.extensions().get::<Known>() {
+                    known.set();
+                }
+                Ok(request)
+            }
             Err(problem) => {
                 self.metrics.api_request(Interface::Grpc, problem.label());
                 Err(status(&problem))

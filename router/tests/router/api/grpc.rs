@@ -1,6 +1,7 @@
 //! The interface over gRPC.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use prometheus::Registry;
 use rcgen::generate_simple_self_signed;
@@ -20,7 +21,7 @@ use trunkline_proto::trunk::api_answer::What;
 use trunkline_router::{ListenError, Router, StartError};
 
 use super::{error, kept, said, with_key};
-use crate::harness::{FakeShard, KEY, Stage, options, soon};
+use crate::harness::{FakeShard, KEY, Raw, Stage, options, soon};
 
 fn with_grpc(settings: &mut Settings) {
     with_key(settings);
@@ -136,6 +137,32 @@ async fn what_is_refused_has_a_fitting_code() {
         drop(stage.trunk);
     });
     assert_eq!(gone.expect_err("gone").code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn whoever_shows_no_key_soon_is_let_go() {
+    let mut stage = Stage::set_with(|settings| {
+        with_grpc(settings);
+        settings.limits.header_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let address = stage.router.api_addr().expect("gRPC is served");
+    let mut silent = Raw::connect(address).await;
+    let mut stranger = Raw::connect(address).await;
+    // The preface of HTTP/2 and empty settings (RFC 9113 §3.4): a good client with nothing to say.
+    stranger.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    silent.rest().await;
+    stranger.rest().await;
+
+    let mut caller = caller(channel(&stage).await, KEY);
+    let request = PresenceRequest { room: "a".to_owned(), ..PresenceRequest::default() };
+    let (reply, ()) = join!(caller.presence(request), async {
+        let call = stage.trunk.call().await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let reply = PresenceReply { users: Vec::new(), sure: true };
+        stage.trunk.answer(call.request, What::Presence(reply)).await;
+    });
+    assert!(reply.is_ok(), "who has shown one stays: {reply:?}");
 }
 
 #[tokio::test]
