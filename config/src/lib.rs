@@ -20,3 +20,4 @@ pub use problem::{Problem, Problems};
 pub use read::{Either, Loaded, load, load_either, load_map, load_with_map, render_map};
 pub use settings::Settings;
 pub use shard_map::{MapId, Shard, ShardMap};
+pub use value::parse_duration;

@@ -6,6 +6,7 @@
 //!
 //! One thread per core, each a `worker` with its own listener, connections and trunks.
 
+mod api;
 mod connection;
 mod engine;
 mod frame;
@@ -18,5 +19,6 @@ mod tls;
 mod trunk;
 mod worker;
 
+pub use api::grpc::ListenError;
 pub use start::{Router, RouterOptions, StartError};
 pub use tls::CertificateError;

@@ -27,6 +27,14 @@ pub(crate) struct Metrics {
     dropped_reply: IntCounter,
     closes: IntCounterVec,
     handshake_failures: IntCounterVec,
+    api_requests: IntCounterVec,
+}
+
+/// How servers of the application ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interface {
+    Http,
+    Grpc,
 }
 
 /// One number per way of speaking.
@@ -148,6 +156,11 @@ impl Metrics {
                 "Connections that did not become a session",
                 &["why"],
             )?,
+            api_requests: counters(
+                "trunkline_api_requests_total",
+                "Requests of the application's servers, by `ok` or the error's code",
+                &["interface", "outcome"],
+            )?,
         })
     }
 
@@ -169,6 +182,15 @@ impl Metrics {
     pub(crate) fn closed(&self, code: u16) {
         let label = if CODES.contains(&code) { code.to_string() } else { "other".to_owned() };
         self.closes.with_label_values(&[&label]).inc();
+    }
+
+    /// `outcome` is one of a few fixed words.
+    pub(crate) fn api_request(&self, interface: Interface, outcome: &'static str) {
+        let interface = match interface {
+            Interface::Http => "http",
+            Interface::Grpc => "grpc",
+        };
+        self.api_requests.with_label_values(&[interface, outcome]).inc();
     }
 
     /// `why` is one of a few fixed words.

@@ -50,3 +50,8 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
+
+/// A listener that shares its port with nobody.
+pub(crate) async fn listen_alone(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}

@@ -9,7 +9,7 @@ use std::thread;
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 use trunkline_config::settings::Auth;
 use trunkline_config::{Settings, ShardMap};
@@ -17,6 +17,7 @@ use trunkline_proto::net::{Tcp, clock, entropy};
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{Security, SecurityError};
 
+use crate::api::grpc::{self, Grpc, ListenError};
 use crate::engine::Library;
 use crate::metrics::Metrics;
 use crate::net;
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The key of `auth.jwt`.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The interface over gRPC.
+    #[error(transparent)]
+    Api(#[from] ListenError),
     /// What secures the trunks.
     #[error(transparent)]
     Security(#[from] SecurityError),
@@ -83,6 +87,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Router {
     address: SocketAddr,
+    api: Option<SocketAddr>,
     readiness: watch::Receiver<bool>,
     shutdown: watch::Sender<bool>,
     workers: Vec<oneshot::Receiver<()>>,
@@ -105,7 +110,7 @@ impl Router {
         };
         let certificates =
             settings.router.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
-        let tls = certificates.as_ref().map(Certificates::acceptor).transpose()?;
+        let tls = certificates.as_ref().map(|it| it.acceptor(b"http/1.1")).transpose()?;
         let library = Library::load(settings.socketio.client.as_deref())
             .map_err(|(path, source)| StartError::Client { path, source })?;
         let security = Arc::new(Security::new(&settings.cluster)?);
@@ -114,6 +119,8 @@ impl Router {
         let board = Board::new(count, Arc::clone(&map), metrics.trunk_up.clone());
         let readiness = board.readiness();
         let shutdown = watch::Sender::new(false);
+        let (api, mut jobs) =
+            serve_api(&settings, certificates.as_ref(), &metrics, shutdown.subscribe()).await?;
         let mut entropy = entropy();
         let common = Common {
             settings,
@@ -135,10 +142,12 @@ impl Router {
             let (common, entropy) = (common.clone(), StdRng::from_rng(&mut entropy));
             // One worker looks after the certificate for all.
             let follow = certificates.clone().filter(|_| number == 0);
+            // And one answers what comes over gRPC.
+            let jobs = jobs.take();
             thread::Builder::new()
                 .name(format!("router-{number}"))
                 .spawn(move || {
-                    run_thread(common, number, address, entropy, follow, listening);
+                    run_thread(common, number, address, entropy, follow, jobs, listening);
                     // Nobody may be waiting: the router may have been dropped.
                     let _ = done.send(());
                 })
@@ -150,13 +159,19 @@ impl Router {
             }
         }
         tracing::info!(%address, workers = count, "router listens");
-        Ok(Self { address, readiness, shutdown, workers })
+        Ok(Self { address, api, readiness, shutdown, workers })
     }
 
     /// Where clients connect.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where servers of the application call over gRPC, if they may.
+    #[must_use]
+    pub fn api_addr(&self) -> Option<SocketAddr> {
+        self.api
     }
 
     /// True while all workers' trunks to all shards are up.
@@ -183,6 +198,30 @@ fn refused(address: SocketAddr, source: io::Error) -> StartError {
     }
 }
 
+/// Starts the interface over gRPC, if it is wanted; says where it is and what gives its jobs.
+async fn serve_api(
+    settings: &Arc<Settings>,
+    certificates: Option<&Arc<Certificates>>,
+    metrics: &Metrics,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(Option<SocketAddr>, Option<mpsc::Receiver<grpc::Job>>), StartError> {
+    let Some(address) = settings.api.grpc else { return Ok((None, None)) };
+    grpc::check(address, &settings.api.keys, certificates.is_some())?;
+    let failed = |source| ListenError::Listen { address, source };
+    let listener = net::listen_alone(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let grpc = Grpc {
+        settings: Arc::clone(settings),
+        listener,
+        tls: certificates.map(|it| it.acceptor(b"h2")).transpose()?,
+        metrics: metrics.clone(),
+        shutdown,
+    };
+    let jobs = grpc.serve();
+    tracing::info!(address = %bound, "the interface over gRPC listens");
+    Ok((Some(bound), Some(jobs)))
+}
+
 /// A worker's thread: its own runtime, and its listener inside it.
 fn run_thread(
     common: Common,
@@ -190,6 +229,7 @@ fn run_thread(
     address: SocketAddr,
     entropy: StdRng,
     follow: Option<Arc<Certificates>>,
+    jobs: Option<mpsc::Receiver<grpc::Job>>,
     listening: oneshot::Sender<io::Result<()>>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -213,6 +253,6 @@ fn run_thread(
         if let Some(certificates) = follow {
             tokio::task::spawn_local(async move { certificates.follow().await });
         }
-        worker::run(common, number, listener, Rc::new(Tcp), entropy).await;
+        worker::run(common, number, listener, Rc::new(Tcp), entropy, jobs).await;
     });
 }

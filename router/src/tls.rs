@@ -77,16 +77,19 @@ impl Certificates {
         Ok(Self { files: files.clone(), provider, current })
     }
 
-    /// What accepts TLS with whatever certificate is current.
+    /// What accepts TLS with whatever certificate is current, for one protocol by its ALPN name.
     ///
     /// # Errors
     /// When the library and its provider don't fit together.
-    pub(crate) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, rustls::Error> {
+    pub(crate) fn acceptor(
+        self: &Arc<Self>,
+        protocol: &[u8],
+    ) -> Result<TlsAcceptor, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::<Self>::clone(self));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rand::RngCore;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_local};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -21,6 +21,7 @@ use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::transport::Security;
 use trunkline_proto::trunk::Dialect;
 
+use crate::api::{Api, Desk, grpc};
 use crate::connection::close::CloseReason;
 use crate::connection::echo::{self, Echo};
 use crate::connection::queue::Bounds;
@@ -67,6 +68,8 @@ pub(crate) struct Worker {
     pub(crate) metrics: Rc<Metrics>,
     pub(crate) board: Arc<Board>,
     pub(crate) library: Library,
+    /// What servers of the application ask.
+    pub(crate) api: Rc<Api>,
     doorkeeper: Doorkeeper,
     trunks: Vec<Rc<Trunk>>,
     roster: Roster,
@@ -93,13 +96,15 @@ impl Drop for Seat {
     }
 }
 
-/// Runs a worker until the router shuts down and its clients are gone. `number` counts from 0.
+/// Runs a worker until the router shuts down and its clients are gone. `number` counts from 0;
+/// `jobs` is what comes over gRPC, for the one worker that answers it.
 pub(crate) async fn run(
     common: Common,
     number: u32,
     listener: impl Listener,
     connector: Rc<dyn Connector>,
     mut entropy: StdRng,
+    jobs: Option<mpsc::Receiver<grpc::Job>>,
 ) {
     let mut shutdown = common.shutdown.clone();
     let metrics = Rc::new(common.metrics.clone());
@@ -120,7 +125,13 @@ pub(crate) async fn run(
         };
         lines.spawn_local(keep_up(Rc::clone(trunk), line));
     }
+    let desk = Desk::new(Arc::clone(&common.map), trunks.clone(), StdRng::from_rng(&mut entropy));
+    let api = Rc::new(Api::new(desk, common.settings.limits.message));
+    if let Some(jobs) = jobs {
+        spawn_local(grpc::work(Rc::clone(&api), jobs));
+    }
     let worker = Rc::new(Worker {
+        api,
         roster: Roster::new(&common.settings, Rc::clone(&metrics)),
         doorkeeper: Doorkeeper::new(
             Arc::clone(&common.settings),

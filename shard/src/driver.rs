@@ -4,6 +4,7 @@
 //! an idle one answers at once. The driver waits for nobody: a trunk or link whose queue is full
 //! is cut.
 
+mod application;
 mod polling;
 
 use std::collections::BTreeMap;
@@ -19,13 +20,14 @@ use trunkline_proto::outbox::Outbox;
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::{peer, trunk};
 
+use crate::application::Application;
 use crate::engine::{Engine, is_polling};
 use crate::event::{Event, LinkId};
 use crate::log::MemoryLog;
 use crate::metrics::Metrics;
 use crate::wire::{
-    Sorted, TrunkItem, decode_peer, decode_up, encode_down, encode_peer, identity, peer_size,
-    sort_up,
+    Sorted, TrunkItem, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity,
+    peer_size, sort_up,
 };
 use trunkline_proto::net::Clock;
 
@@ -40,6 +42,7 @@ pub(crate) struct Driver {
     /// The clients that poll.
     pub(crate) engine: Engine,
     pub(crate) log: MemoryLog,
+    pub(crate) application: Application,
     pub(crate) verifier: Option<TokenVerifier>,
     pub(crate) clock: Clock,
     pub(crate) started: Instant,
@@ -93,6 +96,9 @@ impl Driver {
                     Some(event) => self.take(event),
                     None => return,
                 },
+                (ticket, answer) = self.application.answered() => {
+                    self.handle(Input::Called { ticket, answer });
+                }
                 () = sleep => {
                     self.tick_engine();
                     self.handle(Input::Tick);
@@ -105,6 +111,7 @@ impl Driver {
                     Err(_) => break,
                 }
             }
+            self.take_answers();
             self.send();
         }
     }
@@ -152,6 +159,7 @@ impl Driver {
             let taken = sort_up(trunk, item).and_then(|item| {
                 match item {
                     Sorted::Engine(said) => self.hear_engine(said),
+                    Sorted::Call(call) => self.take_call(trunk, call),
                     Sorted::Core(item) => self.handle(decode_up(trunk, item)?),
                 }
                 Ok(())
@@ -277,7 +285,11 @@ impl Driver {
                 warn!(peer = self.name(peer), reason, "cutting a link");
                 self.link_down(peer);
             }
-            Output::ApiAnswer { .. } | Output::Call(_) | Output::Unhandled => {}
+            Output::ApiAnswer { trunk, call, answer } => {
+                gathered.trunks.entry(trunk).or_default().push(encode_answer(call, answer));
+            }
+            Output::Call(call) => self.call_application(call),
+            Output::Unhandled => self.metrics.unhandled.inc(),
             Output::Published(latency) => {
                 self.metrics.publish_seconds.observe(latency.as_secs_f64());
             }

@@ -4,6 +4,7 @@
 //! more shards. The shell decides nothing about rooms or messages; what it adds is streams, time,
 //! the store, and bounds.
 
+mod application;
 mod driver;
 mod engine;
 mod event;
@@ -17,4 +18,5 @@ mod streams;
 mod trunk;
 mod wire;
 
+pub use application::{ApplicationError, SecretError};
 pub use start::{Shard, ShardOptions, StartError};

@@ -1,6 +1,8 @@
 //! What a shard counts.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 use trunkline_core::Gauges;
 
 /// A shard's metrics.
@@ -18,10 +20,22 @@ pub(crate) struct Metrics {
     pub(crate) link_messages: IntCounterVec,
     pub(crate) dropped: IntCounterVec,
     pub(crate) publish_seconds: Histogram,
+    pub(crate) unhandled: IntCounter,
+    pub(crate) calls: CallMetrics,
+}
+
+/// What is counted of calls to the application.
+#[derive(Clone, Debug)]
+pub(crate) struct CallMetrics {
+    /// By outcome: `ok`, `refused`, `unavailable`, or `full` for those that were not begun.
+    pub(crate) calls: IntCounterVec,
+    pub(crate) seconds: Histogram,
 }
 
 /// From 50 µs to 13 s, each twice the one before.
 const PUBLISH_BUCKETS: (f64, f64, usize) = (0.000_05, 2.0, 18);
+/// From 1 ms to 65 s, each twice the one before.
+const CALL_BUCKETS: (f64, f64, usize) = (0.001, 2.0, 17);
 
 impl Metrics {
     /// Registers all of them. `peers` are the other shards: their links exist, if down, from
@@ -52,15 +66,18 @@ impl Metrics {
             link_up.with_label_values(&[peer]).set(0);
             link_messages.with_label_values(&[peer]).reset();
         }
-        let (start, factor, count) = PUBLISH_BUCKETS;
-        let publish_seconds = Histogram::with_opts(
-            HistogramOpts::new(
-                "trunkline_publish_seconds",
-                "From a publish's arrival at its home shard to its acknowledgement.",
-            )
-            .buckets(prometheus::exponential_buckets(start, factor, count)?),
+        let histogram = |name: &str, help: &str, (start, factor, count)| {
+            let buckets = prometheus::exponential_buckets(start, factor, count)?;
+            let options = HistogramOpts::new(format!("trunkline_{name}"), help).buckets(buckets);
+            let histogram = Histogram::with_opts(options)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, prometheus::Error>(histogram)
+        };
+        let unhandled = IntCounter::new(
+            "trunkline_events_unhandled_total",
+            "Events of Socket.IO clients for which there is no rule.",
         )?;
-        registry.register(Box::new(publish_seconds.clone()))?;
+        registry.register(Box::new(unhandled.clone()))?;
         Ok(Self {
             sessions: gauge("sessions", "Sessions whose home this shard is.")?,
             departed: gauge(
@@ -76,7 +93,24 @@ impl Metrics {
             link_up,
             link_messages,
             dropped: counters("dropped_total", "What a full queue has cost.", &["queue", "why"])?,
-            publish_seconds,
+            publish_seconds: histogram(
+                "publish_seconds",
+                "From a publish's arrival at its home shard to its acknowledgement.",
+                PUBLISH_BUCKETS,
+            )?,
+            unhandled,
+            calls: CallMetrics {
+                calls: counters(
+                    "application_calls_total",
+                    "Calls to the application, by what became of them.",
+                    &["outcome"],
+                )?,
+                seconds: histogram(
+                    "application_seconds",
+                    "From a call's beginning to its last answer, all tries together.",
+                    CALL_BUCKETS,
+                )?,
+            },
         })
     }
 

@@ -19,6 +19,7 @@ use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{MAX_MESSAGE, Security, SecurityError};
 use trunkline_proto::trunk::trunk_server::TrunkServer;
 
+use crate::application::{Application, ApplicationError};
 use crate::driver::Driver;
 use crate::engine::Engine;
 use crate::event;
@@ -72,6 +73,9 @@ pub enum StartError {
     /// The key of `auth.jwt` is none.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The application can't be called as it is configured.
+    #[error(transparent)]
+    Application(#[from] ApplicationError),
     /// A metric of this name is registered already.
     #[error("cannot register metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -114,14 +118,18 @@ impl Shard {
         let (admit, admitting) = watch::channel(false);
         let names: Vec<String> = map.shards().iter().map(|shard| shard.id.clone()).collect();
         let peers = names.iter().map(String::as_str).filter(|name| *name != id);
+        let metrics = Metrics::new(&registry, peers)?;
+        let jitter = StdRng::seed_from_u64(entropy.random());
+        let calls = metrics.calls.clone();
         let driver = Driver {
             core: Core::new(Arc::clone(&map), me, core_settings),
             engine: Engine::new(&settings, map.hash_key()),
+            application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log: memory_log(&settings, &mut entropy),
             verifier: verifier(&settings.auth)?,
             clock: Arc::clone(&clock),
             started: Instant::now(),
-            metrics: Metrics::new(&registry, peers)?,
+            metrics,
             names,
             trunks: BTreeMap::new(),
             links: BTreeMap::new(),

@@ -17,6 +17,14 @@ pub(crate) mod secret;
 pub(crate) mod size;
 pub(crate) mod url;
 
+/// The duration that a text such as `"25s"` says, wherever such a text stands.
+///
+/// # Errors
+/// What is wrong with it; what to write instead.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    duration::parse(text).map_err(|wrong| wrong.to_string())
+}
+
 /// What is wrong with a value, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {instead}")]

@@ -11,6 +11,7 @@ use hyper::StatusCode;
 use trunkline_proto::trunk::{Attach, Dialect};
 
 use crate::connection::close::CloseReason;
+pub(crate) use credentials::bearer;
 pub(crate) use identity::Doorkeeper;
 pub(crate) use upgrade::{SUBPROTOCOL, upgrade, wanted};
 

@@ -1,8 +1,10 @@
 //! What the router answers over HTTP: the pages, health, and upgrades to WebSocket.
 //!
 //! hyper reads the requests. A socket has a deadline for each header and one for all of HTTP, so
-//! that nobody holds one without using it; only polling moves that one on.
+//! that nobody holds one without using it; only polling, and who asks for the application, move that
+//! one on.
 
+mod api;
 mod demo;
 mod health;
 mod lifetime;
@@ -13,10 +15,8 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::handshake::Admission;
-use crate::net::Socket;
-use crate::worker::{Seat, Worker};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -26,10 +26,16 @@ use hyper::upgrade::{OnUpgrade, Parts};
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
+use crate::handshake::Admission;
+use crate::net::Socket;
+use crate::worker::{Seat, Worker};
+
 /// More headers than any browser or proxy sends.
 const MAX_HEADERS: usize = 100;
 /// hyper takes no smaller buffer than this; the header's own limit is checked besides.
 const SMALLEST_BUFFER: usize = 8 * 1024;
+/// How long the answer to a server of the application may take.
+const CALLER_WAIT: Duration = Duration::from_secs(120);
 
 pub(crate) use lifetime::Lifetime;
 pub(crate) use routes::{come_back, upgrade};
@@ -43,6 +49,13 @@ pub(crate) struct Client {
     pub(crate) lifetime: Lifetime,
     /// Set by the request that is upgraded.
     upgrade: RefCell<Option<(OnUpgrade, Admission)>>,
+}
+
+impl Client {
+    /// A server of the application asks, which keeps its connection.
+    fn stay(&self) {
+        self.lifetime.extend(CALLER_WAIT);
+    }
 }
 
 /// Serves a socket until it is closed or has become a WebSocket, which is then served by a task
@@ -80,7 +93,7 @@ pub(crate) async fn serve(
     };
     match outcome {
         Ok(()) => {}
-        // Whoever has polled may be silent afterwards.
+        // Whoever has polled, or asked for the application, may be silent afterwards.
         Err(_) if client.lifetime.was_renewed() => {}
         Err(Some(error)) if error.is_timeout() => worker.metrics.handshake_failed("timeout"),
         Err(Some(error)) if error.is_parse() => worker.metrics.handshake_failed("http"),

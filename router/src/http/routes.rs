@@ -7,7 +7,7 @@ use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use trunkline_proto::trunk::Dialect;
 
-use super::{Answer, Client, demo, health, page, text};
+use super::{Answer, Client, api, demo, health, page, text};
 use crate::engine;
 use crate::handshake::{self, Admission, Refusal, SUBPROTOCOL};
 
@@ -25,6 +25,7 @@ pub(super) async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) 
             upgrade(client, &mut request, Some(SUBPROTOCOL), |_| Ok(Admission::Echo))
         }
         path if engine::serves(&settings.socketio, path) => engine::answer(client, request).await,
+        path if api::owns(path) => api::answer(client, request).await,
         _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use trunkline_proto::trunk::{
-    Acknowledge, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer, Receipt, Send, Up,
-    down, up,
+    Acknowledge, ApiAnswer, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer, Receipt,
+    Send, Up, down, up,
 };
 
 use super::group::Members;
@@ -22,7 +22,8 @@ use crate::metrics::Tally;
 pub(super) struct Applied {
     pub(super) tally: Tally,
     pub(super) receipts: Vec<Up>,
-    pub(super) answers: Vec<PollAnswer>,
+    pub(super) polled: Vec<PollAnswer>,
+    pub(super) answered: Vec<ApiAnswer>,
 }
 
 /// Applies one batch after the other; keeps its buffer.
@@ -42,12 +43,12 @@ impl Applier {
                 Some(down::Item::Group(change)) => change_group(members, &change),
                 Some(down::Item::Close(close)) => self.close(members, close),
                 Some(down::Item::Acknowledge(settled)) => acknowledge(members, &settled),
-                Some(down::Item::Poll(answer)) => applied.answers.push(answer),
+                Some(down::Item::Poll(answer)) => applied.polled.push(answer),
+                Some(down::Item::Api(answer)) => applied.answered.push(answer),
                 // A connection ends with its trunk, so no session is attached again and there
                 // is nobody to return a checkpoint to. A second hello says nothing new, and an
                 // item of a newer shard is not for us.
-                Some(down::Item::Checkpoint(_) | down::Item::Hello(_) | down::Item::Api(_))
-                | None => {}
+                Some(down::Item::Checkpoint(_) | down::Item::Hello(_)) | None => {}
             }
         }
         applied

@@ -5,6 +5,7 @@
 
 mod apply;
 pub(crate) mod board;
+mod calls;
 mod dial;
 mod group;
 mod polls;
@@ -14,14 +15,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use prost::Message as _;
 use tokio::sync::Notify;
 use trunkline_proto::outbox::Outbox;
-use trunkline_proto::trunk::{Attach, ClientMessage, Detach, Dialect, Down, Up, up};
+use trunkline_proto::trunk::{ApiCall, Attach, ClientMessage, Detach, Dialect, Down, Up, up};
 
 use crate::connection::close::CloseReason;
 use crate::connection::{Connection, Incoming, Taken, Uplink};
 use crate::metrics::Metrics;
 use apply::Applier;
+use calls::Calls;
+pub(crate) use calls::Pending;
 pub(crate) use dial::{Line, keep_up};
 use group::Members;
 use polls::Polls;
@@ -56,6 +60,7 @@ struct Live {
     members: Members,
     applier: Applier,
     polls: Polls,
+    calls: Calls,
 }
 
 impl Trunk {
@@ -104,12 +109,34 @@ impl Trunk {
         }
     }
 
+    /// Passes on what a server of the application asks.
+    ///
+    /// # Errors
+    /// [`Unattached`] when it can't be passed on.
+    pub(crate) fn call(self: &Rc<Self>, call: ApiCall) -> Result<Pending, Unattached> {
+        let mut live = self.live.borrow_mut();
+        let Some(Live { outbox, calls, .. }) = live.as_mut() else { return Err(Unattached::Down) };
+        if calls.is_full() {
+            return Err(Unattached::Full);
+        }
+        let (number, size) = (call.request, call.encoded_len());
+        outbox.push(Up { item: Some(up::Item::Api(call)) }, size).map_err(|_| Unattached::Full)?;
+        Ok(Pending { trunk: Rc::clone(self), number, answered: calls.expect(number, size) })
+    }
+
+    fn forget_call(&self, number: u64) {
+        if let Some(live) = self.live.borrow_mut().as_mut() {
+            live.calls.forget(number);
+        }
+    }
+
     fn come_up(&self, outbox: Outbox<Up>) {
         *self.live.borrow_mut() = Some(Live {
             outbox,
             members: Members::default(),
             applier: Applier::default(),
             polls: Polls::default(),
+            calls: Calls::default(),
         });
     }
 
@@ -126,12 +153,15 @@ impl Trunk {
     /// nothing for so long is cut.
     fn apply(&self, items: Vec<Down>) -> bool {
         let mut live = self.live.borrow_mut();
-        let Some(Live { outbox, members, applier, polls }) = live.as_mut() else { return false };
+        let Some(Live { outbox, members, applier, polls, calls }) = live.as_mut() else {
+            return false;
+        };
         let applied = applier.apply(members, items);
         self.metrics.batches.inc();
         self.metrics.count(applied.tally);
         applier.flush();
-        applied.answers.into_iter().for_each(|answer| polls.answer(answer));
+        applied.polled.into_iter().for_each(|answer| polls.answer(answer));
+        applied.answered.into_iter().for_each(|answer| calls.answer(answer));
         if applied.receipts.is_empty() {
             return true;
         }

@@ -1,5 +1,6 @@
 //! A started router between real sockets and a shard that the tests play.
 
+mod api;
 mod bad_input;
 mod echo;
 mod engine;

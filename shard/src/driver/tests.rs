@@ -25,15 +25,19 @@ fn driver(registry: &Registry) -> Driver {
         weight: 1.0,
     };
     let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]));
-    let entropy = StdRng::seed_from_u64(1);
+    let [entropy, jitter] = [1, 2].map(StdRng::seed_from_u64);
+    let clock: Clock = Arc::new(|| 1_790_000_000_000);
+    let metrics = Metrics::new(registry, std::iter::empty()).unwrap();
+    let calls = metrics.calls.clone();
     Driver {
         core: Core::new(Arc::clone(&map), ShardIndex(0), CoreSettings::new(&settings)),
         engine: Engine::new(&settings, map.hash_key()),
+        application: Application::new(&settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: MemoryLog::new(settings.history, settings.inbox, settings.limits.memory, entropy),
         verifier: None,
-        clock: Arc::new(|| 1_790_000_000_000),
+        clock,
         started: Instant::now(),
-        metrics: Metrics::new(registry, std::iter::empty()).unwrap(),
+        metrics,
         names: vec!["a".to_owned()],
         trunks: BTreeMap::new(),
         links: BTreeMap::new(),
@@ -161,4 +165,62 @@ async fn who_has_an_answer_finds_it_in_the_gauges() {
     assert_eq!(gauge(&registry, "trunkline_members"), 1.0);
     drop(events);
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_whose_arguments_make_no_sense_is_answered_and_the_trunk_stays() {
+    let (events, received) = mpsc::channel(8);
+    let running = tokio::spawn(driver(&Registry::new()).run(received));
+    let (outbox, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
+    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false };
+    assert!(events.send(up).await.is_ok());
+    let message = trunkline_proto::api::Message {
+        event: "note".to_owned(),
+        args: "no array".to_owned(),
+        ..Default::default()
+    };
+    let publish = trunkline_proto::api::PublishRequest {
+        namespace: "/".to_owned(),
+        room: "lobby".to_owned(),
+        message: Some(message),
+    };
+    let call = trunk::ApiCall {
+        request: 5,
+        session: vec![7; 24].into(),
+        what: Some(trunk::api_call::What::Publish(publish)),
+    };
+    let items = vec![trunk::Up { item: Some(trunk::up::Item::Api(call)) }];
+    assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
+    hear(&mut batches, "bad_request").await;
+    let items = vec![attach(1)];
+    assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
+    hear(&mut batches, "welcome").await;
+    drop(events);
+    running.await.unwrap();
+}
+
+#[test]
+fn what_the_core_leaves_to_the_shell_is_carried_out() {
+    let registry = Registry::new();
+    let mut driver = driver(&registry);
+    let mut gathered = Gathered::default();
+    driver.carry_out(&mut gathered, Output::Unhandled);
+    assert_eq!(driver.metrics.unhandled.get(), 1);
+    let call = trunkline_core::ApiCallId(5);
+    let answer = Ok(trunkline_core::Reply::Disconnected(2));
+    driver.carry_out(&mut gathered, Output::ApiAnswer { trunk: TRUNK, call, answer });
+    let items = gathered.trunks.remove(&TRUNK).unwrap();
+    assert!(format!("{items:?}").contains("DisconnectReply { connections: 2 }"), "{items:?}");
+    // Nothing is configured: the call fails at once, and the core is told so.
+    let call = trunkline_core::Call {
+        ticket: trunkline_core::Ticket(1),
+        id: "msg_1".to_owned(),
+        url: None,
+        timeout: None,
+        retries: None,
+        body: "{}".into(),
+    };
+    driver.carry_out(&mut gathered, Output::Call(call));
+    let refused = driver.metrics.calls.calls.with_label_values(&["refused"]);
+    assert_eq!(refused.get(), 1);
 }

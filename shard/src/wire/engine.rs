@@ -1,4 +1,4 @@
-//! Which of a router's items are for the engine, and what they say.
+//! Whom a router's items are for, and what those for the engine say.
 
 use trunkline_core::{ConnectionId, TrunkId};
 use trunkline_proto::trunk as wire;
@@ -12,10 +12,12 @@ use crate::engine::{Asked, Said};
 #[derive(Debug)]
 pub(crate) enum Sorted {
     Engine(Said),
+    /// Of a server of the application.
+    Call(wire::ApiCall),
     Core(wire::Up),
 }
 
-/// Splits off what is for the engine. Every detach is: only it knows which WebSockets are those
+/// Splits off what is not for the core. Every detach is: only it knows which WebSockets are those
 /// that a session may change to, and it passes the others on.
 pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
     use wire::up::Item;
@@ -36,6 +38,7 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
         Some(Item::Detach(wire::Detach { connection })) => {
             Said::Detach { trunk, connection: ConnectionId(connection) }
         }
+        Some(Item::Api(call)) => return Ok(Sorted::Call(call)),
         item => return Ok(Sorted::Core(wire::Up { item })),
     }))
 }

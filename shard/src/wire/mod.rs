@@ -1,6 +1,7 @@
 //! Between the wire's types and the core's. Domain types never derive from wire types: what a
 //! peer sends is checked here, once, and a message that makes no sense ends its stream.
 
+mod api;
 mod engine;
 mod peer;
 mod peer_reply;
@@ -9,6 +10,7 @@ mod tests;
 mod topic;
 mod trunk;
 
+pub(crate) use api::{Asked, decode_api, encode_answer};
 pub(crate) use engine::{Sorted, sort_up};
 pub(crate) use peer::{decode_peer, encode_peer, peer_size};
 pub(crate) use trunk::{TrunkItem, decode_up, encode_down, identity};

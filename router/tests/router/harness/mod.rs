@@ -1,5 +1,6 @@
 //! Sets the stage: one router, one shard played by the test, and clients of two kinds.
 
+mod caller;
 mod client;
 mod http;
 mod raw;
@@ -14,6 +15,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 use trunkline_config::{HashKey, Settings, Shard, ShardMap};
 use trunkline_router::{Router, RouterOptions};
 
+pub(crate) use caller::{Answer, KEY, ask, ask_with, post};
 pub(crate) use client::Client;
 pub(crate) use http::{Answered, Request};
 pub(crate) use raw::{Raw, frame, request};

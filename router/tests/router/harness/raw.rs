@@ -106,6 +106,12 @@ impl Raw {
         String::from_utf8(head).expect("text")
     }
 
+    /// Reads over so many bytes of an answer's body.
+    pub(crate) async fn skip_body(&mut self, length: usize) {
+        let mut body = vec![0; length];
+        soon("a body", self.stream.read_exact(&mut body)).await.expect("a body");
+    }
+
     /// The first byte and the payload of the next frame.
     pub(crate) async fn read(&mut self) -> (u8, Vec<u8>) {
         soon("a frame", async {

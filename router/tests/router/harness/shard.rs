@@ -11,8 +11,9 @@ use tonic::{Request, Response, Status, Streaming};
 use trunkline_proto::transport::MAX_MESSAGE;
 use trunkline_proto::trunk::trunk_server::{Trunk, TrunkServer};
 use trunkline_proto::trunk::{
-    Acknowledge, Attach, Close, Down, DownBatch, DownHello, Fan, Frame, FrameKind, GroupChange,
-    MapId, Part, PollAnswer, PollRequest, Send, UpBatch, UpHello, down, up,
+    Acknowledge, ApiAnswer, ApiCall, Attach, Close, Down, DownBatch, DownHello, Fan, Frame,
+    FrameKind, GroupChange, MapId, Part, PollAnswer, PollRequest, Send, UpBatch, UpHello,
+    api_answer, down, up,
 };
 
 use super::soon;
@@ -173,6 +174,19 @@ impl TrunkEnd {
             up::Item::Detach(detach) => detach.connection,
             other => panic!("not a detach: {other:?}"),
         }
+    }
+
+    /// The next item, which must be a call.
+    pub(crate) async fn call(&mut self) -> ApiCall {
+        match self.next().await {
+            up::Item::Api(call) => call,
+            other => panic!("not a call: {other:?}"),
+        }
+    }
+
+    /// Answers a call by its number.
+    pub(crate) async fn answer(&self, request: u64, what: api_answer::What) {
+        self.batch(vec![down::Item::Api(ApiAnswer { request, what: Some(what) })]).await;
     }
 
     /// The number and outcome of the next item, which must be a receipt.
