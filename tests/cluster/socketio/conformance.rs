@@ -5,7 +5,7 @@ use crate::harness::venv;
 
 async fn conforms(mode: &str) {
     let cluster = setup(rules!("conformance")).start().await;
-    proves("conformance", &[mode], &cluster.http_urls(), 44).await;
+    proves("conformance", &[mode], &cluster.http_urls(), 49).await;
     unharmed(cluster).await;
 }
 

@@ -94,12 +94,12 @@ async fn proves_behind_nginx(setup: Setup, program: &str, arguments: &[&str], fa
 
 #[tokio::test]
 async fn polling_clients_need_no_stickiness() {
-    proves_behind_nginx(setup(rules!("conformance")), "conformance", &["polling"], 44).await;
+    proves_behind_nginx(setup(rules!("conformance")), "conformance", &["polling"], 49).await;
 }
 
 #[tokio::test]
 async fn upgrading_clients_need_no_stickiness() {
-    proves_behind_nginx(setup(rules!("conformance")), "conformance", &["upgrade"], 44).await;
+    proves_behind_nginx(setup(rules!("conformance")), "conformance", &["upgrade"], 49).await;
 }
 
 #[tokio::test]
