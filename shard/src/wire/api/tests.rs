@@ -98,7 +98,7 @@ fn who_only_reads_or_disconnects_is_the_server() {
 
 #[test]
 fn arguments_that_make_no_sense_are_answered_and_cut_no_trunk() {
-    for args in ["{}", "[1", r#"[{"$base64":"!"}]"#, r#"[{"$base64":1}]"#] {
+    for args in ["{}", "[1", r#"[{"$base64":"!"}]"#] {
         let what = publish(|message| message.args = args.to_owned());
         let Ok(Asked::Answered((item, _))) = read(what) else { panic!("taken: {args}") };
         assert!(format!("{item:?}").contains("bad_request"), "{item:?}");
