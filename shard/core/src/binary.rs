@@ -17,9 +17,8 @@ use serde_json::value::RawValue;
 use self::scan::{base64_texts, placeholders};
 use crate::message::{Arguments, Body};
 
-/// Attachments of one message. A client's library takes each apart before it is complete, so
-/// their number must have a bound beside their size.
-pub(crate) const ATTACHMENTS_MAX: usize = 256;
+/// Attachments of one message: more than these Socket.IO's own libraries do not take.
+pub(crate) const ATTACHMENTS_MAX: usize = 10;
 
 /// Why a text can't be a message's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,7 @@ use super::requests::{Pending, Subject};
 use super::respond::ReplyTo;
 use super::subscription::Socket;
 use crate::core::Io;
-use crate::dialect::native::{self, Binary, Source};
+use crate::dialect::native::{self, Source};
 use crate::dialect::{ErrorCode, Problem, socketio};
 use crate::name::RoomId;
 use crate::output::{Frame, FrameKind, Output, Part};
@@ -52,8 +52,7 @@ impl Home {
                 if matches!(subject, Subject::Publish(_) | Subject::Send { .. }) {
                     io.output(Output::Published(io.now.mono.since(pending.started)));
                 }
-                let parts = session
-                    .granted(pending.reply_to, |id, binary| object(id, subject, reply, binary));
+                let parts = session.granted(pending.reply_to, |id| object(id, subject, reply));
                 session.send(io, parts);
             }
         }
@@ -113,7 +112,7 @@ impl Home {
             let missed = missed.iter().map(|it| native::message(source, &position.epoch, it));
             parts.extend(gap.into_iter().chain(missed).map(Part::text));
         }
-        parts.extend(session.granted(member.reply_to, |id, _| {
+        parts.extend(session.granted(member.reply_to, |id| {
             native::ok::joined(id, room, &position, members, recovered)
         }));
         session.send(io, parts);
@@ -210,7 +209,7 @@ impl Home {
             membership.outstanding = membership.outstanding.saturating_sub(1);
             // A join that was on its way before this leave has let it in again for a moment.
             let was_live = std::mem::take(&mut membership.live);
-            let parts = session.granted(member.reply_to, |id, _| native::ok::room(id, room));
+            let parts = session.granted(member.reply_to, |id| native::ok::room(id, room));
             session.send(io, parts);
             if let (true, Some(at)) = (was_live, session.at) {
                 self.subscriptions.remove(io, topic, member.session, at, dialect, Socket::Open);
@@ -293,7 +292,7 @@ fn begins_before(position: &Position, first: Option<u64>) -> Position {
 }
 
 /// The object of everything but joins and leaves.
-fn object(id: Option<u64>, subject: &Subject, reply: Reply, binary: &mut Binary) -> Bytes {
+fn object(id: Option<u64>, subject: &Subject, reply: Reply) -> Bytes {
     match (subject, reply) {
         (Subject::Publish(Topic::Room(_, room)), Reply::Published(position)) => {
             native::ok::published(id, room, &position)
@@ -301,7 +300,7 @@ fn object(id: Option<u64>, subject: &Subject, reply: Reply, binary: &mut Binary)
         (Subject::Publish(Topic::Room(_, room)), Reply::Ephemeral) => native::ok::room(id, room),
         (Subject::Send { to }, Reply::Sent(status)) => native::ok::sent(id, to, status),
         (Subject::History(Topic::Room(_, room)), Reply::History { epoch, records }) => {
-            native::history(id, room, &epoch, &records, binary)
+            native::history(id, room, &epoch, &records)
         }
         (Subject::Presence(Topic::Room(_, room)), Reply::Presence { users, sure }) => {
             native::presence(id, room, &users, sure)

@@ -106,7 +106,7 @@ impl Home {
             }
             Command::Auth { token } => self.auth(io, origin, token),
             Command::Ping => {
-                let parts = session.granted(origin.reply_to, |id, _| native::ok::nothing(id));
+                let parts = session.granted(origin.reply_to, |id| native::ok::nothing(id));
                 session.send(io, parts);
                 Ok(Step::Done)
             }
@@ -176,7 +176,7 @@ impl Home {
             Err(_unreachable_owner) => {
                 let session = self.session(origin)?;
                 session.tidy(&topic);
-                let parts = session.granted(origin.reply_to, |id, _| native::ok::room(id, room));
+                let parts = session.granted(origin.reply_to, |id| native::ok::room(id, room));
                 session.send(io, parts);
                 Ok(Step::Done)
             }
@@ -242,7 +242,7 @@ impl Home {
         let renewed = identity.filter(|identity| identity.user == session.identity.user);
         match &renewed {
             Some(_) => {
-                let parts = session.granted(origin.reply_to, |id, _| native::ok::nothing(id));
+                let parts = session.granted(origin.reply_to, |id| native::ok::nothing(id));
                 session.send(io, parts);
             }
             None => {

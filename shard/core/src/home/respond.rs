@@ -1,12 +1,14 @@
 //! Telling whoever has asked what became of it, each in its own way.
 
+use bytes::Bytes;
+
 use super::Home;
 use super::requests::Pending;
 use super::session::Session;
 use crate::api::{ApiCallId, ApiProblem};
 use crate::asker::Asker;
 use crate::core::Io;
-use crate::dialect::native::{self, Binary};
+use crate::dialect::native;
 use crate::dialect::{Problem, socketio};
 use crate::output::{Output, Part};
 use crate::peer::{Refusal, Reply};
@@ -34,20 +36,14 @@ impl Session {
     pub(super) fn granted(
         &self,
         reply_to: ReplyTo,
-        write: impl FnOnce(Option<u64>, &mut Binary) -> bytes::Bytes,
+        write: impl FnOnce(Option<u64>) -> Bytes,
     ) -> Vec<Part> {
         match reply_to {
-            ReplyTo::Native(Some(id)) => {
-                vec![Part::text(write(Some(id), &mut Binary::Base64))]
-            }
+            ReplyTo::Native(Some(id)) => vec![Part::text(write(Some(id)))],
+            // Binary in it stays base64: a client's library takes few attachments at a time, and
+            // a history may have many.
             ReplyTo::Event(Some(id)) => {
-                let mut binary = Binary::Attached(Vec::new());
-                let object = write(None, &mut binary);
-                let attached = match binary {
-                    Binary::Attached(attached) => attached,
-                    Binary::Base64 => Vec::new(),
-                };
-                socketio::acknowledgement(&self.namespace, id, &object, attached)
+                socketio::acknowledgement(&self.namespace, id, &write(None), Vec::new())
             }
             ReplyTo::Native(None)
             | ReplyTo::Event(None)

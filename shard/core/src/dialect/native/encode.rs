@@ -8,7 +8,7 @@ mod tests;
 
 use bytes::Bytes;
 
-use crate::binary::{write_renumbered, write_with_base64};
+use crate::binary::write_with_base64;
 use crate::dialect::Problem;
 use crate::message::{Body, Record};
 use crate::name::{RoomId, UserId};
@@ -21,15 +21,6 @@ use crate::session_id::SessionId;
 pub(crate) enum Source<'a> {
     Room(&'a RoomId),
     Inbox,
-}
-
-/// How binary inside arguments is written.
-#[derive(Debug)]
-pub(crate) enum Binary {
-    /// As `{"$base64":"…"}`.
-    Base64,
-    /// As placeholders for these, which are sent behind the text.
-    Attached(Vec<Bytes>),
 }
 
 /// A JSON object that is being written.
@@ -89,18 +80,13 @@ impl Object {
         self.text("epoch", position.epoch.as_str()).number("offset", position.offset)
     }
 
-    fn arguments(mut self, body: &Body, binary: &mut Binary) -> Self {
+    fn arguments(mut self, body: &Body) -> Self {
         let Body { event: _, arguments, attachments } = body;
         let single = arguments.count() == 1;
         self.key(if single { "data" } else { "args" });
         let brackets: (&[u8], &[u8]) = if single { (b"", b"") } else { (b"[", b"]") };
         self.0.extend_from_slice(brackets.0);
-        match binary {
-            Binary::Base64 => write_with_base64(&mut self.0, arguments.json(), attachments),
-            Binary::Attached(others) => {
-                write_renumbered(&mut self.0, arguments.json(), attachments, others);
-            }
-        }
+        write_with_base64(&mut self.0, arguments.json(), attachments);
         self.0.extend_from_slice(brackets.1);
         self
     }
@@ -189,7 +175,6 @@ pub(crate) fn history(
     room: &RoomId,
     epoch: &Epoch,
     records: &[impl AsRef<Record>],
-    binary: &mut Binary,
 ) -> Bytes {
     let size: usize = records.iter().map(|record| record.as_ref().size() + 64).sum();
     Object::new("ok", size)
@@ -197,8 +182,7 @@ pub(crate) fn history(
         .text("room", room.as_str())
         .text("epoch", epoch.as_str())
         .list("messages", records, |out, record| {
-            let message = room_message(room, epoch, record.as_ref(), binary);
-            out.extend_from_slice(&message);
+            out.extend_from_slice(&message(Source::Room(room), epoch, record.as_ref()));
         })
         .end()
 }
@@ -235,28 +219,24 @@ pub(crate) fn error(id: Option<u64>, problem: &Problem) -> Bytes {
 /// A kept message of a room, or of an inbox.
 pub(crate) fn message(source: Source<'_>, epoch: &Epoch, record: &Record) -> Bytes {
     match source {
-        Source::Room(room) => room_message(room, epoch, record, &mut Binary::Base64),
+        Source::Room(room) => Object::new("message", record.size())
+            .text("room", room.as_str())
+            .text("epoch", epoch.as_str())
+            .number("offset", record.offset)
+            .text("from", record.from.as_str())
+            .text("event", &record.body.event)
+            .arguments(&record.body)
+            .number("time", record.time_ms)
+            .end(),
         Source::Inbox => Object::new("private", record.size())
             .text("from", record.from.as_str())
             .text("event", &record.body.event)
-            .arguments(&record.body, &mut Binary::Base64)
+            .arguments(&record.body)
             .text("epoch", epoch.as_str())
             .number("offset", record.offset)
             .number("time", record.time_ms)
             .end(),
     }
-}
-
-fn room_message(room: &RoomId, epoch: &Epoch, record: &Record, binary: &mut Binary) -> Bytes {
-    Object::new("message", record.size())
-        .text("room", room.as_str())
-        .text("epoch", epoch.as_str())
-        .number("offset", record.offset)
-        .text("from", record.from.as_str())
-        .text("event", &record.body.event)
-        .arguments(&record.body, binary)
-        .number("time", record.time_ms)
-        .end()
 }
 
 /// A message of a room that is not kept.
@@ -265,7 +245,7 @@ pub(crate) fn ephemeral(room: &RoomId, from: &UserId, body: &Body) -> Bytes {
         .text("room", room.as_str())
         .text("from", from.as_str())
         .text("event", &body.event)
-        .arguments(body, &mut Binary::Base64)
+        .arguments(body)
         .end()
 }
 
@@ -274,7 +254,7 @@ pub(crate) fn private(from: &UserId, body: &Body, time_ms: u64) -> Bytes {
     Object::new("private", body.size())
         .text("from", from.as_str())
         .text("event", &body.event)
-        .arguments(body, &mut Binary::Base64)
+        .arguments(body)
         .number("time", time_ms)
         .end()
 }

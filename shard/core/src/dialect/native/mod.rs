@@ -5,6 +5,5 @@ mod encode;
 
 pub(crate) use decode::{Request, decode};
 pub(crate) use encode::{
-    Binary, Source, announce, ephemeral, error, gap, history, message, ok, presence, private,
-    welcome,
+    Source, announce, ephemeral, error, gap, history, message, ok, presence, private, welcome,
 };
