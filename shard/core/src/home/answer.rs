@@ -94,7 +94,9 @@ impl Home {
         let mut parts = Vec::with_capacity(missed.len() + 2);
         if session.socket.is_some() {
             if let Some(offset) = gap {
-                parts.push(socketio::gap(&session.namespace, room, &position.epoch, offset));
+                let stamp = self.stream.gap(io, topic, Some(session.id));
+                let (namespace, place) = (&session.namespace, (&position.epoch, offset));
+                parts.push(socketio::gap(namespace, room, place, stamp.as_deref()));
             }
             for record in &missed {
                 let stamp = self.stream.replayed(io, topic, &position.epoch, record, session.id);

@@ -156,10 +156,7 @@ impl Home {
         match topic {
             Topic::Room(namespace, room) => {
                 if let Some(offset) = gap {
-                    self.fan(io, topic, FrameKind::Live, None, |dialect| match dialect {
-                        Dialect::Native => vec![Part::text(native::gap(room, epoch, offset))],
-                        Dialect::SocketIo => vec![socketio::gap(namespace, room, epoch, offset)],
-                    });
+                    self.fan_gap(io, topic, namespace, room, (epoch, offset));
                 }
                 for record in missed {
                     self.fan_record(io, topic, namespace, room, epoch, record);
@@ -242,6 +239,35 @@ impl Home {
                 {
                     due.held.push(Held::Parts(encode(Dialect::SocketIo)));
                 }
+            }
+        }
+    }
+
+    /// The word that what was missed in a room, up to an offset, can't be had.
+    fn fan_gap(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        namespace: &Namespace,
+        room: &RoomId,
+        place: (&Epoch, u64),
+    ) {
+        let (epoch, offset) = place;
+        let Self { subscriptions, sessions, stream, .. } = self;
+        let Some(subscription) = subscriptions.get(topic) else { return };
+        if subscription.is_heard_in(Dialect::Native) {
+            let text = native::gap(room, epoch, offset);
+            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), None);
+        }
+        if subscription.is_heard_in(Dialect::SocketIo) {
+            let stamp = stream.gap(io, topic, None);
+            let parts = vec![socketio::gap(namespace, room, place, stamp.as_deref())];
+            let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
+            subscription.fan(io, &frame, None);
+        }
+        for id in subscription.held() {
+            if let Some(Greeting::Due(due)) = sessions.get_mut(&id).map(|it| &mut it.greeting) {
+                due.held.push(Held::Gap(topic.clone(), epoch.clone(), offset));
             }
         }
     }

@@ -61,7 +61,9 @@ pub(super) enum Held {
     Missed(Topic, Epoch, Arc<Record>),
     /// What was kept since.
     Live(Topic, Epoch, Arc<Record>),
-    /// Something else.
+    /// What is gone since, up to an offset.
+    Gap(Topic, Epoch, u64),
+    /// Something that has no place in a topic.
     Parts(Vec<Part>),
 }
 
@@ -84,7 +86,7 @@ impl Due {
         let mut held = std::mem::take(&mut self.held);
         held.sort_by_key(|held| match held {
             Held::Missed(_, _, record) => (0, record.time_ms),
-            Held::Live(..) | Held::Parts(_) => (1, 0),
+            Held::Live(..) | Held::Gap(..) | Held::Parts(_) => (1, 0),
         });
         held
     }

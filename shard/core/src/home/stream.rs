@@ -28,7 +28,8 @@ pub(super) struct Stream {
 #[derive(Debug)]
 struct Entry {
     topic: Topic,
-    position: Position,
+    /// None for the word that something can't be had.
+    position: Option<Position>,
     /// The one session that it was replayed to; none for a message to all.
     only: Option<SessionId>,
 }
@@ -39,9 +40,9 @@ pub(super) struct Span {
     pub(super) topic: Topic,
     /// Where its part begins: it has had, or didn't want, everything up to here.
     pub(super) base: Position,
-    /// Messages to all are for it from the stamp after this one.
-    pub(super) live_from: u64,
-    /// All members have been passed everything up to here.
+    /// Messages to all are for it from the stamp after this one, and up to this one.
+    pub(super) live: (u64, u64),
+    /// All members had been passed everything up to here when it went.
     pub(super) end: Position,
 }
 
@@ -70,7 +71,18 @@ impl Stream {
         record: &Record,
     ) -> Option<String> {
         let position = Position { epoch: epoch.clone(), offset: record.offset };
-        io.settings.recovery.map(|_| self.stamp(topic, position, None))
+        io.settings.recovery.map(|_| self.stamp(topic, Some(position), None))
+    }
+
+    /// The stamp of the word that something of a topic can't be had. Who has missed it can't
+    /// recover: it would believe that it has everything.
+    pub(super) fn gap(
+        &mut self,
+        io: &Io,
+        topic: &Topic,
+        only: Option<SessionId>,
+    ) -> Option<String> {
+        io.settings.recovery.map(|_| self.stamp(topic, None, only))
     }
 
     /// The stamp of a kept message that one session had missed.
@@ -83,11 +95,16 @@ impl Stream {
         only: SessionId,
     ) -> Option<String> {
         let position = Position { epoch: epoch.clone(), offset: record.offset };
-        io.settings.recovery.map(|_| self.stamp(topic, position, Some(only)))
+        io.settings.recovery.map(|_| self.stamp(topic, Some(position), Some(only)))
     }
 
     /// Stamps a message.
-    fn stamp(&mut self, topic: &Topic, position: Position, only: Option<SessionId>) -> String {
+    fn stamp(
+        &mut self,
+        topic: &Topic,
+        position: Option<Position>,
+        only: Option<SessionId>,
+    ) -> String {
         if self.ring.len() == RING {
             self.ring.pop_front();
         }
@@ -113,26 +130,28 @@ impl Stream {
             return None;
         }
         let skip = usize::try_from(number + 1 - oldest).ok()?;
-        let mut missed: BTreeMap<&Topic, &Position> = BTreeMap::new();
+        let mut missed: BTreeMap<&Topic, Option<&Position>> = BTreeMap::new();
         let of_topic: BTreeMap<&Topic, &Span> =
             spans.iter().map(|span| (&span.topic, span)).collect();
         for (nth, entry) in (number + 1..).zip(self.ring.iter().skip(skip)) {
             let Some(span) = of_topic.get(&entry.topic) else { continue };
             let is_for_it = match entry.only {
                 Some(only) => only == session,
-                None => nth > span.live_from,
+                None => nth > span.live.0 && nth <= span.live.1,
             };
             if is_for_it {
-                missed.entry(&span.topic).or_insert(&entry.position);
+                missed.entry(&span.topic).or_insert(entry.position.as_ref());
             }
         }
         let before = |position: &Position| Position {
             epoch: position.epoch.clone(),
             offset: position.offset.saturating_sub(1),
         };
-        let position =
-            |span: &Span| missed.get(&span.topic).map_or(span.end.clone(), |it| before(it));
-        Some(spans.iter().map(position).collect())
+        let position = |span: &Span| match missed.get(&span.topic) {
+            Some(first) => first.map(before),
+            None => Some(span.end.clone()),
+        };
+        spans.iter().map(position).collect()
     }
 
     /// The number of one of this stream's stamps.
@@ -159,16 +178,16 @@ mod tests {
     }
 
     fn span(user: &str, base: u64, live_from: u64, end: u64) -> Span {
-        Span { topic: topic(user), base: at(base), live_from, end: at(end) }
+        Span { topic: topic(user), base: at(base), live: (live_from, u64::MAX), end: at(end) }
     }
 
     #[test]
     fn what_came_after_the_stamp_was_missed_in_each_topic() {
         let mut stream = Stream::new(7);
-        stream.stamp(&topic("a"), at(1), None);
-        let stamp = stream.stamp(&topic("b"), at(5), None);
-        stream.stamp(&topic("a"), at(2), None);
-        stream.stamp(&topic("a"), at(3), None);
+        stream.stamp(&topic("a"), Some(at(1)), None);
+        let stamp = stream.stamp(&topic("b"), Some(at(5)), None);
+        stream.stamp(&topic("a"), Some(at(2)), None);
+        stream.stamp(&topic("a"), Some(at(3)), None);
         let spans = [span("a", 0, 0, 9), span("b", 4, 0, 5)];
         assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(1), at(5)]));
     }
@@ -185,24 +204,45 @@ mod tests {
     #[test]
     fn what_was_replayed_to_others_or_came_before_it_was_a_member_was_not_for_it() {
         let mut stream = Stream::new(7);
-        let stamp = stream.stamp(&topic("b"), at(1), None);
-        stream.stamp(&topic("a"), at(1), Some(OTHER));
-        stream.stamp(&topic("a"), at(2), None);
-        stream.stamp(&topic("a"), at(1), Some(ME));
-        let replayed = stream.stamp(&topic("a"), at(2), Some(ME));
+        let stamp = stream.stamp(&topic("b"), Some(at(1)), None);
+        stream.stamp(&topic("a"), Some(at(1)), Some(OTHER));
+        stream.stamp(&topic("a"), Some(at(2)), None);
+        stream.stamp(&topic("a"), Some(at(1)), Some(ME));
+        let replayed = stream.stamp(&topic("a"), Some(at(2)), Some(ME));
         let live_from = stream.last();
-        stream.stamp(&topic("a"), at(3), None);
+        stream.stamp(&topic("a"), Some(at(3)), None);
         let spans = [span("a", 0, live_from, 3)];
         assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(0)]));
         assert_eq!(stream.positions(ME, Some(&replayed), &spans), Some(vec![at(2)]));
     }
 
     #[test]
+    fn what_was_sent_to_others_after_it_went_says_nothing() {
+        let mut stream = Stream::new(7);
+        let stamp = stream.stamp(&topic("a"), Some(at(1)), None);
+        let live = (0, stream.last());
+        stream.stamp(&topic("a"), Some(at(4)), None);
+        let spans = [Span { live, ..span("a", 0, 0, 1) }];
+        assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(1)]));
+    }
+
+    #[test]
+    fn who_has_not_heard_of_a_gap_can_not_recover_and_who_has_can() {
+        let mut stream = Stream::new(7);
+        let before = stream.stamp(&topic("a"), Some(at(1)), None);
+        let told = stream.stamp(&topic("a"), None, None);
+        stream.stamp(&topic("a"), Some(at(9)), None);
+        let spans = [span("a", 0, 0, 9)];
+        assert_eq!(stream.positions(ME, Some(&before), &spans), None);
+        assert_eq!(stream.positions(ME, Some(&told), &spans), Some(vec![at(8)]));
+    }
+
+    #[test]
     fn a_stamp_that_is_too_old_or_was_never_made_says_nothing() {
         let mut stream = Stream::new(7);
-        let old = stream.stamp(&topic("a"), at(1), None);
+        let old = stream.stamp(&topic("a"), Some(at(1)), None);
         for offset in 2..RING as u64 + 3 {
-            stream.stamp(&topic("a"), at(offset), None);
+            stream.stamp(&topic("a"), Some(at(offset)), None);
         }
         let spans = [span("a", 0, 0, RING as u64 + 2)];
         assert_eq!(stream.positions(ME, Some(&old), &spans), None);

@@ -58,7 +58,7 @@ impl Owner {
         let Some(tail) = owned.tail() else { return };
         let (start, gap) = match (topic, after) {
             // A member already: it has had everything, and has it again by no means.
-            _ if owned.members.contains(member.session) => {
+            _ if owned.members.contains(asker.via.peer, member.session) => {
                 let foreign = after.is_some_and(|after| !tail.reaches(after));
                 (tail.last(), foreign.then(|| tail.last()))
             }

@@ -59,8 +59,16 @@ impl Members {
         self.users.len()
     }
 
-    pub(super) fn contains(&self, session: SessionId) -> bool {
-        self.sessions.get(&session).is_some_and(|standing| standing.doubt.is_none())
+    /// Whether a shard's session is a sure member.
+    pub(super) fn contains(&self, home: ShardIndex, session: SessionId) -> bool {
+        let standing = self.sessions.get(&session);
+        standing.is_some_and(|standing| standing.doubt.is_none() && standing.home == home)
+    }
+
+    /// Whether a session is a member that has come by another shard than `home`. A client may come
+    /// back by another, and what the first still says of it says nothing any more.
+    pub(super) fn is_elsewhere(&self, home: ShardIndex, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|standing| standing.home != home)
     }
 
     /// Whether every member is known to be there.
@@ -73,12 +81,18 @@ impl Members {
         self.subscribers.keys().copied()
     }
 
-    /// Adds a member, or makes sure of one.
+    /// Adds a member, or makes sure of one, wherever it was before.
     pub(super) fn join(&mut self, home: ShardIndex, member: Member) -> Change {
         let Member { session, user } = member;
-        let change = match self.sessions.get(&session) {
-            Some(standing) if standing.doubt.is_none() => return Change::Nothing,
-            Some(_) => {
+        if self.contains(home, session) {
+            return Change::Nothing;
+        }
+        let change = match self.sessions.get(&session).map(|it| (it.home, it.doubt)) {
+            Some((before, None)) => {
+                self.unsubscribe(before);
+                Change::Nothing
+            }
+            Some((_, Some(_))) => {
                 self.doubted -= 1;
                 Change::Nothing
             }
@@ -213,6 +227,17 @@ mod tests {
         members.join(B, member(2, "bob"));
         assert_eq!(members.subscribers().collect::<Vec<_>>(), [A, B]);
         assert!(members.are_sure());
+    }
+
+    #[test]
+    fn a_member_that_comes_by_another_shard_is_delivered_to_there_alone() {
+        let mut members = Members::default();
+        members.join(A, member(1, "alice"));
+        assert_eq!(members.join(B, member(1, "alice")), Change::Nothing);
+        assert_eq!(members.subscribers().collect::<Vec<_>>(), [B]);
+        assert!(members.is_elsewhere(A, SessionId([1; 24])));
+        assert_eq!(members.leave(SessionId([1; 24])).unwrap().1, Change::User);
+        assert_eq!(members.subscribers().count(), 0);
     }
 
     #[test]

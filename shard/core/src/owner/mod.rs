@@ -181,9 +181,11 @@ impl Owner {
             queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
             return;
         }
-        owned.dedupe.forget(session);
-        self.cancel_join(io, topic, session);
-        self.remove_member(io, topic, session);
+        if !owned.is_elsewhere(home, session) {
+            owned.dedupe.forget(session);
+            self.cancel_join(io, topic, session);
+            self.remove_member(io, topic, session);
+        }
         self.tidy(io, topic);
     }
 
@@ -198,6 +200,9 @@ impl Owner {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         if let Some(queue) = owned.queue_for(home, true) {
             queue.push_anyway(home, PeerMessage::Suspend { topic: topic.clone(), session });
+            return;
+        }
+        if owned.is_elsewhere(home, session) {
             return;
         }
         self.cancel_join(io, topic, session);

@@ -135,6 +135,14 @@ impl OwnedTopic {
         }
     }
 
+    /// Whether a session is a member, or about to be one, by another shard than `home`.
+    pub(super) fn is_elsewhere(&self, home: ShardIndex, session: SessionId) -> bool {
+        match self.joining.get(&session) {
+            Some((joins_by, _)) => *joins_by != home,
+            None => self.members.is_elsewhere(home, session),
+        }
+    }
+
     /// Where a message of `home` has to wait, if it has to: for the log, or, if it is about who
     /// is in (`membership`), behind the shard's claim.
     pub(super) fn queue_for(&mut self, home: ShardIndex, membership: bool) -> Option<&mut Queue> {

@@ -113,16 +113,25 @@ pub(crate) fn announce(
 }
 
 /// What was missed in a room, up to an offset, can't be had.
-pub(crate) fn gap(namespace: &Namespace, room: &RoomId, epoch: &Epoch, offset: u64) -> Part {
+pub(crate) fn gap(
+    namespace: &Namespace,
+    room: &RoomId,
+    (epoch, offset): (&Epoch, u64),
+    stamp: Option<&str>,
+) -> Part {
     let mut object = b"{\"room\":".to_vec();
     write_text(&mut object, room.as_str());
     object.extend_from_slice(b",\"epoch\":");
     write_text(&mut object, epoch.as_str());
     object.extend_from_slice(format!(",\"offset\":{offset}}}").as_bytes());
+    if let Some(stamp) = stamp {
+        object.push(b',');
+        write_text(&mut object, stamp);
+    }
     object_event(namespace, "gap", &object)
 }
 
-/// An event with one object.
+/// An event with one object, or with more values behind it.
 pub(crate) fn object_event(namespace: &Namespace, name: &str, object: &[u8]) -> Part {
     let mut data = b"[".to_vec();
     write_text(&mut data, name);

@@ -55,6 +55,13 @@ struct Gone {
     inbox: Option<Span>,
 }
 
+impl Gone {
+    /// Of the rooms in their order, then of the inbox.
+    fn spans(&self) -> Vec<Span> {
+        self.rooms.iter().map(|(_, span)| span).chain(&self.inbox).cloned().collect()
+    }
+}
+
 impl Departed {
     pub(in crate::home) fn new(span: Option<Duration>) -> Self {
         Self { sessions: BTreeMap::new(), deadlines: Deadlines::new(span.unwrap_or_default()) }
@@ -84,7 +91,7 @@ impl Home {
         let span = |topic: Topic, membership: &Membership| {
             let base = membership.base.clone().filter(|_| membership.live)?;
             let end = self.subscriptions.get(&topic)?.position.clone();
-            Some(Span { topic, base, live_from: membership.live_from, end })
+            Some(Span { topic, base, live: (membership.live_from, self.stream.last()), end })
         };
         let room = |(room, membership): (&RoomId, &Membership)| {
             Some((room.clone(), span(session.room(room), membership)?))
@@ -205,7 +212,7 @@ impl Home {
             let stays = asker.via.peer == io.links.me();
             let orphaned = self.sessions.get(&id).is_some_and(|session| session.at.is_none());
             if stays && orphaned {
-                // Its rooms still list it, and never hear that it was away.
+                // Its rooms still list it, and never hear that it was away, unless it can't go on.
                 self.sessions.remove(&id);
                 self.privates.remove(&private_id);
             } else {
@@ -213,14 +220,18 @@ impl Home {
             }
         }
         let gone = self.departed.sessions.remove(&private_id)?;
-        let Gone { session, namespace: was_in, user, since: _, sequence, rooms, inbox } = gone;
-        if was_in != *namespace {
+        let positions = match gone.namespace == *namespace {
+            true => self.stream.positions(gone.session, offset, &gone.spans()),
+            false => None,
+        };
+        let Gone { session, namespace, user, since: _, sequence, rooms, inbox } = gone;
+        let rooms = rooms.into_iter().map(|(room, _)| room);
+        let Some(positions) = positions else {
+            forget(io, session, &namespace, rooms);
             return None;
-        }
-        let spans: Vec<Span> =
-            rooms.iter().map(|(_, span)| span.clone()).chain(inbox.clone()).collect();
-        let mut positions = self.stream.positions(session, offset, &spans)?.into_iter();
-        let rooms = rooms.into_iter().map(|(room, _)| room).zip(positions.by_ref()).collect();
+        };
+        let mut positions = positions.into_iter();
+        let rooms = rooms.zip(positions.by_ref()).collect();
         let inbox_after = inbox.and_then(|_| positions.next());
         Some(Recalled { session, private_id, user, sequence, rooms, inbox_after })
     }
@@ -239,6 +250,7 @@ impl Home {
     pub(in crate::home) fn recalled(&mut self, io: &mut Io, id: SessionId, recalled: Recalled) {
         let Recalled { session: old, private_id, user, sequence, rooms, inbox_after } = recalled;
         let Some(session) = self.sessions.get(&id) else { return };
+        let namespace = session.namespace.clone();
         let rights = &session.identity.rights;
         let forbidden =
             |room: &RoomId| !room.is_everyone() && rights.join(room) == Verdict::Forbidden;
@@ -250,6 +262,7 @@ impl Home {
             && !session.authenticated;
         let same_user = session.identity.user == user || is_guest;
         if !same_user || rooms.iter().any(|(room, _)| forbidden(room)) {
+            forget(io, old, &namespace, rooms.into_iter().map(|(room, _)| room));
             return self.not_recalled(io, id);
         }
         let Some(mut session) = self.sessions.remove(&id) else { return };
@@ -260,8 +273,7 @@ impl Home {
         if let Greeting::Due(due) = &mut session.greeting {
             due.recovers = true;
         }
-        let (line, namespace, identity) =
-            (session.line, session.namespace.clone(), session.identity.clone());
+        let (line, identity) = (session.line, session.identity.clone());
         if let Some(multiplex) = self.lines.get_mut(&line).and_then(|line| line.multiplex()) {
             multiplex.sockets.insert(namespace.clone(), old);
         }
@@ -271,9 +283,11 @@ impl Home {
         let everyone = RoomId::everyone();
         let fresh = rooms.iter().all(|(room, _)| *room != everyone).then_some((everyone, None));
         let back = rooms.into_iter().map(|(room, after)| (room, Some(after)));
-        for (room, after) in back.chain(fresh) {
+        let mut rooms = back.chain(fresh);
+        while let Some((room, after)) = rooms.next() {
             let topic = Topic::Room(namespace.clone(), room);
             if !self.join_own(io, old, &topic, after) {
+                forget(io, old, &namespace, rooms.map(|(room, _)| room));
                 return self.give_up_recovering(io, old);
             }
         }
@@ -358,6 +372,19 @@ impl Home {
         });
         let key = key.map(|key| key.text);
         io.tell(home, PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral });
+    }
+}
+
+/// Rooms may still list a session that does not go on.
+fn forget(
+    io: &mut Io,
+    session: SessionId,
+    namespace: &Namespace,
+    rooms: impl Iterator<Item = RoomId>,
+) {
+    for room in rooms {
+        let topic = Topic::Room(namespace.clone(), room);
+        io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session });
     }
 }
 

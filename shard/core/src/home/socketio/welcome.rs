@@ -36,6 +36,13 @@ impl Home {
         for held in due.take_held() {
             match held {
                 Held::Parts(held) => parts.extend(held),
+                Held::Gap(topic, epoch, offset) => {
+                    let stamp = stream.gap(io, &topic, Some(id));
+                    if let Some(room) = room_of(&topic) {
+                        let place = (&epoch, offset);
+                        parts.push(socketio::gap(namespace, room, place, stamp.as_deref()));
+                    }
+                }
                 Held::Missed(topic, epoch, record) | Held::Live(topic, epoch, record) => {
                     let stamp = stream.replayed(io, &topic, &epoch, &record, id);
                     let room = room_of(&topic);

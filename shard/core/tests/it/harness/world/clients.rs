@@ -61,10 +61,12 @@ impl World {
 
     /// A client changes its connection for another on the same trunk, as one that polled does.
     pub(crate) fn change_connection(&mut self, client: ClientId) -> ClientId {
-        let socket = self.sockets.close(client).expect("who changes is connected");
-        let next = self.sockets.open(socket.trunk, socket.session);
-        let from = (socket.trunk, ConnectionId(client.0));
-        self.up(socket.trunk, Input::Move { from, to: (socket.trunk, ConnectionId(next.0)) });
+        // What is on its way to the old one still arrives there.
+        let socket = self.sockets.get(client).expect("who changes is connected");
+        let (trunk, session) = (socket.trunk, socket.session);
+        let next = self.sockets.open(trunk, session);
+        let from = (trunk, ConnectionId(client.0));
+        self.up(trunk, Input::Move { from, to: (trunk, ConnectionId(next.0)) });
         next
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline_core::{Core, Input};
+use trunkline_core::{Core, CoreSettings, Input};
 
 use super::{Event, On, Stranger, World, index};
 use crate::harness::log::ModelLog;
@@ -60,9 +60,9 @@ impl World {
     pub(super) fn start(&mut self, shard: usize) {
         let it = &mut self.shards[shard];
         it.life += 1;
-        let settings = &self.plan.settings;
-        it.core = Some(Core::new(Arc::clone(&self.map), index(shard), settings.clone()));
-        it.log = ModelLog::new(&format!("{shard}-{}", it.life), settings);
+        let settings = settings_of(&self.plan.settings, shard, it.life);
+        it.log = ModelLog::new(&format!("{shard}-{}", it.life), &settings);
+        it.core = Some(Core::new(Arc::clone(&self.map), index(shard), settings));
     }
 
     pub(super) fn make_link(&mut self, a: usize, b: usize) {
@@ -126,4 +126,9 @@ impl World {
     fn longest_notice(&self) -> Duration {
         Duration::from_millis(*self.plan.notice.end())
     }
+}
+
+/// Each process of each shard has another incarnation.
+pub(super) fn settings_of(settings: &CoreSettings, shard: usize, life: u64) -> CoreSettings {
+    CoreSettings { incarnation: 1 + shard as u64 + 16 * life, ..settings.clone() }
 }
