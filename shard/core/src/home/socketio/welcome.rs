@@ -74,6 +74,10 @@ impl Home {
         let Due { said, connect, auth, actions, .. } = due;
         if let Some(session) = self.sessions.get(&id) {
             self.tell_whereabouts(io, session);
+            // A link that came up meanwhile has passed it over.
+            for topic in session.own_topics().collect::<Vec<_>>() {
+                self.join_own(io, id, &topic, None);
+            }
         }
         self.settle_message(io, id, connect);
         self.connected(io, id, connect, auth, &actions);
