@@ -61,10 +61,14 @@ pub(crate) enum Said {
     Open { asked: Asked, attach: Attach },
     /// A client asks for what there is.
     Poll { asked: Asked, session: SessionId },
+    /// A client is about to say something. The post follows under the same number.
+    Posting { asked: Asked, session: SessionId },
     /// A client has something to say.
     Post { asked: Asked, session: SessionId, body: Bytes },
     /// A client has hung up before it was answered.
     Gone(Asked),
+    /// A post that was announced is refused for its size.
+    TooLarge(Asked),
     /// A WebSocket to which a session may change.
     Probe { trunk: TrunkId, connection: ConnectionId, session: SessionId },
     /// What came over it.
@@ -129,8 +133,10 @@ impl Engine {
         match said {
             Said::Open { asked, attach } => self.open(asked, attach, now),
             Said::Poll { asked, session } => self.poll(asked, &session),
+            Said::Posting { asked, session } => self.announce(asked, &session),
             Said::Post { asked, session, body } => self.post(asked, &session, &body, now),
             Said::Gone(asked) => self.gone(asked),
+            Said::TooLarge(asked) => self.too_large(asked),
             Said::Probe { trunk, connection, session } => {
                 self.begin_probe((trunk, connection), &session, now);
             }

@@ -103,6 +103,23 @@ impl Stage {
         (asked.request, self.heard())
     }
 
+    pub(super) fn announce(&mut self, session: SessionId) -> (u64, Vec<Heard>) {
+        let asked = self.ask();
+        self.engine.hear(Said::Posting { asked, session }, self.now);
+        (asked.request, self.heard())
+    }
+
+    /// The body of a post that was announced.
+    pub(super) fn follow(&mut self, request: u64, session: SessionId, body: &str) -> Vec<Heard> {
+        let (asked, body) = (Asked { trunk: TRUNK, request }, body.to_owned().into());
+        self.engine.hear(Said::Post { asked, session, body }, self.now);
+        self.heard()
+    }
+
+    pub(super) fn too_large(&mut self, request: u64) {
+        self.engine.hear(Said::TooLarge(Asked { trunk: TRUNK, request }), self.now);
+    }
+
     pub(super) fn post(&mut self, session: SessionId, body: &str) -> (u64, Vec<Heard>) {
         let (asked, body) = (self.ask(), body.to_owned().into());
         self.engine.hear(Said::Post { asked, session, body }, self.now);
