@@ -52,8 +52,8 @@ pub(super) async fn answer(
         (&Method::POST, Target::Session { shard, session }) => {
             post::answer(client, request, shard, session).await
         }
-        // The reference has no words for it.
-        _ => problem::bare(StatusCode::INTERNAL_SERVER_ERROR),
+        // The reference fails at it, which is nothing to imitate.
+        _ => problem::no_such_method("GET, POST"),
     };
     waiting.answered = true;
     match answer.status() {

@@ -17,9 +17,9 @@ use serde_json::value::RawValue;
 use self::scan::{base64_texts, placeholders};
 use crate::message::{Arguments, Body};
 
-/// Attachments of one message. A client's library takes each apart before it is complete, so
-/// their number must have a bound beside their size.
-pub(crate) const ATTACHMENTS_MAX: usize = 256;
+/// Attachments of one message. Clients of Socket.IO take no more, nor does its server: a
+/// packet with more closes the connection (socket.io-parser 4.2.7, `maxAttachments`).
+pub(crate) const ATTACHMENTS_MAX: usize = 10;
 
 /// Why a text can't be a message's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

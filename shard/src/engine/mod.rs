@@ -12,7 +12,6 @@
 mod answer;
 mod apply;
 mod ending;
-mod former;
 mod groups;
 mod heartbeat;
 mod payload;
@@ -33,7 +32,6 @@ use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, TrunkId};
 use crate::wire::TrunkItem;
 pub(crate) use apply::is_polling;
 use ending::Ending;
-use former::Former;
 use groups::Groups;
 use queue::Bounds;
 pub(crate) use queue::Tally;
@@ -91,7 +89,6 @@ pub(crate) struct Engine {
     /// Whose WebSockets these may become.
     probes: BTreeMap<(TrunkId, ConnectionId), u64>,
     groups: Groups,
-    former: Former,
     timers: Timers,
     /// Who has got something since the last flush.
     touched: BTreeSet<u64>,
@@ -118,7 +115,6 @@ impl Engine {
             waiting: BTreeMap::new(),
             probes: BTreeMap::new(),
             groups: Groups::default(),
-            former: Former::default(),
             timers: Timers::default(),
             touched: BTreeSet::new(),
             last: 0,
@@ -128,9 +124,22 @@ impl Engine {
         }
     }
 
-    /// Takes what a router has said.
-    pub(crate) fn hear(&mut self, said: Said, now: Mono) {
+    /// Takes what a router has said. The core knows which sessions are connected: those that do
+    /// not poll have a WebSocket.
+    pub(crate) fn hear(
+        &mut self,
+        said: Said,
+        now: Mono,
+        is_connected: impl FnOnce(&SessionId) -> bool,
+    ) {
         match said {
+            Said::Poll { asked, session }
+            | Said::Posting { asked, session }
+            | Said::Post { asked, session, .. }
+                if !self.by_id.contains_key(&session) =>
+            {
+                self.answer_stray(asked, is_connected(&session));
+            }
             Said::Open { asked, attach } => self.open(asked, attach, now),
             Said::Poll { asked, session } => self.poll(asked, &session),
             Said::Posting { asked, session } => self.announce(asked, &session),

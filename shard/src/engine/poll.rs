@@ -30,7 +30,7 @@ impl Engine {
     }
 
     pub(super) fn poll(&mut self, asked: Asked, id: &SessionId) {
-        let Some((number, session)) = self.find(id) else { return self.answer_unknown(asked, id) };
+        let Some((number, session)) = self.find(id) else { return };
         if session.poll.is_some() {
             // Two polls would share what there is between them.
             self.end(number, Ending::Broken);

@@ -11,7 +11,7 @@ use super::{Asked, Engine, POLLING, answer, payload};
 impl Engine {
     /// A POST whose body is still to come: there may be no other until it has.
     pub(super) fn announce(&mut self, asked: Asked, id: &SessionId) {
-        let Some((number, session)) = self.find(id) else { return self.answer_unknown(asked, id) };
+        let Some((number, session)) = self.find(id) else { return };
         if session.post.is_some() {
             return self.overlap(number, asked);
         }
@@ -28,7 +28,7 @@ impl Engine {
     }
 
     pub(super) fn post(&mut self, asked: Asked, id: &SessionId, body: &Bytes, now: Mono) {
-        let Some((number, session)) = self.find(id) else { return self.answer_unknown(asked, id) };
+        let Some((number, session)) = self.find(id) else { return };
         session.post.take_if(|post| *post == Post::Coming(asked));
         if session.post.is_some() {
             return self.overlap(number, asked);
