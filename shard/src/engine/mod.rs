@@ -106,7 +106,10 @@ impl Engine {
             settings: settings.socketio.clone(),
             key,
             bounds: Bounds {
-                messages: limits.out_queue,
+                // A WebSocket's queue has the kernel's buffers behind it; this one has to hold
+                // all that comes between two polls. An answer may be as large as a payload, so
+                // there is room for one and as much again while the client reads it.
+                messages: limits.out_queue.max(2 * settings.socketio.max_http_buffer_size),
                 replies: REPLIES_LEAST.max(2 * (settings.history.bytes + limits.message)),
             },
             most: limits.connections_per_worker,

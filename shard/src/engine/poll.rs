@@ -49,7 +49,8 @@ impl Engine {
         if session.queue.is_empty() && !closing {
             return;
         }
-        let mut body = payload::encode(&mut session.queue, self.settings.max_http_buffer_size);
+        let mut body =
+            payload::encode(&mut session.queue, self.settings.max_http_buffer_size, closing);
         let over = closing && session.queue.is_empty();
         if over {
             payload::append_close(&mut body);
