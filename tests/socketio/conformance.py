@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 
-import engineio
 import socketio
 
 WAIT_S = 15
@@ -17,8 +16,6 @@ MODES = {
     "websocket": ["websocket"],
     "upgrade": ["polling", "websocket"],
 }
-# As its documentation advises: else it gives up on payloads of more than 16 packets.
-engineio.payload.Payload.max_decode_packets = 1000
 numbers = itertools.count(1)
 
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
 
 use super::problem;
@@ -35,9 +35,7 @@ impl Library {
 
     pub(super) fn answer(&self, method: &Method) -> Answer {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            let mut answer = problem::bare(StatusCode::METHOD_NOT_ALLOWED);
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+            return problem::no_such_method("GET, HEAD");
         }
         let Some(content) = &self.0 else {
             let mut answer = problem::bare(StatusCode::FOUND);

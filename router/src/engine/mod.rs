@@ -9,6 +9,7 @@ mod body;
 mod cors;
 mod library;
 mod polling;
+mod post;
 mod problem;
 mod query;
 mod uplink;

@@ -12,16 +12,15 @@ use trunkline_proto::engine::Problem;
 use trunkline_proto::trunk::poll_request::What;
 use trunkline_proto::trunk::{Dialect, Nothing, PollAnswer};
 
-use super::body::{self, NoBody};
-use super::problem;
 use super::verify::Target;
+use super::{post, problem};
 use crate::handshake::{Admission, Refusal};
 use crate::http::{Answer, Client, come_back, text};
 use crate::metrics::Polls;
 
 const PLAIN: &str = "text/plain; charset=UTF-8";
 /// Some browsers would offer plain text for download.
-const HTML: &str = "text/html";
+pub(super) const HTML: &str = "text/html";
 
 /// Counts a request whose client hangs up while it waits.
 struct Waiting<'a> {
@@ -33,24 +32,6 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.answered {
             self.polls.abandoned.inc();
-        }
-    }
-}
-
-/// A POST that nothing comes of, because its client hangs up before it has said all or because it
-/// is no text: that ends the session.
-struct Unread<'a> {
-    client: &'a Client,
-    shard: u16,
-    session: Option<Bytes>,
-}
-
-impl Drop for Unread<'_> {
-    fn drop(&mut self) {
-        if let (Some(session), Some(trunk)) =
-            (self.session.take(), self.client.worker.trunk(self.shard))
-        {
-            trunk.break_off(session);
         }
     }
 }
@@ -69,10 +50,10 @@ pub(super) async fn answer(
             ask(client, shard, session, What::Poll(Nothing {}), PLAIN).await
         }
         (&Method::POST, Target::Session { shard, session }) => {
-            post(client, request, shard, session).await
+            post::answer(client, request, shard, session).await
         }
-        // The reference has no words for it.
-        _ => problem::bare(StatusCode::INTERNAL_SERVER_ERROR),
+        // The reference fails at it, which is nothing to imitate.
+        _ => problem::no_such_method("GET, POST"),
     };
     waiting.answered = true;
     match answer.status() {
@@ -100,46 +81,27 @@ async fn open(client: &Rc<Client>, request: &Request<Incoming>) -> Answer {
     }
 }
 
-async fn post(
-    client: &Rc<Client>,
-    request: Request<Incoming>,
-    shard: u16,
-    session: Bytes,
-) -> Answer {
-    client.lifetime.extend(body::LONGEST);
-    let mut unread = Unread { client, shard, session: Some(session.clone()) };
-    let most = client.worker.settings.socketio.max_http_buffer_size;
-    let is_text = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_none_or(|content| content.as_bytes() != b"application/octet-stream");
-    let said = match body::read(request.into_body(), most).await {
-        Err(NoBody::TooLarge) => {
-            unread.session = None;
-            return problem::bare(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        Ok(body) if is_text => body,
-        Ok(_) | Err(NoBody::Broken | NoBody::TooSlow) => {
-            return problem::answer(Problem::BadRequest);
-        }
-    };
-    unread.session = None;
-    ask(client, shard, session, What::Post(said), HTML).await
-}
-
 /// Passes a request on. A good answer is of the content type given.
-async fn ask(
-    client: &Rc<Client>,
+pub(super) async fn ask(
+    client: &Client,
     shard: u16,
     session: Bytes,
     what: What,
     content: &'static str,
 ) -> Answer {
-    let worker = &client.worker;
     let patience = patience(client);
     client.lifetime.extend(patience);
-    let Some(trunk) = worker.trunk(shard) else { return unavailable("no such shard") };
-    let Some(answered) = trunk.ask(session, what, patience).await else {
+    let Some(trunk) = client.worker.trunk(shard) else { return no_such_shard() };
+    pass_back(client, trunk.ask(session, what, patience).await, content)
+}
+
+/// Passes back what the shard has said.
+pub(super) fn pass_back(
+    client: &Client,
+    answered: Option<PollAnswer>,
+    content: &'static str,
+) -> Answer {
+    let Some(answered) = answered else {
         return unavailable("the service restarts; come back");
     };
     client.lifetime.extend(Duration::ZERO);
@@ -162,7 +124,7 @@ async fn ask(
 }
 
 /// The shard says something at least as often as it pings, or ends the session.
-fn patience(client: &Client) -> Duration {
+pub(super) fn patience(client: &Client) -> Duration {
     let socketio = &client.worker.settings.socketio;
     socketio.ping_interval + socketio.ping_timeout
 }
@@ -170,6 +132,10 @@ fn patience(client: &Client) -> Duration {
 fn refused(client: &Client, label: &'static str) -> Answer {
     client.worker.metrics.handshake_failed(label);
     problem::answer(Problem::BadRequest)
+}
+
+pub(super) fn no_such_shard() -> Answer {
+    unavailable("no such shard")
 }
 
 fn unavailable(why: impl Into<String>) -> Answer {

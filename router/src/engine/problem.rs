@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use trunkline_proto::engine::Problem;
 
@@ -21,6 +21,13 @@ pub(super) fn upgrade(problem: Problem) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// To a method that means nothing here.
+pub(super) fn no_such_method(allowed: &'static str) -> Answer {
+    let mut answer = bare(StatusCode::METHOD_NOT_ALLOWED);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 

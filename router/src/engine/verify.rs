@@ -35,8 +35,9 @@ pub(super) fn verify(
     };
     if let Some(sid) = &query.sid {
         let (shard, session) = unseal(sid).ok_or(Problem::UnknownSession)?;
-        // Nobody polls who has changed to a WebSocket, or asks for one in order to poll.
-        if websocket != upgrades {
+        // Nobody polls who has changed to a WebSocket, or asks for one in order to poll. Another
+        // version's session can't be here.
+        if websocket != upgrades || query.protocol.as_deref() != Some("4") {
             return Err(Problem::BadRequest);
         }
         return Ok(Target::Session { shard, session });
@@ -72,6 +73,8 @@ mod tests {
         assert_eq!(get("transport=polling&sid=x"), Err(Problem::UnknownSession));
         assert_eq!(get("transport=websocket&sid=known"), Err(Problem::BadRequest));
         assert_eq!(get("transport=websocket&EIO=4"), Err(Problem::BadRequest));
+        assert_eq!(get("transport=polling&EIO=3&sid=known"), Err(Problem::BadRequest));
+        assert_eq!(get("transport=polling&sid=known"), Err(Problem::BadRequest));
         assert_eq!(get("transport=polling&EIO=3"), Err(Problem::UnsupportedProtocol));
         let post = outcome(&Method::POST, false, "transport=polling&EIO=3");
         assert_eq!(post, Err(Problem::BadHandshakeMethod));
@@ -86,9 +89,8 @@ mod tests {
         assert_eq!(new(true, "transport=websocket&EIO=4"), Ok(Target::New));
         let session = Bytes::from_static(b"session");
         let known = Ok(Target::Session { shard: 3, session });
-        // A session has its protocol from the handshake.
-        assert_eq!(outcome(&Method::PUT, false, "transport=polling&sid=known"), known);
-        assert_eq!(new(true, "transport=websocket&sid=known"), known);
+        assert_eq!(outcome(&Method::PUT, false, "transport=polling&EIO=4&sid=known"), known);
+        assert_eq!(new(true, "transport=websocket&EIO=4&sid=known"), known);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use calls::Calls;
 pub(crate) use calls::Pending;
 pub(crate) use dial::{Line, keep_up};
 use group::Members;
+pub(crate) use polls::Asking;
 use polls::Polls;
 
 /// What an item without payload takes on the wire, about, in bytes.

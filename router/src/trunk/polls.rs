@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use trunkline_proto::trunk::poll_request::What;
-use trunkline_proto::trunk::{PollAnswer, PollGone, PollRequest, Up, up};
+use trunkline_proto::trunk::{Nothing, PollAnswer, PollGone, PollRequest, Up, up};
 
 use super::{ATTACH_SIZE, ITEM_SIZE, Live, Trunk};
 use crate::connection::Uplink;
@@ -32,10 +32,14 @@ impl Polls {
     }
 }
 
-/// A request that waits. Dropped unanswered it tells the shard that its client is gone.
-struct Pending {
+/// A request that waits for its answer. Dropped unanswered it tells the shard that its client is
+/// gone.
+#[must_use]
+pub(crate) struct Asking {
     trunk: Rc<Trunk>,
     request: u64,
+    session: Bytes,
+    answer: oneshot::Receiver<PollAnswer>,
 }
 
 impl Trunk {
@@ -47,59 +51,83 @@ impl Trunk {
         what: What,
         patience: Duration,
     ) -> Option<PollAnswer> {
-        timeout(patience, self.ask_patiently(session, what)).await.ok()?
-    }
-
-    async fn ask_patiently(self: &Rc<Self>, session: Bytes, what: What) -> Option<PollAnswer> {
-        // A shard that is behind pauses those who poll like those with a WebSocket.
-        poll_fn(|cx| self.poll_room(cx)).await;
-        let size = match &what {
-            What::Open(_) => ATTACH_SIZE,
-            What::Poll(_) => ITEM_SIZE,
-            What::Post(body) => body.len() + ITEM_SIZE,
+        let asking = async {
+            // A shard that is behind pauses those who poll like those with a WebSocket.
+            poll_fn(|cx| self.poll_room(cx)).await;
+            self.begin(session, what)?.answer().await
         };
-        let (sender, answer) = oneshot::channel();
-        let request = {
-            let mut live = self.live.borrow_mut();
-            let live = live.as_mut()?;
-            let request = self.push_poll(live, session, what, size)?;
-            live.polls.waiting.insert(request, sender);
-            request
-        };
-        let _pending = Pending { trunk: Rc::clone(self), request };
-        answer.await.ok()
+        timeout(patience, asking).await.ok()?
     }
 
-    /// Tells the shard of a POST that broke off, by an empty one: it ends the session, as for any
-    /// body without a packet. Nobody waits for the answer.
-    pub(crate) fn break_off(&self, session: Bytes) {
-        if let Some(live) = self.live.borrow().as_ref() {
-            // Without room the session ends by its heartbeat.
-            let _ = self.push_poll(live, session, What::Post(Bytes::new()), ITEM_SIZE);
-        }
+    /// Tells the shard of a POST before there is its body.
+    pub(crate) fn announce(self: &Rc<Self>, session: Bytes) -> Option<Asking> {
+        self.begin(session, What::Posting(Nothing {}))
     }
 
-    /// Queues a request under the next number.
-    fn push_poll(&self, live: &Live, session: Bytes, what: What, size: usize) -> Option<u64> {
+    fn begin(self: &Rc<Self>, session: Bytes, what: What) -> Option<Asking> {
+        let mut live = self.live.borrow_mut();
+        let live = live.as_mut()?;
         let request = self.last_poll.get() + 1;
-        let item = up::Item::Poll(PollRequest { request, session, what: Some(what) });
-        live.outbox.push(Up { item: Some(item) }, size).ok()?;
+        live.push_poll(request, session.clone(), what)?;
         self.last_poll.set(request);
-        Some(request)
+        let (sender, answer) = oneshot::channel();
+        live.polls.waiting.insert(request, sender);
+        Some(Asking { trunk: Rc::clone(self), request, session, answer })
     }
 }
 
-impl Drop for Pending {
-    fn drop(&mut self) {
+impl Live {
+    fn push_poll(&self, request: u64, session: Bytes, what: What) -> Option<()> {
+        let size = match &what {
+            What::Open(_) => ATTACH_SIZE,
+            What::Poll(_) | What::Posting(_) => ITEM_SIZE,
+            What::Post(body) => body.len() + ITEM_SIZE,
+        };
+        let item = up::Item::Poll(PollRequest { request, session, what: Some(what) });
+        self.outbox.push(Up { item: Some(item) }, size).ok()
+    }
+}
+
+impl Asking {
+    /// What the shard says; none if it is gone.
+    pub(crate) async fn answer(&mut self) -> Option<PollAnswer> {
+        (&mut self.answer).await.ok()
+    }
+
+    /// Passes on the body of a POST that was announced, and waits for the answer.
+    pub(crate) async fn post(mut self, body: Bytes, patience: Duration) -> Option<PollAnswer> {
+        let answered = async {
+            poll_fn(|cx| self.trunk.poll_room(cx)).await;
+            let session = std::mem::take(&mut self.session);
+            if let Some(live) = self.trunk.live.borrow().as_ref() {
+                live.push_poll(self.request, session, What::Post(body))?;
+            }
+            self.answer().await
+        };
+        timeout(patience, answered).await.ok()?
+    }
+
+    /// A POST that was announced has a body that nobody reads; its session goes on.
+    pub(crate) fn is_too_large(self) {
+        self.end(true);
+    }
+
+    fn end(&self, too_large: bool) {
         let mut live = self.trunk.live.borrow_mut();
         let Some(live) = live.as_mut() else { return };
         if live.polls.waiting.remove(&self.request).is_none() {
             return;
         }
-        let gone = up::Item::PollGone(PollGone { request: self.request });
+        let gone = up::Item::PollGone(PollGone { request: self.request, too_large });
         if live.outbox.push(Up { item: Some(gone) }, ITEM_SIZE).is_err() {
             // The shard would wait for a poll that nobody reads.
             self.trunk.cut.notify_one();
         }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.end(false);
     }
 }

@@ -17,7 +17,8 @@ use serde_json::value::RawValue;
 use self::scan::{base64_texts, placeholders};
 use crate::message::{Arguments, Body};
 
-/// Attachments of one message: more than these Socket.IO's own libraries do not take.
+/// Attachments of one message. Clients of Socket.IO take no more, nor does its server: a
+/// packet with more closes the connection (socket.io-parser 4.2.7, `maxAttachments`).
 pub(crate) const ATTACHMENTS_MAX: usize = 10;
 
 /// Why a text can't be a message's arguments.

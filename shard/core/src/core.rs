@@ -172,6 +172,12 @@ impl Core {
         [self.home.next_timer(), self.owner.next_timer()].into_iter().flatten().min()
     }
 
+    /// Whether a router has this session's connection.
+    #[must_use]
+    pub fn is_connected(&self, session: &SessionId) -> bool {
+        self.home.is_connected(session)
+    }
+
     /// How much it holds.
     #[must_use]
     pub fn gauges(&self) -> Gauges {

@@ -23,7 +23,8 @@ impl Driver {
             }
         }
         let now = self.now().mono;
-        self.engine.hear(said, now);
+        let core = &self.core;
+        self.engine.hear(said, now, |session| core.is_connected(session));
         self.inform_core();
     }
 

@@ -139,6 +139,7 @@ async fn what_the_core_says_to_who_polls_goes_to_its_websocket_when_it_changes()
         });
         if let Some(answer) = answer {
             assert_eq!((answer.request, answer.status), (2, 400));
+            assert!(answer.body.starts_with(b"{\"code\":3,"), "{:?}", answer.body);
             break;
         }
     }

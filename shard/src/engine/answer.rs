@@ -1,7 +1,6 @@
 //! The answers to requests, word for word those of the reference server.
 
 use bytes::Bytes;
-use trunkline_core::SessionId;
 use trunkline_proto::engine::Problem;
 use trunkline_proto::trunk::{Down, PollAnswer, down};
 
@@ -30,10 +29,10 @@ impl Engine {
         self.push_answer(asked, 503, Bytes::new());
     }
 
-    /// There is no such session that polls: it has changed to a WebSocket, or is over.
-    pub(super) fn answer_unknown(&mut self, asked: Asked, id: &SessionId) {
-        let upgraded = self.former.contains(id);
-        self.answer(asked, if upgraded { Problem::BadRequest } else { Problem::UnknownSession });
+    /// There is no such session that polls: it has a WebSocket, or is over.
+    pub(super) fn answer_stray(&mut self, asked: Asked, is_connected: bool) {
+        let problem = if is_connected { Problem::BadRequest } else { Problem::UnknownSession };
+        self.answer(asked, problem);
     }
 
     fn push_answer(&mut self, asked: Asked, status: u32, body: Bytes) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use trunkline_core::{ConnectionId, Input, Mono};
 use trunkline_proto::engine::{CLOSE, NOOP, Problem};
 
-use super::session::{Phase, Session};
+use super::session::{Phase, Post, Session};
 use super::timers::Timer;
 use super::{Asked, Engine, POLLING, answer};
 
@@ -39,7 +39,7 @@ impl Engine {
         let Some(number) = self.waiting.remove(&asked) else { return };
         if let Some(session) = self.sessions.get_mut(&number) {
             session.poll.take_if(|poll| *poll == asked);
-            session.post.take_if(|post| *post == asked);
+            session.post.take_if(|post| post.asked() == asked);
         }
         self.end(number, Ending::Broken);
     }
@@ -52,14 +52,10 @@ impl Engine {
             return;
         }
         session.phase = Phase::Closing;
-        let held = session.post.take();
         self.leave(number);
         self.timers.clear(number, Timer::Heartbeat);
         self.timers.set(number, Timer::Farewell, now + FAREWELL);
-        if let Some(asked) = held {
-            self.waiting.remove(&asked);
-            self.answer_ok(asked, answer::TAKEN);
-        }
+        self.release_post(number);
         self.flush(number);
     }
 
@@ -91,11 +87,16 @@ impl Engine {
             self.waiting.remove(&asked);
             self.answer_ok(asked, ending.last_words());
         }
-        if let Some(asked) = session.post {
-            self.waiting.remove(&asked);
-            match ending {
-                Ending::Broken => self.answer(asked, Problem::BadRequest),
-                Ending::Closed | Ending::Upgraded => self.answer_ok(asked, answer::TAKEN),
+        if let Some(post) = session.post {
+            self.waiting.remove(&post.asked());
+            match (post, ending) {
+                (Post::Unsettled(asked), Ending::Closed | Ending::Upgraded) => {
+                    self.answer_ok(asked, answer::TAKEN);
+                }
+                // What was only announced is not taken any more.
+                (Post::Coming(asked), _) | (Post::Unsettled(asked), Ending::Broken) => {
+                    self.answer(asked, Problem::BadRequest);
+                }
             }
         }
         Some(session)

@@ -12,7 +12,7 @@ impl Engine {
     /// A ping is due, or a pong overdue.
     pub(super) fn beat(&mut self, number: u64, now: Mono) {
         let Some(session) = self.sessions.get_mut(&number) else { return };
-        // Who waits for the answer to a POST can't send a pong.
+        // Who waits for the answer to a POST, or still sends it, can't send a pong.
         if session.pinged && session.post.is_none() {
             return self.end(number, Ending::Broken);
         }

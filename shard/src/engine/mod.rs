@@ -12,7 +12,6 @@
 mod answer;
 mod apply;
 mod ending;
-mod former;
 mod groups;
 mod heartbeat;
 mod payload;
@@ -33,7 +32,6 @@ use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, TrunkId};
 use crate::wire::TrunkItem;
 pub(crate) use apply::is_polling;
 use ending::Ending;
-use former::Former;
 use groups::Groups;
 use queue::Bounds;
 pub(crate) use queue::Tally;
@@ -61,10 +59,14 @@ pub(crate) enum Said {
     Open { asked: Asked, attach: Attach },
     /// A client asks for what there is.
     Poll { asked: Asked, session: SessionId },
+    /// A client is about to say something. The post follows under the same number.
+    Posting { asked: Asked, session: SessionId },
     /// A client has something to say.
     Post { asked: Asked, session: SessionId, body: Bytes },
     /// A client has hung up before it was answered.
     Gone(Asked),
+    /// A post that was announced is refused for its size.
+    TooLarge(Asked),
     /// A WebSocket to which a session may change.
     Probe { trunk: TrunkId, connection: ConnectionId, session: SessionId },
     /// What came over it.
@@ -87,7 +89,6 @@ pub(crate) struct Engine {
     /// Whose WebSockets these may become.
     probes: BTreeMap<(TrunkId, ConnectionId), u64>,
     groups: Groups,
-    former: Former,
     timers: Timers,
     /// Who has got something since the last flush.
     touched: BTreeSet<u64>,
@@ -105,7 +106,10 @@ impl Engine {
             settings: settings.socketio.clone(),
             key,
             bounds: Bounds {
-                messages: limits.out_queue,
+                // A WebSocket's queue has the kernel's buffers behind it; this one has to hold
+                // all that comes between two polls. An answer may be as large as a payload, so
+                // there is room for one and as much again while the client reads it.
+                messages: limits.out_queue.max(2 * settings.socketio.max_http_buffer_size),
                 replies: REPLIES_LEAST.max(2 * (settings.history.bytes + limits.message)),
             },
             most: limits.connections_per_worker,
@@ -114,7 +118,6 @@ impl Engine {
             waiting: BTreeMap::new(),
             probes: BTreeMap::new(),
             groups: Groups::default(),
-            former: Former::default(),
             timers: Timers::default(),
             touched: BTreeSet::new(),
             last: 0,
@@ -124,13 +127,28 @@ impl Engine {
         }
     }
 
-    /// Takes what a router has said.
-    pub(crate) fn hear(&mut self, said: Said, now: Mono) {
+    /// Takes what a router has said. The core knows which sessions are connected: those that do
+    /// not poll have a WebSocket.
+    pub(crate) fn hear(
+        &mut self,
+        said: Said,
+        now: Mono,
+        is_connected: impl FnOnce(&SessionId) -> bool,
+    ) {
         match said {
+            Said::Poll { asked, session }
+            | Said::Posting { asked, session }
+            | Said::Post { asked, session, .. }
+                if !self.by_id.contains_key(&session) =>
+            {
+                self.answer_stray(asked, is_connected(&session));
+            }
             Said::Open { asked, attach } => self.open(asked, attach, now),
             Said::Poll { asked, session } => self.poll(asked, &session),
+            Said::Posting { asked, session } => self.announce(asked, &session),
             Said::Post { asked, session, body } => self.post(asked, &session, &body, now),
             Said::Gone(asked) => self.gone(asked),
+            Said::TooLarge(asked) => self.too_large(asked),
             Said::Probe { trunk, connection, session } => {
                 self.begin_probe((trunk, connection), &session, now);
             }

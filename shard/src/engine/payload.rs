@@ -5,11 +5,16 @@ use trunkline_proto::engine::{CLOSE, NotAPacket, Packet, SEPARATOR, encode_binar
 
 use super::queue::OutQueue;
 
+/// Packets of one answer: python-engineio gives up on payloads of more. What is left is answered to
+/// the next poll, which comes at once.
+const PACKETS_MAX: usize = 16;
+
 /// Takes packets from a queue, the first in any case and others while they fit, so that none is
-/// split.
-pub(super) fn encode(queue: &mut OutQueue, most: usize) -> Vec<u8> {
+/// split. A session that is closing ends with a packet of its own, for which there is a place.
+pub(super) fn encode(queue: &mut OutQueue, most: usize, closing: bool) -> Vec<u8> {
     let mut body = Vec::new();
-    while let Some(size) = queue.first_size() {
+    for _ in 0..PACKETS_MAX - usize::from(closing) {
+        let Some(size) = queue.first_size() else { break };
         if !body.is_empty() && body.len() + size > most {
             break;
         }
@@ -98,13 +103,21 @@ mod tests {
     fn an_answer_is_filled_up_to_its_bound_and_splits_no_packet() {
         let text = |text: &'static str| Part::text(text.into());
         let mut queue = queue(vec![text("4too long"), text("4a"), text("4b"), text("4c")]);
-        assert_eq!(encode(&mut queue, 5), b"4too long");
-        assert_eq!(encode(&mut queue, 5), b"4a\x1e4b");
-        assert_eq!(encode(&mut queue, 5), b"4c");
+        assert_eq!(encode(&mut queue, 5, false), b"4too long");
+        assert_eq!(encode(&mut queue, 5, false), b"4a\x1e4b");
+        assert_eq!(encode(&mut queue, 5, false), b"4c");
         let mut body = Vec::new();
         append_close(&mut body);
         append_close(&mut body);
         assert_eq!(body, b"1\x1e1");
+    }
+
+    #[test]
+    fn an_answer_has_sixteen_packets_at_most() {
+        let mut queue = queue(vec![Part::text("4x".into()); 40]);
+        let counts =
+            [false, true, false].map(|closing| packets(&encode(&mut queue, 1000, closing)).len());
+        assert_eq!((counts, queue.is_empty()), ([16, 15, 9], true));
     }
 
     proptest! {
@@ -128,7 +141,7 @@ mod tests {
             let mut queue = queue(parts.clone());
             let mut heard = Vec::new();
             while !queue.is_empty() {
-                for packet in packets(&encode(&mut queue, most)) {
+                for packet in packets(&encode(&mut queue, most, false)) {
                     heard.push(match packet {
                         Ok(Packet::Message(text)) => {
                             Part::text([b"4", text.as_ref()].concat().into())

@@ -30,7 +30,7 @@ impl Engine {
     }
 
     pub(super) fn poll(&mut self, asked: Asked, id: &SessionId) {
-        let Some((number, session)) = self.find(id) else { return self.answer_unknown(asked, id) };
+        let Some((number, session)) = self.find(id) else { return };
         if session.poll.is_some() {
             // Two polls would share what there is between them.
             self.end(number, Ending::Broken);
@@ -49,7 +49,8 @@ impl Engine {
         if session.queue.is_empty() && !closing {
             return;
         }
-        let mut body = payload::encode(&mut session.queue, self.settings.max_http_buffer_size);
+        let mut body =
+            payload::encode(&mut session.queue, self.settings.max_http_buffer_size, closing);
         let over = closing && session.queue.is_empty();
         if over {
             payload::append_close(&mut body);

@@ -97,8 +97,7 @@ impl Engine {
     fn change(&mut self, at: At, number: u64) {
         self.forget_probe(at);
         let Some(session) = self.remove(number, Ending::Upgraded) else { return };
-        let Session { id, mut queue, .. } = session;
-        self.former.remember(id);
+        let Session { mut queue, .. } = session;
         let (mut parts, mut size) = (Vec::new(), 0);
         while let Some(part) = queue.pop() {
             size += part.payload.len();

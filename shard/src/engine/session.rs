@@ -15,8 +15,8 @@ pub(super) struct Session {
     pub(super) queue: OutQueue,
     /// The GET that waits for something to say.
     pub(super) poll: Option<Asked>,
-    /// The POST whose messages are not settled yet.
-    pub(super) post: Option<Asked>,
+    /// The POST that is not answered yet.
+    pub(super) post: Option<Post>,
     /// The WebSocket to which it may change.
     pub(super) probe: Option<(TrunkId, ConnectionId)>,
     /// A pong is due, not a ping.
@@ -24,6 +24,23 @@ pub(super) struct Session {
     /// The last sequence that was passed on, and the last that the core has settled.
     pub(super) passed: u64,
     pub(super) settled: u64,
+}
+
+/// A POST on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Post {
+    /// It is announced: its body is still to come.
+    Coming(Asked),
+    /// Its messages are passed on, and not settled yet.
+    Unsettled(Asked),
+}
+
+impl Post {
+    pub(super) fn asked(self) -> Asked {
+        match self {
+            Self::Coming(asked) | Self::Unsettled(asked) => asked,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

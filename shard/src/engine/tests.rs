@@ -3,4 +3,5 @@
 mod harness;
 mod heartbeat;
 mod polling;
+mod posting;
 mod upgrade;

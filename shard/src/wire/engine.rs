@@ -23,7 +23,10 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
     use wire::up::Item;
     Ok(Sorted::Engine(match up.item {
         Some(Item::Poll(poll)) => decode_poll(trunk, poll)?,
-        Some(Item::PollGone(wire::PollGone { request })) => Said::Gone(Asked { trunk, request }),
+        Some(Item::PollGone(wire::PollGone { request, too_large })) => {
+            let asked = Asked { trunk, request };
+            if too_large { Said::TooLarge(asked) } else { Said::Gone(asked) }
+        }
         Some(Item::Attach(attach)) if attach.upgrade => Said::Probe {
             trunk,
             connection: ConnectionId(attach.connection),
@@ -50,6 +53,7 @@ fn decode_poll(trunk: TrunkId, poll: wire::PollRequest) -> Result<Said, BadItem>
     Ok(match what.ok_or(BadItem("poll"))? {
         What::Open(attach) => Said::Open { asked, attach: decode_attach(attach)? },
         What::Poll(wire::Nothing {}) => Said::Poll { asked, session },
+        What::Posting(wire::Nothing {}) => Said::Posting { asked, session },
         What::Post(body) => Said::Post { asked, session, body },
     })
 }

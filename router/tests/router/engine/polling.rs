@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trunkline_config::ShardKey;
-use trunkline_proto::trunk::{Dialect, PollRequest, poll_request::What};
+use trunkline_proto::trunk::{Dialect, PollGone, PollRequest, poll_request::What};
 
 use super::{SESSION, polling, sid};
 use crate::harness::{Answered, Client, FakeShard, Raw, Request, Stage, answer, map, soon, start};
@@ -16,6 +16,25 @@ async fn posted(stage: &mut Stage) -> (u64, String) {
         }
         other => panic!("not a post: {other:?}"),
     }
+}
+
+/// The number of the next request, which must be an announced post.
+async fn announced(stage: &mut Stage) -> u64 {
+    match stage.trunk.poll().await {
+        PollRequest { request, what: Some(What::Posting(_)), session } => {
+            assert_eq!(session[..], SESSION);
+            request
+        }
+        other => panic!("no post is announced: {other:?}"),
+    }
+}
+
+/// A post of 14 bytes whose last 9 are still to come.
+async fn half_sent(stage: &mut Stage) -> (Raw, u64) {
+    let half = Request::of("POST", polling(&sid())).header("Content-Length", "14");
+    let mut raw = half.send(stage.address()).await;
+    raw.write(b"4half").await;
+    (raw, announced(stage).await)
 }
 
 #[tokio::test]
@@ -97,31 +116,51 @@ async fn what_the_shard_refuses_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_not_read() {
+async fn a_body_over_the_limit_is_not_read_and_costs_the_session_nothing() {
     let mut stage = Stage::set_with(|settings| settings.socketio.max_http_buffer_size = 10).await;
     let large = Request::post(polling(&sid()), "4".repeat(11)).answer(stage.address()).await;
     assert_eq!((large.status, large.body.as_str()), (413, ""));
     let chunks = Request::of("POST", polling(&sid())).header("Transfer-Encoding", "chunked");
     let mut raw = chunks.send(stage.address()).await;
-    raw.write(b"6\r\n444444\r\n6\r\n444444\r\n0\r\n\r\n").await;
+    raw.write(b"6\r\n444444\r\n").await;
+    let request = announced(&mut stage).await;
+    raw.write(b"6\r\n444444\r\n0\r\n\r\n").await;
+    assert_eq!(stage.trunk.poll_over().await, PollGone { request, too_large: true });
     assert_eq!(Answered::read(raw).await.status, 413);
     let _fits = Request::post(polling(&sid()), "4".repeat(10)).send(stage.address()).await;
     assert_eq!(posted(&mut stage).await.1.len(), 10);
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_or_is_binary_is_passed_on_as_a_mistake() {
+async fn a_body_that_is_still_to_come_is_announced_and_follows() {
+    let mut stage = Stage::set().await;
+    let (mut raw, request) = half_sent(&mut stage).await;
+    raw.write(b" and half").await;
+    assert_eq!(posted(&mut stage).await, (request, "4half and half".to_owned()));
+    stage.trunk.batch(vec![answer(request, 200, "ok")]).await;
+    assert_eq!(Answered::read(raw).await.body, "ok");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_or_is_binary_ends_the_session() {
     let mut stage = Stage::set().await;
     let post = Request::post(polling(&sid()), "\x01");
-    let _asked =
-        post.header("Content-Type", "application/octet-stream").send(stage.address()).await;
-    assert_eq!(posted(&mut stage).await.1, "");
-    let half = Request::of("POST", polling(&sid())).header("Content-Length", "100");
-    let mut raw = half.send(stage.address()).await;
-    raw.write(b"4half").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let asked = post.header("Content-Type", "application/octet-stream").send(stage.address()).await;
+    let request = announced(&mut stage).await;
+    assert_eq!(stage.trunk.poll_gone().await, request);
+    let answered = Answered::read(asked).await;
+    assert_eq!((answered.status, answered.body.as_str()), (400, ""));
+    let (raw, request) = half_sent(&mut stage).await;
     drop(raw);
-    assert_eq!(posted(&mut stage).await.1, "");
+    assert_eq!(stage.trunk.poll_gone().await, request);
+}
+
+#[tokio::test]
+async fn a_shard_that_answers_does_not_wait_for_the_body() {
+    let mut stage = Stage::set().await;
+    let (raw, request) = half_sent(&mut stage).await;
+    stage.trunk.batch(vec![answer(request, 400, "")]).await;
+    assert_eq!(Answered::read(raw).await.status, 400);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use trunkline_proto::transport::MAX_MESSAGE;
 use trunkline_proto::trunk::trunk_server::{Trunk, TrunkServer};
 use trunkline_proto::trunk::{
     Acknowledge, ApiAnswer, ApiCall, Attach, Close, Down, DownBatch, DownHello, Fan, Frame,
-    FrameKind, GroupChange, MapId, Part, PollAnswer, PollRequest, Send, UpBatch, UpHello,
+    FrameKind, GroupChange, MapId, Part, PollAnswer, PollGone, PollRequest, Send, UpBatch, UpHello,
     api_answer, down, up,
 };
 
@@ -148,10 +148,18 @@ impl TrunkEnd {
         }
     }
 
-    /// The number of the next item, which must be that a request is over unanswered.
+    /// The number of the next item, which must be that a request is over unanswered and its client
+    /// lost.
     pub(crate) async fn poll_gone(&mut self) -> u64 {
+        let gone = self.poll_over().await;
+        assert!(!gone.too_large);
+        gone.request
+    }
+
+    /// The next item, which must be that a request is over unanswered.
+    pub(crate) async fn poll_over(&mut self) -> PollGone {
         match self.next().await {
-            up::Item::PollGone(gone) => gone.request,
+            up::Item::PollGone(gone) => gone,
             other => panic!("not a poll that is gone: {other:?}"),
         }
     }

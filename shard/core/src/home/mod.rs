@@ -116,6 +116,10 @@ impl Home {
         self.sessions.len()
     }
 
+    pub(crate) fn is_connected(&self, session: &SessionId) -> bool {
+        self.lines.get(session).is_some_and(|line| line.at.is_some())
+    }
+
     pub(crate) fn departed(&self) -> usize {
         self.departed.len()
     }

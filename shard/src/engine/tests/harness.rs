@@ -15,6 +15,8 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Stage {
     pub(super) engine: Engine,
     pub(super) now: Mono,
+    /// What the core says of sessions.
+    pub(super) connected: BTreeSet<SessionId>,
     requests: u64,
 }
 
@@ -52,7 +54,7 @@ impl Stage {
         let mut settings = Settings::default();
         change(&mut settings);
         let engine = Engine::new(&settings, HashKey([7; 16]));
-        Self { engine, now: Mono(SECOND), requests: 0 }
+        Self { engine, now: Mono(SECOND), connected: BTreeSet::new(), requests: 0 }
     }
 
     /// Lets time pass, doing what is due on the way.
@@ -83,7 +85,7 @@ impl Stage {
             inbox_after: None,
         };
         let asked = self.ask();
-        self.engine.hear(Said::Open { asked, attach }, self.now);
+        self.hear(Said::Open { asked, attach });
         asked.request
     }
 
@@ -99,31 +101,53 @@ impl Stage {
 
     pub(super) fn poll(&mut self, session: SessionId) -> (u64, Vec<Heard>) {
         let asked = self.ask();
-        self.engine.hear(Said::Poll { asked, session }, self.now);
+        self.hear(Said::Poll { asked, session });
         (asked.request, self.heard())
+    }
+
+    pub(super) fn announce(&mut self, session: SessionId) -> (u64, Vec<Heard>) {
+        let asked = self.ask();
+        self.hear(Said::Posting { asked, session });
+        (asked.request, self.heard())
+    }
+
+    /// The body of a post that was announced.
+    pub(super) fn follow(&mut self, request: u64, session: SessionId, body: &str) -> Vec<Heard> {
+        let (asked, body) = (Asked { trunk: TRUNK, request }, body.to_owned().into());
+        self.hear(Said::Post { asked, session, body });
+        self.heard()
+    }
+
+    pub(super) fn too_large(&mut self, request: u64) {
+        self.hear(Said::TooLarge(Asked { trunk: TRUNK, request }));
     }
 
     pub(super) fn post(&mut self, session: SessionId, body: &str) -> (u64, Vec<Heard>) {
         let (asked, body) = (self.ask(), body.to_owned().into());
-        self.engine.hear(Said::Post { asked, session, body }, self.now);
+        self.hear(Said::Post { asked, session, body });
         (asked.request, self.heard())
     }
 
     pub(super) fn probe(&mut self, session: SessionId, connection: u64) -> Vec<Heard> {
         let connection = ConnectionId(connection);
-        self.engine.hear(Said::Probe { trunk: TRUNK, connection, session }, self.now);
+        self.hear(Said::Probe { trunk: TRUNK, connection, session });
         self.heard()
     }
 
     pub(super) fn control(&mut self, connection: u64, text: &'static str) -> Vec<Heard> {
         let (connection, payload) = (ConnectionId(connection), text.into());
         let said = Said::Control { trunk: TRUNK, connection, payload, binary: false };
-        self.engine.hear(said, self.now);
+        self.hear(said);
         self.heard()
     }
 
     pub(super) fn gone(&mut self, request: u64) {
-        self.engine.hear(Said::Gone(Asked { trunk: TRUNK, request }), self.now);
+        self.hear(Said::Gone(Asked { trunk: TRUNK, request }));
+    }
+
+    pub(super) fn hear(&mut self, said: Said) {
+        let connected = &self.connected;
+        self.engine.hear(said, self.now, |session| connected.contains(session));
     }
 
     /// The core sends a text.

@@ -30,6 +30,7 @@ fn what_is_queued_goes_to_the_websocket_and_the_core_hears_of_the_move() {
     let [Input::Move { from, to }] = inputs.as_slice() else { panic!("{inputs:?}") };
     assert_eq!((*from, *to), ((POLLING, ConnectionId(number)), (TRUNK, ConnectionId(5))));
     assert!(stage.is_empty());
+    stage.connected.insert(id(1));
     for (request, heard) in [stage.poll(id(1)), stage.post(id(1), "4late")] {
         assert_eq!(heard, refused(request, Problem::BadRequest));
     }
@@ -102,14 +103,14 @@ fn a_websocket_that_is_lost_costs_the_session_nothing() {
     stage.session(id(1));
     stage.probe(id(1), 5);
     let connection = ConnectionId(5);
-    stage.engine.hear(Said::Detach { trunk: TRUNK, connection }, stage.now);
+    stage.hear(Said::Detach { trunk: TRUNK, connection });
     assert_eq!((stage.heard(), stage.inputs().len()), (vec![], 0));
     stage.probe(id(1), 6);
     stage.engine.trunk_down(TRUNK);
     assert_eq!((stage.heard(), stage.inputs().len()), (vec![], 0));
     assert_eq!(stage.engine.len(), 1);
     // Others' detaches are the core's.
-    stage.engine.hear(Said::Detach { trunk: TRUNK, connection }, stage.now);
+    stage.hear(Said::Detach { trunk: TRUNK, connection });
     assert!(matches!(stage.inputs().as_slice(), [Input::Detach { trunk: TRUNK, .. }]));
 }
 

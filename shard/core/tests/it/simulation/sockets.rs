@@ -3,7 +3,7 @@
 //! it has recovered must have had every message of each of its rooms once and in order; when all
 //! have gone, nothing of them may stay.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -35,8 +35,9 @@ struct Client {
     welcomed: bool,
     /// The newest message that it has had of each room, and of its inbox under no name.
     heard: BTreeMap<String, (String, u64)>,
-    /// Rooms that it wants to be out of; whether it is shows with the next join.
-    leaving: BTreeSet<String>,
+    /// Rooms that it has left, and with what request it has asked for them again. What it hears
+    /// of them until that is answered may be from before.
+    leaving: BTreeMap<String, Option<u64>>,
 }
 
 /// How often what was seen.
@@ -89,14 +90,24 @@ impl Client {
 
     /// A join tells where the room stands.
     fn is_answered(&mut self, packet: &str) {
-        let answer: Value = serde_json::from_str(&packet[packet.find('[').unwrap()..]).unwrap();
+        let (request, answer) = packet[2..].split_at(packet.find('[').unwrap() - 2);
+        let answer: Value = serde_json::from_str(answer).unwrap();
         let answer = &answer[0];
         if let (Some(room), Some(epoch)) = (answer["room"].as_str(), answer["epoch"].as_str()) {
             let place = (epoch.to_owned(), answer["offset"].as_u64().unwrap());
+            if self.leaving.get(room) == Some(&request.parse().ok()) {
+                self.leaving.remove(room);
+            }
             // An earlier join may be answered after a leave was asked for.
-            if !self.leaving.contains(room) {
+            if !self.leaving.contains_key(room) {
                 self.heard.entry(room.to_owned()).or_insert(place);
             }
+        }
+    }
+
+    fn rejoin(&mut self, room: &str, request: u64) {
+        if let Some(again) = self.leaving.get_mut(room) {
+            *again = Some(request);
         }
     }
 
@@ -107,7 +118,7 @@ impl Client {
             tally.gaps += 1;
             let (room, epoch) = (event[1]["room"].as_str(), event[1]["epoch"].as_str());
             let place = (epoch.unwrap().to_owned(), event[1]["offset"].as_u64().unwrap());
-            if !self.leaving.contains(room.unwrap()) {
+            if !self.leaving.contains_key(room.unwrap()) {
                 self.heard.insert(room.unwrap().to_owned(), place);
             }
         }
@@ -120,7 +131,7 @@ impl Client {
         let room = meta["room"].as_str().unwrap_or_default().to_owned();
         let place = (meta["epoch"].as_str().unwrap().to_owned(), meta["offset"].as_u64().unwrap());
         tally.messages += 1;
-        if self.leaving.contains(&room) {
+        if self.leaving.contains_key(&room) {
             return;
         }
         if let Some((epoch, offset)) = self.heard.insert(room.clone(), place.clone()) {
@@ -198,12 +209,12 @@ impl Run {
             12..15 => return self.cut(),
             15..18 => return self.change_connection(number),
             18..35 => {
-                self.clients[number].leaving.remove(room);
+                self.clients[number].rejoin(room, said);
                 format!("2{said}[\"join\",\"{room}\"]")
             }
             35..38 => {
                 self.clients[number].heard.remove(room);
-                self.clients[number].leaving.insert(room.to_owned());
+                self.clients[number].leaving.insert(room.to_owned(), None);
                 format!("2{said}[\"leave\",\"{room}\"]")
             }
             38..50 => format!("2[\"all\",{said}]"),
@@ -298,8 +309,10 @@ impl Run {
         for number in 0..self.clients.len() {
             let connection = self.clients[number].connection.expect("nothing closes it");
             for room in ROOMS {
-                self.clients[number].leaving.remove(room);
-                self.world.say(connection, &format!("21[\"join\",\"{room}\"]"));
+                self.said += 1;
+                let said = self.said;
+                self.clients[number].rejoin(room, said);
+                self.world.say(connection, &format!("2{said}[\"join\",\"{room}\"]"));
             }
         }
         self.pass(Duration::from_secs(15));
