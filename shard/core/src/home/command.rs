@@ -106,7 +106,7 @@ impl Home {
             }
             Command::Auth { token } => self.auth(io, origin, token),
             Command::Ping => {
-                let parts = session.granted(origin.reply_to, |id| native::ok::nothing(id));
+                let parts = session.granted(origin.reply_to, native::ok::nothing);
                 session.send(io, parts);
                 Ok(Step::Done)
             }
@@ -242,7 +242,7 @@ impl Home {
         let renewed = identity.filter(|identity| identity.user == session.identity.user);
         match &renewed {
             Some(_) => {
-                let parts = session.granted(origin.reply_to, |id| native::ok::nothing(id));
+                let parts = session.granted(origin.reply_to, native::ok::nothing);
                 session.send(io, parts);
             }
             None => {

@@ -266,7 +266,7 @@ impl Home {
                     session.complain(io, ReplyTo::Event(run.ack), &problem);
                 } else if let Some(ack) = run.ack {
                     let reply_to = ReplyTo::Event(Some(ack));
-                    let parts = session.granted(reply_to, |id| native::ok::nothing(id));
+                    let parts = session.granted(reply_to, native::ok::nothing);
                     session.send(io, parts);
                 }
                 if let Some(sequence) = run.message {
