@@ -29,6 +29,11 @@ impl<T> Deadlines<T> {
         if due { self.queue.pop_front().map(|(_, what)| what) } else { None }
     }
 
+    /// Takes out the next entry, due or not.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        self.queue.pop_front().map(|(_, what)| what)
+    }
+
     /// When the next entry is due.
     pub(crate) fn next(&self) -> Option<Mono> {
         self.queue.front().map(|(at, _)| *at)

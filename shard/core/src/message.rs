@@ -82,6 +82,11 @@ pub struct Record {
 const RECORD_OVERHEAD: usize = 128;
 
 impl Record {
+    /// Whether it is for a session: a message without echo is not for who has sent it.
+    pub(crate) fn is_heard_by(&self, session: SessionId) -> bool {
+        self.echo || self.session != session
+    }
+
     /// About how many bytes it takes to keep.
     #[must_use]
     pub fn size(&self) -> usize {

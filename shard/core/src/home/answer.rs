@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Home;
-use super::greeting::{Greeting, Held};
+use super::greeting::Greeting;
 use super::handovers::ReportTo;
 use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
@@ -38,8 +38,11 @@ impl Home {
         if let (Subject::Recall, Reply::Recalled(recalled)) = (&pending.subject, &reply) {
             return self.recalled(io, pending.session, recalled.clone());
         }
-        let attached = self.sessions.get(&pending.session).filter(|session| session.at.is_some());
-        let Some(session) = attached else { return self.decline(io, pending, reply) };
+        if !self.speaks_by(pending.session, pending.line) {
+            self.decline(io, pending, reply);
+            return self.settle(io, pending);
+        }
+        let Some(session) = self.sessions.get(&pending.session) else { return };
         match (&pending.subject, reply) {
             (Subject::Join(topic @ Topic::Room(_, room)), Reply::Joined(joined)) => {
                 self.joined_room(io, pending, topic, room, joined);
@@ -59,7 +62,7 @@ impl Home {
         self.settle(io, pending);
     }
 
-    /// The session has gone meanwhile: what was to be handed to it has not been.
+    /// The session has gone meanwhile, and perhaps come back by another connection: what was to be handed to it has not been.
     fn decline(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
         if let (Subject::Join(topic), Reply::Joined(Joined { handover, .. })) =
             (&pending.subject, reply)
@@ -85,8 +88,9 @@ impl Home {
             if recovered == Some(false) {
                 return self.give_up_recovering(io, member.session);
             }
-            let hold = |record| Held::Missed(topic.clone(), position.epoch.clone(), record);
-            due.held.extend(missed.into_iter().map(hold));
+            if !due.hold_missed(topic, &position.epoch, missed, member.session) {
+                return self.give_up_recovering(io, member.session);
+            }
             due.joins = due.joins.saturating_sub(1);
             self.go_live(io, member, topic, position, base);
             return self.continue_greeting(io, member.session);
@@ -98,7 +102,7 @@ impl Home {
                 let (namespace, place) = (&session.namespace, (&position.epoch, offset));
                 parts.push(socketio::gap(namespace, room, place, stamp.as_deref()));
             }
-            for record in &missed {
+            for record in missed.iter().filter(|record| record.is_heard_by(session.id)) {
                 let stamp = self.stream.replayed(io, topic, &position.epoch, record, session.id);
                 parts.extend(socketio::record(
                     &session.namespace,
@@ -129,12 +133,14 @@ impl Home {
         let is_socket = session.socket.is_some();
         let base = begins_before(&position, missed.first().map(|record| record.offset));
         match &mut session.greeting {
-            Greeting::Due(due) if due.recovers && recovered == Some(false) => {
+            Greeting::Due(due) if due.recalled.is_some() && recovered == Some(false) => {
                 return self.give_up_recovering(io, member.session);
             }
             Greeting::Due(due) if is_socket => {
-                let hold = |record| Held::Missed(topic.clone(), position.epoch.clone(), record);
-                due.held.extend(missed.iter().cloned().map(hold));
+                let fits = due.hold_missed(topic, &position.epoch, missed, member.session);
+                if !fits && due.recalled.is_some() {
+                    return self.give_up_recovering(io, member.session);
+                }
                 self.go_live(io, member, topic, position, base);
                 let report_to = handover.map(|handover| {
                     let topic = topic.clone();
@@ -225,7 +231,10 @@ impl Home {
         if matches!(pending.subject, Subject::Recall) {
             return self.not_recalled(io, pending.session);
         }
-        let Some(session) = self.sessions.get_mut(&pending.session) else { return };
+        let session = self.sessions.get_mut(&pending.session);
+        let Some(session) = session.filter(|session| session.line == pending.line) else {
+            return self.settle(io, pending);
+        };
         match &pending.subject {
             // It has left as far as this shard goes, and nobody will claim it again.
             Subject::Leave(topic) => self.left(io, pending, topic),
@@ -256,15 +265,14 @@ impl Home {
     /// One thing that the client's message waited for is done.
     fn settle(&mut self, io: &mut Io, pending: &Pending) {
         if let Some(sequence) = pending.sequence {
-            self.settle_message(io, pending.session, sequence);
+            self.settle_line(io, pending.line, sequence);
         }
     }
 
-    pub(super) fn settle_message(&mut self, io: &mut Io, session: SessionId, sequence: u64) {
-        let line = self.sessions.get(&session).map(|session| session.line);
-        if let Some(line) = line.and_then(|line| self.lines.get_mut(&line)) {
-            line.settle(io, sequence);
-        }
+    /// Whether a connection, and no later one, speaks for a session.
+    pub(super) fn speaks_by(&self, session: SessionId, line: SessionId) -> bool {
+        let session = self.sessions.get(&session);
+        session.is_some_and(|session| session.line == line && session.at.is_some())
     }
 
     /// Tells whoever asked what became of a private message.

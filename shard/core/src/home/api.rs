@@ -22,7 +22,8 @@ impl Home {
         request: ApiCall,
     ) {
         let reply_to = ReplyTo::Api { trunk, call };
-        let origin = Origin { session: member.session, reply_to, message: None, sequence: call.0 };
+        let (session, line) = (member.session, member.session);
+        let origin = Origin { session, line, reply_to, message: None, sequence: call.0 };
         if let Err(problem) = self.ask_for(io, origin, member, request) {
             let answer = Err(problem.into());
             io.output(Output::ApiAnswer { trunk, call, answer });

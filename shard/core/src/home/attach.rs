@@ -28,9 +28,9 @@ impl Home {
             Dialect::Native => {
                 let session = Session::native(attach, at);
                 self.lines.insert(id, Line::new(at, Speaks::Native));
-                self.watch_expiry(io, id, &session.identity);
                 let inbox = session.inbox_topic();
                 self.sessions.insert(id, session);
+                self.watch_expiry(io, id);
                 // An inbox out of reach must not keep the client from its rooms.
                 if !self.join_own(io, id, &inbox, None) {
                     self.greet(io, id);
@@ -148,6 +148,7 @@ impl Home {
         let lost: Vec<_> = self.connections.extract_if(of_trunk, |_, _| true).collect();
         for (at, line_id) in lost {
             let Some(line) = self.lines.get_mut(&line_id) else { continue };
+            line.at = None;
             let sessions: Vec<SessionId> = match line.multiplex() {
                 Some(multiplex) => multiplex.sockets.values().copied().collect(),
                 None => vec![line_id],
@@ -174,7 +175,8 @@ impl Home {
             // Its last requests, when the grace is over, are none of the connection's.
             socket.origin += seen + 1;
         }
-        self.orphans.push(io.now.mono, id);
+        session.broken = Some(io.now.mono);
+        self.orphans.push(io.now.mono, (id, io.now.mono));
         let dialect = session.dialect();
         for (room, membership) in &session.rooms {
             let topic = session.room(room);
@@ -205,6 +207,9 @@ impl Home {
             self.leave_inbox(io, id, at);
         }
         let Some(session) = self.sessions.remove(&id) else { return };
+        if let Some(at) = session.expires {
+            self.expiries.remove(&(at, id));
+        }
         let dialect = session.dialect();
         // In the rooms' order, which is that of their IDs.
         for room in session.rooms.keys() {
@@ -216,6 +221,12 @@ impl Home {
                 self.subscriptions.remove(io, &topic, id, at, dialect, socket);
             }
             io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+        }
+        if let Greeting::Due(due) = session.greeting {
+            let said = due.said.into_iter().map(|(sequence, _)| sequence);
+            for sequence in said.chain([due.connect]) {
+                self.settle_line(io, session.line, sequence);
+            }
         }
         let Some(socket) = &session.socket else { return };
         self.privates.remove(&socket.private_id);

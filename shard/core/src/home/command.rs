@@ -32,10 +32,21 @@ pub(super) enum Step {
     Done,
 }
 
+/// A private message.
+pub(super) struct Letter {
+    /// A user, or a session by its ID.
+    pub(super) to: String,
+    pub(super) body: Body,
+    pub(super) key: Option<Arc<str>>,
+    pub(super) ephemeral: bool,
+}
+
 /// A client's request, as far as every command needs it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) session: SessionId,
+    /// The connection that has asked.
+    pub(super) line: SessionId,
     pub(super) reply_to: ReplyTo,
     /// Of the message that it came in; none if it came in none.
     pub(super) message: Option<u64>,
@@ -55,19 +66,20 @@ impl Home {
         let outcome = match native::decode(payload) {
             Ok(Request { id: number, command }) => {
                 let reply_to = ReplyTo::Native(number);
-                let origin = Origin { session: id, reply_to, message: Some(sequence), sequence };
+                let (session, line, message) = (id, id, Some(sequence));
+                let origin = Origin { session, line, reply_to, message, sequence };
                 self.command(io, origin, command).map_err(|problem| (number, problem))
             }
             Err(error) => Err(error),
         };
         match outcome {
             Ok(Step::Asked) => {}
-            Ok(Step::Done) => self.settle_message(io, id, sequence),
+            Ok(Step::Done) => self.settle_line(io, id, sequence),
             Err((number, problem)) => {
                 if let Some(session) = self.sessions.get(&id) {
                     session.complain(io, ReplyTo::Native(number), &problem);
                 }
-                self.settle_message(io, id, sequence);
+                self.settle_line(io, id, sequence);
             }
         }
     }
@@ -90,7 +102,8 @@ impl Home {
             }
             Command::Send { to, body, key, ephemeral } => {
                 session.take_rate(io)?;
-                self.send(io, origin, to, body, key, ephemeral)
+                let member = session.member();
+                self.send(io, origin, member, Letter { to, body, key, ephemeral })
             }
             Command::History { room, after, before, limit } => {
                 session.may_read(&room)?;
@@ -183,21 +196,19 @@ impl Home {
         }
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         io: &mut Io,
         origin: Origin,
-        to: String,
-        body: Body,
-        key: Option<Arc<str>>,
-        ephemeral: bool,
+        member: Member,
+        letter: Letter,
     ) -> Result<Step, Problem> {
+        let Letter { to, body, key, ephemeral } = letter;
         if to.starts_with('~') {
             let Some(session) = SessionId::parse(&to) else {
                 return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
             };
             let home = io.home_of(&session);
-            let member = self.session(origin)?.member();
             let request = self.begin(io, origin, home, Subject::Send { to })?;
             let whisper = PeerMessage::Whisper {
                 request,
@@ -214,7 +225,7 @@ impl Home {
         let user = UserId::parse(&to).map_err(|error| name_problem("to", error))?;
         let topic = Topic::Inbox(user);
         let action = Action::Publish { body, key, ephemeral, echo: true };
-        self.ask(io, origin, Subject::Send { to }, topic, action)
+        self.ask_as(io, origin, member, Subject::Send { to }, topic, action)
     }
 
     fn auth(&mut self, io: &mut Io, origin: Origin, token: String) -> Result<Step, Problem> {
@@ -252,12 +263,12 @@ impl Home {
             }
         }
         if let Some(identity) = renewed {
-            session.identity = identity.clone();
-            self.watch_expiry(io, id, &identity);
+            session.identity = identity;
+            self.watch_expiry(io, id);
             self.leave_forbidden(io, id);
         }
         if let Some(sequence) = origin.message {
-            self.settle_message(io, id, sequence);
+            self.settle_line(io, origin.line, sequence);
         }
     }
 
@@ -329,6 +340,7 @@ impl Home {
         }
         Ok(self.requests.begin(Pending {
             session: origin.session,
+            line: origin.line,
             sequence: origin.message,
             reply_to: origin.reply_to,
             owner,

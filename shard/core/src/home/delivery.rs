@@ -17,7 +17,7 @@ use crate::link::ShardIndex;
 use crate::message::{Body, Record};
 use crate::name::{Namespace, RoomId};
 use crate::output::{Frame, FrameKind, Output, Part};
-use crate::peer::{Delivery, HandoverId};
+use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
 use crate::topic::Topic;
@@ -180,6 +180,10 @@ impl Home {
         ephemeral: bool,
     ) {
         let session = self.sessions.get_mut(&to);
+        if session.as_ref().is_some_and(|session| session.is_welcome_due()) {
+            // Nothing may be said to it yet.
+            return asker.answer(io, Ok(Reply::Sent(SendStatus::Offline)));
+        }
         let Some((session, (trunk, connection))) = session.and_then(|it| it.at.map(|at| (it, at)))
         else {
             return self.whisper_on(io, asker, identity, to, body, ephemeral);
@@ -296,7 +300,7 @@ impl Home {
             let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
             subscription.fan(io, &frame, except);
         }
-        for id in subscription.held() {
+        for id in subscription.held().filter(|id| record.is_heard_by(*id)) {
             if let Some(Greeting::Due(due)) = sessions.get_mut(&id).map(|it| &mut it.greeting) {
                 due.held.push(Held::Live(topic.clone(), epoch.clone(), Arc::clone(record)));
             }

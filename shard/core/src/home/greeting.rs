@@ -8,12 +8,18 @@ use bytes::Bytes;
 use crate::dialect::socketio::Packet;
 use crate::message::Record;
 use crate::output::Part;
+use crate::peer::Recalled;
 use crate::position::Epoch;
+use crate::session_id::SessionId;
 use crate::topic::Topic;
 
 /// Messages that a client may send before it has been welcomed. Routers let it have fewer
 /// unacknowledged.
 const EAGER: usize = 128;
+
+/// What a client that comes back to a session may have missed, all topics together. The welcome
+/// carries it in one piece, and a connection takes no more of answers than 4 MiB.
+const MISSED_MAX: usize = 2 << 20;
 
 /// Whether the client has had its welcome.
 #[derive(Debug)]
@@ -41,8 +47,10 @@ pub(super) struct Due {
     pub(super) connect: u64,
     /// What the client gave when it connected: a JSON object.
     pub(super) auth: Option<Arc<str>>,
-    /// It comes back to a session: what it missed is asked for.
-    pub(super) recovers: bool,
+    /// Bytes of what was missed, in `held`.
+    pub(super) missed_bytes: usize,
+    /// What it comes back to: what it missed since is asked for.
+    pub(super) recalled: Option<Box<Recalled>>,
     /// What the application wants done once it is welcomed: JSON objects.
     pub(super) actions: Vec<String>,
 }
@@ -78,6 +86,22 @@ impl Due {
         }
         self.said.push((sequence, heard));
         Ok(())
+    }
+
+    /// Holds what a session has missed of a topic. False if that is more than can be caught up
+    /// with in one go.
+    pub(super) fn hold_missed(
+        &mut self,
+        topic: &Topic,
+        epoch: &Epoch,
+        missed: Vec<Arc<Record>>,
+        session: SessionId,
+    ) -> bool {
+        for record in missed.into_iter().filter(|record| record.is_heard_by(session)) {
+            self.missed_bytes += record.size();
+            self.held.push(Held::Missed(topic.clone(), epoch.clone(), record));
+        }
+        self.missed_bytes <= MISSED_MAX
     }
 
     /// What is held in the order in which it is to be passed on: what was missed first, by the

@@ -27,7 +27,7 @@ use std::time::Duration;
 use self::command::Origin;
 use self::handovers::Handovers;
 use self::line::{At, Line};
-use self::requests::{Requests, Subject};
+use self::requests::{Pending, Requests, Subject};
 use self::session::Session;
 use self::socketio::gather::Gathers;
 use self::socketio::recovery::Departed;
@@ -37,7 +37,6 @@ use self::subscription::Subscriptions;
 use crate::Ticket;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
-use crate::input::Identity;
 use crate::link::ShardIndex;
 use crate::output::{CloseCode, Output};
 use crate::peer::{Member, PeerMessage, Refusal};
@@ -71,8 +70,8 @@ pub(crate) struct Home {
     departed: Departed,
     /// Where sessions are that this shard's digest names, by both their IDs.
     aliases: BTreeMap<SessionId, ShardIndex>,
-    /// Sessions whose trunk broke; they leave their rooms when the grace is over.
-    orphans: Deadlines<SessionId>,
+    /// Sessions whose trunk broke, and when; they leave their rooms when the grace is over.
+    orphans: Deadlines<(SessionId, Mono)>,
     /// Socket.IO connections, until they must have connected to a namespace.
     unconnected: Deadlines<SessionId>,
     retries: Deadlines<(SessionId, Topic)>,
@@ -172,14 +171,16 @@ impl Home {
         while let Some(pending) = self.requests.pop_overdue(now) {
             self.refuse_or_forward(io, &pending, Refusal::Unavailable);
             if let Subject::Join(topic) = &pending.subject
-                && !self.is_live(pending.session, topic)
+                && !self.is_live(&pending, topic)
             {
-                self.give_up_joining(io, pending.owner, pending.session, topic);
+                self.give_up_joining(io, &pending, topic);
             }
         }
         self.end_overdue_gathers(io);
-        while let Some(id) = self.orphans.pop_due(now) {
-            if self.sessions.get(&id).is_some_and(|session| session.at.is_none()) {
+        while let Some((id, broken)) = self.orphans.pop_due(now) {
+            // It may have come back, and its trunk have broken again.
+            let is_away = |it: &Session| it.at.is_none() && it.broken == Some(broken);
+            if self.sessions.get(&id).is_some_and(is_away) {
                 self.finish(io, id, "transport close");
             }
         }
@@ -196,41 +197,47 @@ impl Home {
         }
     }
 
-    fn is_live(&mut self, id: SessionId, topic: &Topic) -> bool {
-        let membership = self.sessions.get_mut(&id).and_then(|session| session.membership(topic));
-        membership.is_some_and(|membership| membership.live)
+    /// Whether a session is in a topic, or has come back by another connection since it asked:
+    /// then the owner knows that it went.
+    fn is_live(&mut self, pending: &Pending, topic: &Topic) -> bool {
+        let Some(session) = self.sessions.get_mut(&pending.session) else { return false };
+        let has_come_back = session.line != pending.line;
+        has_come_back || session.membership(topic).is_some_and(|membership| membership.live)
     }
 
     /// An owner that is late with a session's join may yet let it in, and the session must not
     /// stay in unknown to its home. Later joins are given up with it: the owner would take the
     /// session for a member that has had what was in the answer that nobody waits for.
-    fn give_up_joining(
-        &mut self,
-        io: &mut Io,
-        owner: ShardIndex,
-        session: SessionId,
-        topic: &Topic,
-    ) {
-        for pending in self.requests.end_joins(session, topic) {
+    fn give_up_joining(&mut self, io: &mut Io, late: &Pending, topic: &Topic) {
+        for pending in self.requests.end_joins(late, topic) {
             self.refuse(io, &pending, Refusal::Unavailable);
         }
-        io.tell(owner, PeerMessage::Forget { topic: topic.clone(), session });
+        let (topic, session) = (topic.clone(), late.session);
+        io.tell(late.owner, PeerMessage::Forget { topic, session });
     }
 
-    fn watch_expiry(&mut self, io: &Io, id: SessionId, identity: &Identity) {
-        if let Some(expires_ms) = identity.expires_ms {
+    /// Looks after the end of a session's present token, and of no earlier one.
+    fn watch_expiry(&mut self, io: &Io, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let expires = session.identity.expires_ms.map(|expires_ms| {
             let left = Duration::from_millis(expires_ms.saturating_sub(io.now.wall_ms));
-            self.expiries.insert((io.now.mono + left, id));
+            io.now.mono + left
+        });
+        if let Some(before) = std::mem::replace(&mut session.expires, expires) {
+            self.expiries.remove(&(before, id));
+        }
+        if let Some(at) = expires {
+            self.expiries.insert((at, id));
         }
     }
 
     /// A token's end has come, unless it was renewed (or the wall clock was set back).
     fn expire(&mut self, io: &mut Io, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let identity = session.identity.clone();
-        if identity.expires_ms.is_some_and(|expires_ms| expires_ms > io.now.wall_ms) {
-            self.watch_expiry(io, id, &identity);
-        } else if let (Some(_), Some((trunk, connection))) = (identity.expires_ms, session.at) {
+        let (expires_ms, at) = (session.identity.expires_ms, session.at);
+        if expires_ms.is_some_and(|expires_ms| expires_ms > io.now.wall_ms) {
+            self.watch_expiry(io, id);
+        } else if let (Some(_), Some((trunk, connection))) = (expires_ms, at) {
             let code = CloseCode::NotAuthenticated;
             let reason = "the token has expired";
             io.output(Output::Close { trunk, connection, code, reason });

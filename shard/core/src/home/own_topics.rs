@@ -38,9 +38,10 @@ impl Home {
             Topic::Room(..) => after,
             Topic::Inbox(_) => session.inbox_after.clone(),
         };
-        let member = session.member();
+        let (member, line) = (session.member(), session.line);
         let request = self.requests.begin(Pending {
             session: id,
+            line,
             sequence: None,
             reply_to: ReplyTo::Nobody,
             owner,

@@ -16,6 +16,8 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) session: SessionId,
+    /// The connection that has asked. A session that came back by another is not told.
+    pub(super) line: SessionId,
     /// The connection's count of its messages; `None` for what no client has asked.
     pub(super) sequence: Option<u64>,
     pub(super) reply_to: ReplyTo,
@@ -91,10 +93,10 @@ impl Requests {
         self.pending.extract_if(.., |_, pending| pending.owner == owner).map(|(_, p)| p).collect()
     }
 
-    /// Takes out a session's joins of a topic, oldest first.
-    pub(super) fn end_joins(&mut self, session: SessionId, topic: &Topic) -> Vec<Pending> {
+    /// Takes out the joins of a topic that a connection has asked for its session, oldest first.
+    pub(super) fn end_joins(&mut self, of: &Pending, topic: &Topic) -> Vec<Pending> {
         let joins = |pending: &Pending| {
-            pending.session == session
+            (pending.session, pending.line) == (of.session, of.line)
                 && matches!(&pending.subject, Subject::Join(it) if it == topic)
         };
         self.pending.extract_if(.., |_, pending| joins(pending)).map(|(_, p)| p).collect()

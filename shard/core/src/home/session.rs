@@ -16,6 +16,7 @@ use crate::output::{Frame, FrameKind, Output, Part};
 use crate::peer::Member;
 use crate::position::Position;
 use crate::session_id::SessionId;
+use crate::time::Mono;
 use crate::topic::Topic;
 
 /// The logical client.
@@ -29,6 +30,10 @@ pub(super) struct Session {
     pub(super) authenticated: bool,
     /// Where its connection is; `None` after its trunk broke, until the grace is over.
     pub(super) at: Option<At>,
+    /// When its trunk broke, if it did.
+    pub(super) broken: Option<Mono>,
+    /// When its token ends, if it does.
+    pub(super) expires: Option<Mono>,
     pub(super) rooms: BTreeMap<RoomId, Membership>,
     pub(super) inbox: Membership,
     /// The position that the client named for its inbox; used until the inbox has answered.
@@ -96,6 +101,8 @@ impl Session {
             identity,
             authenticated: false,
             at: Some(at),
+            broken: None,
+            expires: None,
             rooms: BTreeMap::new(),
             inbox: Membership::default(),
             inbox_after: None,
@@ -108,6 +115,11 @@ impl Session {
 
     pub(super) fn dialect(&self) -> Dialect {
         if self.socket.is_some() { Dialect::SocketIo } else { Dialect::Native }
+    }
+
+    /// Whether a Socket.IO client is on its way into its namespace.
+    pub(super) fn is_welcome_due(&self) -> bool {
+        self.socket.is_some() && matches!(self.greeting, Greeting::Due(_))
     }
 
     pub(super) fn member(&self) -> Member {

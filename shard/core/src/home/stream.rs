@@ -121,6 +121,10 @@ impl Stream {
         stamp: Option<&str>,
         spans: &[Span],
     ) -> Option<Vec<Position>> {
+        if stamp.is_some_and(|stamp| !is_stamp(stamp)) {
+            // Some other text has been taken for one: what it has had can't be told.
+            return None;
+        }
         let Some(number) = stamp.and_then(|stamp| self.number(stamp)) else {
             // It has had nothing of this stream.
             return Some(spans.iter().map(|span| span.base.clone()).collect());
@@ -161,6 +165,12 @@ impl Stream {
     }
 }
 
+/// Whether a text may be a stamp, of this stream or another.
+fn is_stamp(text: &str) -> bool {
+    let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_hexdigit());
+    text.split_once('.').is_some_and(|(name, number)| is_hex(name) && is_hex(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +208,7 @@ mod tests {
         let spans = [span("a", 3, 0, 9)];
         assert_eq!(stream.positions(ME, None, &spans), Some(vec![at(3)]));
         assert_eq!(stream.positions(ME, Some("8.1"), &spans), Some(vec![at(3)]));
-        assert_eq!(stream.positions(ME, Some("text"), &spans), Some(vec![at(3)]));
+        assert_eq!(stream.positions(ME, Some("text"), &spans), None);
     }
 
     #[test]

@@ -181,12 +181,26 @@ impl Owner {
             queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
             return;
         }
-        if !owned.is_elsewhere(home, session) {
+        let (joins_elsewhere, is_elsewhere) =
+            (owned.joins_elsewhere(home, session), owned.members.is_elsewhere(home, session));
+        if !joins_elsewhere && !is_elsewhere {
             owned.dedupe.forget(session);
+        }
+        self.part(io, home, topic, session);
+        self.tidy(io, topic);
+    }
+
+    /// A session that `home` speaks of leaves. If its client has come back by another shard it
+    /// stays there.
+    fn part(&mut self, io: &mut Io, home: ShardIndex, topic: &Topic, session: SessionId) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        let is_elsewhere = owned.members.is_elsewhere(home, session);
+        if !owned.joins_elsewhere(home, session) {
             self.cancel_join(io, topic, session);
+        }
+        if !is_elsewhere {
             self.remove_member(io, topic, session);
         }
-        self.tidy(io, topic);
     }
 
     /// A member's router can't be seen by its home. What the session still waits for is void.
@@ -202,12 +216,11 @@ impl Owner {
             queue.push_anyway(home, PeerMessage::Suspend { topic: topic.clone(), session });
             return;
         }
-        if owned.is_elsewhere(home, session) {
-            return;
-        }
-        self.cancel_join(io, topic, session);
-        if let Some(owned) = self.topics.get_mut(topic) {
+        if !owned.members.is_elsewhere(home, session) {
             owned.members.doubt(session, Doubt::Router);
+        }
+        if !owned.joins_elsewhere(home, session) {
+            self.cancel_join(io, topic, session);
         }
     }
 

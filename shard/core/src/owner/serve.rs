@@ -26,11 +26,10 @@ impl Owner {
         match action {
             Action::Join { after } => self.join(io, asker, member, topic, after.as_ref()),
             Action::Leave => {
-                self.cancel_join(io, topic, member.session);
                 // Answered first: a session that joins, leaves and joins without waiting is
                 // still among those who hear, and must not hear of itself.
                 asker.answer(io, Ok(Reply::Left));
-                self.remove_member(io, topic, member.session);
+                self.part(io, asker.via.peer, topic, member.session);
             }
             Action::Publish { body, key, ephemeral, echo } => {
                 let key = key.map(|text| Key { text, ephemeral });

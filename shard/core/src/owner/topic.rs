@@ -135,12 +135,9 @@ impl OwnedTopic {
         }
     }
 
-    /// Whether a session is a member, or about to be one, by another shard than `home`.
-    pub(super) fn is_elsewhere(&self, home: ShardIndex, session: SessionId) -> bool {
-        match self.joining.get(&session) {
-            Some((joins_by, _)) => *joins_by != home,
-            None => self.members.is_elsewhere(home, session),
-        }
+    /// Whether a session is on its way in by another shard than `home`.
+    pub(super) fn joins_elsewhere(&self, home: ShardIndex, session: SessionId) -> bool {
+        self.joining.get(&session).is_some_and(|(joins_by, _)| *joins_by != home)
     }
 
     /// Where a message of `home` has to wait, if it has to: for the log, or, if it is about who

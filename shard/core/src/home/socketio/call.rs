@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::parted::Parted;
 use super::rule::{Occasion, Run, checked_key};
 use crate::Ticket;
 use crate::core::Io;
@@ -84,6 +85,12 @@ impl Home {
         timeout: Option<Duration>,
         retries: Option<u32>,
     ) {
+        if run.occasion == Occasion::Gone
+            && run.parted.is_none()
+            && let Some(session) = self.sessions.get(&run.session)
+        {
+            run.parted = Some(Parted::new(session));
+        }
         let ticket = io.ticket();
         let sequence = run.next_sequence();
         let id = format!("{}.{sequence:x}", run.session);
@@ -100,7 +107,11 @@ impl Home {
         answer: Result<Bytes, CallFailure>,
     ) {
         let Some(mut run) = self.calls.remove(&ticket) else { return };
-        if run.occasion != Occasion::Gone && !self.sessions.contains_key(&run.session) {
+        if run.occasion != Occasion::Gone && !self.speaks_by(run.session, run.line) {
+            // What the event waited for is over all the same.
+            if let Some(sequence) = run.message {
+                self.settle_line(io, run.line, sequence);
+            }
             return;
         }
         let body = match answer {
@@ -165,7 +176,7 @@ impl Home {
         }
     }
 
-    /// Carries out what the application wants done. It may do what the client may not.
+    /// Carries out what the application wants done. It may speak where the client may not.
     pub(super) fn carry_out_answer(&mut self, io: &mut Io, run: &mut Run, actions: &[String]) {
         for action in actions {
             let reply_to = run.reply_to(false);
@@ -173,6 +184,13 @@ impl Home {
             let name = run.name.clone();
             let planned = serde_json::from_str::<Planned<'_>>(action);
             let outcome = match planned.map_err(|_| unreadable()).and_then(|it| plan(it, &name)) {
+                Ok(Plan::Command(command)) if run.parted.is_some() => {
+                    self.command_of_parted(io, run, origin, command)
+                }
+                Ok(Plan::Publish(room, action)) if run.parted.is_some() => {
+                    self.publish_of_parted(io, run, origin, room, action)
+                }
+                Ok(Plan::Emit(_)) if run.parted.is_some() => continue,
                 Ok(Plan::Command(command)) => self.command(io, origin, command),
                 Ok(Plan::Publish(room, action)) => self.publish(io, origin, &room, action),
                 Ok(Plan::Emit(body)) => {

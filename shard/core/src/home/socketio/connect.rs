@@ -17,6 +17,9 @@ use crate::rules;
 use crate::session_id::SessionId;
 use crate::{Dialect, peer};
 
+/// Namespaces that one connection may be in at a time.
+const SOCKETS_MAX: usize = 64;
+
 impl Home {
     pub(super) fn connect(
         &mut self,
@@ -37,6 +40,11 @@ impl Home {
         let Some(line) = self.lines.get_mut(&line_id) else { return };
         let Some(at) = line.at else { return };
         let Some(multiplex) = line.multiplex() else { return };
+        if multiplex.sockets.len() >= SOCKETS_MAX {
+            let answer = socketio::refused(namespace.as_str(), "Too many namespaces", None);
+            self.tell_line(io, line_id, answer);
+            return self.settle_line(io, line_id, sequence);
+        }
         multiplex.connects += 1;
         let nth = multiplex.connects;
         let id = io.derive(&line_id, namespace.as_str(), nth);
@@ -89,11 +97,8 @@ impl Home {
 
     /// It is known who speaks.
     fn admit(&mut self, io: &mut Io, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let identity = session.identity.clone();
-        let comes_back = self.comes_back(io, id);
-        self.watch_expiry(io, id, &identity);
-        match comes_back {
+        self.watch_expiry(io, id);
+        match self.comes_back(io, id) {
             Some((private_id, offset)) => self.recall(io, id, private_id, offset),
             None => self.ask_application(io, id),
         }
@@ -135,13 +140,8 @@ impl Home {
         let data = data.or_else(|| std::str::from_utf8(&own).ok());
         let answer = socketio::refused(session.namespace.as_str(), &problem.message, data);
         let line = session.line;
-        let sequence = match &session.greeting {
-            Greeting::Due(due) => due.connect,
-            Greeting::Done => 0,
-        };
         self.tell_line(io, line, answer);
         self.end(io, id);
-        self.settle_line(io, line, sequence);
     }
 
     fn tell_line(&mut self, io: &mut Io, line: SessionId, part: Part) {

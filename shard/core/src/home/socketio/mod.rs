@@ -5,6 +5,7 @@ pub(super) mod call;
 pub(super) mod connect;
 pub(super) mod gather;
 mod packet;
+mod parted;
 pub(super) mod recovery;
 pub(super) mod rule;
 mod welcome;

@@ -25,6 +25,7 @@ use crate::message::Body;
 use crate::name::{Namespace, RoomId, UserId};
 use crate::output::CloseCode;
 use crate::peer::{PeerMessage, Recalled, Refusal, Reply, SendStatus};
+use crate::position::Position;
 use crate::rights::Verdict;
 use crate::rules;
 use crate::session_id::SessionId;
@@ -82,10 +83,23 @@ impl Departed {
 
 impl Home {
     /// Remembers a session that is about to end, or whose connection is lost.
-    pub(in crate::home) fn remember(&mut self, io: &Io, id: SessionId) {
+    pub(in crate::home) fn remember(&mut self, io: &mut Io, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(socket) = &session.socket else { return };
-        if io.settings.recovery.is_none() || matches!(session.greeting, Greeting::Due(_)) {
+        if io.settings.recovery.is_none() {
+            return;
+        }
+        let seen = self.lines.get(&session.line).map_or(0, Line::seen);
+        // Beyond what was used up to now, the requests of its going included.
+        let sequence = socket.origin + seen + 2;
+        let private_id = socket.private_id;
+        if let Greeting::Due(due) = &session.greeting {
+            // Who is cut off on the way back has had nothing since.
+            if let Some(recalled) = due.recalled.as_deref().cloned() {
+                let namespace = session.namespace.clone();
+                let gone = self.still_gone(&namespace, recalled, sequence, io.now.mono);
+                self.depart(io, private_id, gone);
+            }
             return;
         }
         let span = |topic: Topic, membership: &Membership| {
@@ -96,37 +110,69 @@ impl Home {
         let room = |(room, membership): (&RoomId, &Membership)| {
             Some((room.clone(), span(session.room(room), membership)?))
         };
-        let seen = self.lines.get(&session.line).map_or(0, Line::seen);
         let gone = Gone {
             session: id,
             namespace: session.namespace.clone(),
             user: session.identity.user.clone(),
             since: io.now.mono,
-            // Beyond what was used up to now, the requests of its going included.
-            sequence: socket.origin + seen + 2,
+            sequence,
             rooms: session.rooms.iter().filter_map(room).collect(),
             inbox: span(session.inbox_topic(), &session.inbox),
         };
-        let private_id = socket.private_id;
+        self.depart(io, private_id, gone);
+    }
+
+    /// A session that was to go on, and did not.
+    fn still_gone(
+        &self,
+        namespace: &Namespace,
+        recalled: Recalled,
+        sequence: u64,
+        since: Mono,
+    ) -> Gone {
+        let Recalled { session, private_id: _, user, sequence: _, rooms, inbox_after } = recalled;
+        let span = |topic: Topic, after: Position| Span {
+            topic,
+            base: after.clone(),
+            live: (self.stream.last(), self.stream.last()),
+            end: after,
+        };
+        let inbox = inbox_after.map(|after| span(Topic::Inbox(user.clone()), after));
+        let room = |(room, after): (RoomId, Position)| {
+            let topic = Topic::Room(namespace.clone(), room.clone());
+            (room, span(topic, after))
+        };
+        let rooms = rooms.into_iter().map(room).collect();
+        let namespace = namespace.clone();
+        Gone { session, namespace, user, since, sequence, rooms, inbox }
+    }
+
+    fn depart(&mut self, io: &mut Io, private_id: SessionId, gone: Gone) {
         self.departed.sessions.insert(private_id, gone);
         self.departed.deadlines.push(io.now.mono, (private_id, io.now.mono));
-        if self.departed.sessions.len() > REMEMBERED {
-            self.departed.sessions.pop_first();
+        while self.departed.sessions.len() > REMEMBERED {
+            let Some(oldest) = self.departed.deadlines.pop() else { return };
+            self.forget_one(io, oldest);
         }
     }
 
     /// Forgets those whose time is over.
     pub(in crate::home) fn forget_departed(&mut self, io: &mut Io) {
-        while let Some((private_id, since)) = self.departed.deadlines.pop_due(io.now.mono) {
-            let gone = self.departed.sessions.get(&private_id);
-            let Some(session) = gone.filter(|it| it.since == since).map(|it| it.session) else {
-                continue;
-            };
-            self.departed.sessions.remove(&private_id);
-            // An orphan is still listed here until its grace is over.
-            if !self.privates.contains_key(&private_id) {
-                tell_gone(io, session, private_id);
-            }
+        while let Some(departed) = self.departed.deadlines.pop_due(io.now.mono) {
+            self.forget_one(io, departed);
+        }
+    }
+
+    /// Forgets who went at this moment, if it has not come back since.
+    fn forget_one(&mut self, io: &mut Io, (private_id, since): (SessionId, Mono)) {
+        let gone = self.departed.sessions.get(&private_id);
+        let Some(session) = gone.filter(|it| it.since == since).map(|it| it.session) else {
+            return;
+        };
+        self.departed.sessions.remove(&private_id);
+        // An orphan is still listed here until its grace is over.
+        if !self.privates.contains_key(&private_id) {
+            tell_gone(io, session, private_id);
         }
     }
 
@@ -152,7 +198,7 @@ impl Home {
         offset: Option<Arc<str>>,
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let namespace = session.namespace.clone();
+        let (namespace, line) = (session.namespace.clone(), session.line);
         let is_here = self.knows(private_id);
         let holder = if is_here { io.links.me() } else { io.home_of(&private_id) };
         if !io.links.is_up(holder) {
@@ -160,6 +206,7 @@ impl Home {
         }
         let request = self.requests.begin(Pending {
             session: id,
+            line,
             sequence: None,
             reply_to: ReplyTo::Nobody,
             owner: holder,
@@ -186,6 +233,7 @@ impl Home {
         if let (false, Some(holder)) = (self.knows(private_id), elsewhere) {
             let request = self.requests.begin(Pending {
                 session: private_id,
+                line: private_id,
                 sequence: None,
                 reply_to: ReplyTo::Relay(asker),
                 owner: holder,
@@ -207,9 +255,9 @@ impl Home {
         namespace: &Namespace,
         offset: Option<&str>,
     ) -> Option<Recalled> {
+        let stays = asker.via.peer == io.links.me();
         if let Some(id) = self.privates.get(&private_id).copied() {
             self.take_from_line(io, id);
-            let stays = asker.via.peer == io.links.me();
             let orphaned = self.sessions.get(&id).is_some_and(|session| session.at.is_none());
             if stays && orphaned {
                 // Its rooms still list it, and never hear that it was away, unless it can't go on.
@@ -220,6 +268,9 @@ impl Home {
             }
         }
         let gone = self.departed.sessions.remove(&private_id)?;
+        if !stays {
+            tell_gone(io, gone.session, private_id);
+        }
         let positions = match gone.namespace == *namespace {
             true => self.stream.positions(gone.session, offset, &gone.spans()),
             false => None,
@@ -248,6 +299,7 @@ impl Home {
 
     /// The session is known: it goes on here.
     pub(in crate::home) fn recalled(&mut self, io: &mut Io, id: SessionId, recalled: Recalled) {
+        let kept = Box::new(recalled.clone());
         let Recalled { session: old, private_id, user, sequence, rooms, inbox_after } = recalled;
         let Some(session) = self.sessions.get(&id) else { return };
         let namespace = session.namespace.clone();
@@ -266,20 +318,30 @@ impl Home {
             return self.not_recalled(io, id);
         }
         let Some(mut session) = self.sessions.remove(&id) else { return };
+        if let Some(at) = session.expires.take() {
+            self.expiries.remove(&(at, id));
+        }
+        if let Some(socket) = &session.socket {
+            self.privates.remove(&socket.private_id);
+        }
+        for id in [old, private_id] {
+            self.aliases.remove(&id);
+        }
         session.id = old;
         session.identity.user = user;
         session.inbox_after = inbox_after;
         session.socket = Some(Box::new(Socket { private_id, origin: sequence }));
         if let Greeting::Due(due) = &mut session.greeting {
-            due.recovers = true;
+            due.recalled = Some(kept);
         }
-        let (line, identity) = (session.line, session.identity.clone());
+        let line = session.line;
         if let Some(multiplex) = self.lines.get_mut(&line).and_then(|line| line.multiplex()) {
             multiplex.sockets.insert(namespace.clone(), old);
         }
+        self.tell_whereabouts(io, &session);
         self.sessions.insert(old, session);
         self.privates.insert(private_id, old);
-        self.watch_expiry(io, old, &identity);
+        self.watch_expiry(io, old);
         let everyone = RoomId::everyone();
         let fresh = rooms.iter().all(|(room, _)| *room != everyone).then_some((everyone, None));
         let back = rooms.into_iter().map(|(room, after)| (room, Some(after)));
@@ -306,7 +368,7 @@ impl Home {
         let Greeting::Due(due) = &mut session.greeting else { return };
         let due = Due {
             said: std::mem::take(&mut due.said),
-            connect: due.connect,
+            connect: std::mem::take(&mut due.connect),
             auth: due.auth.take(),
             ..Due::default()
         };
@@ -321,13 +383,13 @@ impl Home {
         let fresh = io.derive(&line_id, namespace.as_str(), nth);
         let private_id = io.derive(&line_id, &format!("private {namespace}"), nth);
         multiplex.sockets.insert(namespace.clone(), fresh);
-        let mut session = Session::new(fresh, line_id, namespace, identity.clone(), at);
+        let mut session = Session::new(fresh, line_id, namespace, identity, at);
         session.authenticated = authenticated;
         session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
         session.greeting = Greeting::Due(Box::new(due));
         self.sessions.insert(fresh, session);
         self.privates.insert(private_id, fresh);
-        self.watch_expiry(io, fresh, &identity);
+        self.watch_expiry(io, fresh);
         self.ask_application(io, fresh);
     }
 
@@ -364,6 +426,7 @@ impl Home {
         let Identity { member, sequence, key } = identity;
         let request = self.requests.begin(Pending {
             session: member.session,
+            line: member.session,
             sequence: None,
             reply_to: ReplyTo::Relay(asker),
             owner: home,

@@ -12,6 +12,7 @@ use trunkline_config::events::{
     Args, CONNECT, DISCONNECT, EventAction, EventRule, Message, Reference, Text,
 };
 
+use super::parted::Parted;
 use crate::core::Io;
 use crate::dialect::command::{
     Command, EVENT_MAX, HISTORY_LIMIT, HISTORY_LIMIT_MAX, KEY_MAX, PRESENCE_LIMIT, name_problem,
@@ -36,9 +37,13 @@ use crate::session_id::SessionId;
 #[derive(Debug)]
 pub(in crate::home) struct Run {
     pub(super) session: SessionId,
+    /// The connection that it came by.
+    pub(super) line: SessionId,
     pub(super) occasion: Occasion,
-    namespace: Namespace,
-    user: UserId,
+    pub(super) namespace: Namespace,
+    pub(super) user: UserId,
+    /// What the client might do that is gone since.
+    pub(super) parted: Option<Parted>,
     /// The event whose rules they are.
     event_name: String,
     /// What messages are named that a rule gives no name.
@@ -52,7 +57,7 @@ pub(in crate::home) struct Run {
     /// The acknowledgement's number, while it is owed.
     pub(super) ack: Option<u64>,
     /// The message that is settled when all is done.
-    message: Option<u64>,
+    pub(super) message: Option<u64>,
     /// What repeats of the next request are recognised by.
     sequence: u64,
     /// Rules that have been carried out or passed over.
@@ -81,9 +86,11 @@ impl Run {
         let origin = session.socket.as_ref().map_or(0, |socket| socket.origin);
         Self {
             session: session.id,
+            line: session.line,
             occasion,
             namespace: session.namespace.clone(),
             user: session.identity.user.clone(),
+            parted: None,
             event_name: name.to_owned(),
             name: name.to_owned(),
             data: String::new(),
@@ -130,8 +137,8 @@ impl Run {
     }
 
     pub(super) fn origin(&mut self, reply_to: ReplyTo) -> Origin {
-        let (session, message) = (self.session, self.message);
-        Origin { session, reply_to, message, sequence: self.next_sequence() }
+        let (session, line, message) = (self.session, self.line, self.message);
+        Origin { session, line, reply_to, message, sequence: self.next_sequence() }
     }
 
     /// Whom the outcome of a rule is told, when it is or isn't the acknowledgement.
@@ -257,22 +264,28 @@ impl Home {
             Occasion::Asks => self.enter_topics(io, run.session),
             Occasion::Connected | Occasion::Gone => {}
             Occasion::Emitted => {
-                let Some(session) = self.sessions.get(&run.session) else { return };
                 if unhandled {
                     io.output(Output::Unhandled);
-                    let name: String = run.name.chars().take(64).collect();
-                    let message = format!("no rule says what to do with the event {name:?}");
-                    let problem = Problem::new(ErrorCode::UnknownType, message);
-                    session.complain(io, ReplyTo::Event(run.ack), &problem);
-                } else if let Some(ack) = run.ack {
-                    let reply_to = ReplyTo::Event(Some(ack));
-                    let parts = session.granted(reply_to, native::ok::nothing);
-                    session.send(io, parts);
                 }
+                self.answer_event(io, run, unhandled);
                 if let Some(sequence) = run.message {
-                    self.settle_message(io, run.session, sequence);
+                    self.settle_line(io, run.line, sequence);
                 }
             }
+        }
+    }
+
+    /// Gives the acknowledgement that no rule has given.
+    fn answer_event(&self, io: &mut Io, run: &Run, unhandled: bool) {
+        let Some(session) = self.sessions.get(&run.session) else { return };
+        if unhandled {
+            let name: String = run.name.chars().take(64).collect();
+            let message = format!("no rule says what to do with the event {name:?}");
+            let problem = Problem::new(ErrorCode::UnknownType, message);
+            session.complain(io, ReplyTo::Event(run.ack), &problem);
+        } else if let Some(ack) = run.ack {
+            let parts = session.granted(ReplyTo::Event(Some(ack)), native::ok::nothing);
+            session.send(io, parts);
         }
     }
 
@@ -288,7 +301,14 @@ impl Home {
         }
         let reply_to = run.reply_to(acknowledges);
         let origin = run.origin(reply_to);
+        let has_parted = run.parted.is_some();
         let outcome = match intention(&run.event(), action) {
+            Ok(Intention::Command(command)) if has_parted => {
+                self.command_of_parted(io, run, origin, command)
+            }
+            Ok(Intention::Broadcast(action)) if has_parted => {
+                self.publish_of_parted(io, run, origin, RoomId::everyone(), action)
+            }
             Ok(Intention::Command(command)) => self.command(io, origin, command),
             Ok(Intention::Broadcast(action)) => self.broadcast(io, origin, action),
             Err(problem) => Err(problem),
@@ -315,8 +335,7 @@ impl Home {
     ) {
         match outcome {
             Ok(Step::Asked) => {
-                let line = self.sessions.get(&origin.session).map(|session| session.line);
-                let line = line.and_then(|line| self.lines.get_mut(&line));
+                let line = self.lines.get_mut(&origin.line);
                 if let (Some(line), Some(sequence)) = (line, origin.message) {
                     line.hold(sequence);
                 }
@@ -341,8 +360,11 @@ impl Home {
 
     pub(super) fn emit_to_sender(&mut self, io: &mut Io, id: SessionId, body: &Body) {
         let Some(session) = self.sessions.get(&id) else { return };
-        // A text at the end would be taken for a stamp: so the newest one stands behind it.
-        let ends_in_text = body.arguments.json().ends_with('"') && io.settings.recovery.is_some();
+        // A text at the end, be it the event's name, would be taken for a stamp: so the newest one
+        // stands behind it.
+        let json = body.arguments.json();
+        let ends_in_text =
+            (json.is_empty() || json.ends_with('"')) && io.settings.recovery.is_some();
         let stamp = ends_in_text.then(|| self.stream.newest());
         let content = (&body.arguments, &body.attachments[..]);
         let (namespace, event) = (&session.namespace, &body.event);

@@ -79,7 +79,9 @@ impl Home {
                 self.join_own(io, id, &topic, None);
             }
         }
-        self.settle_message(io, id, connect);
+        if let Some(line) = self.sessions.get(&id).map(|session| session.line) {
+            self.settle_line(io, line, connect);
+        }
         self.connected(io, id, connect, auth, &actions);
         for (sequence, heard) in said {
             self.said(io, id, sequence, heard);
@@ -92,7 +94,7 @@ impl Home {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let is_socket = session.socket.is_some();
         let Greeting::Due(due) = &mut session.greeting else { return };
-        if due.recovers {
+        if due.recalled.is_some() {
             // What it missed there can't be had now, and it must not be told that it has all.
             return self.give_up_recovering(io, id);
         }

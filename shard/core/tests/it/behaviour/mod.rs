@@ -3,6 +3,7 @@
 mod api;
 mod history;
 mod links;
+mod lives;
 mod mistakes;
 mod presence;
 mod private;

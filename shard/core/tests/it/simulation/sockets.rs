@@ -370,27 +370,13 @@ fn broadcast() -> EventRule {
     }
 }
 
-fn run(seed: u64, lines: usize) -> Tally {
-    let mut run = Run::new(seed, Trace::of(lines));
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        for _ in 0..run.chance.random_range(50..=300) {
-            run.act();
-            let pause = run.chance.random_range(0..=150);
-            run.pass(Duration::from_millis(pause));
-        }
-        run.quiet();
-    }));
-    if let Err(failure) = outcome {
-        for line in run.world.trace.lines() {
-            println!("{line}");
-        }
-        println!(
-            "seed {seed} failed; again: SIMULATION_SEED={seed} SIMULATION_SEEDS=1 \
-             cargo test -p trunkline-core --test it simulation::sockets"
-        );
-        std::panic::resume_unwind(failure);
+fn live(run: &mut Run) {
+    for _ in 0..run.chance.random_range(50..=300) {
+        run.act();
+        let pause = run.chance.random_range(0..=150);
+        run.pass(Duration::from_millis(pause));
     }
-    run.tally
+    run.quiet();
 }
 
 #[test]
@@ -400,13 +386,25 @@ fn whoever_has_recovered_has_missed_nothing_and_nothing_stays_of_who_has_gone() 
     let lines = number("SIMULATION_LINES", if count == 1 { 200 } else { 1 });
     let mut tally = Tally::default();
     for seed in first..first + count {
-        let seen = run(seed, usize::try_from(lines).unwrap());
+        let mut run = Run::new(seed, Trace::of(usize::try_from(lines).unwrap()));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| live(&mut run)));
+        if let Err(failure) = outcome {
+            for line in run.world.trace.lines() {
+                println!("{line}");
+            }
+            println!(
+                "seed {seed} failed; again: SIMULATION_SEED={seed} SIMULATION_SEEDS=1 \
+                 cargo test -p trunkline-core --test it simulation::sockets"
+            );
+            std::panic::resume_unwind(failure);
+        }
+        let seen = run.tally;
         tally.recovered += seen.recovered;
         tally.began_anew += seen.began_anew;
         tally.messages += seen.messages;
         tally.gaps += seen.gaps;
     }
-    println!("{tally:?}");
+    eprintln!("{tally:?}");
     let Tally { recovered, began_anew, messages, gaps } = tally;
     assert!(count < 100 || [recovered, began_anew, messages, gaps].iter().all(|it| *it > 0));
 }

@@ -157,6 +157,11 @@ impl World {
         self.shards[shard].core.as_ref().map(Core::gauges).unwrap_or_default()
     }
 
+    /// All that a shard's core holds, for tests that look for leaks.
+    pub(crate) fn inside(&self, shard: usize) -> String {
+        format!("{:?}", self.shards[shard].core)
+    }
+
     /// The oldest offset that the owner's store still has of a topic, and the history's name.
     pub(crate) fn readable(&self, topic: &Topic) -> (String, u64) {
         let log = &self.shards[core_of(self, topic)].log;
