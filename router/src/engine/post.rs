@@ -67,7 +67,7 @@ async fn announced(client: &Client, trunk: &Rc<Trunk>, session: Bytes, mut body:
         // The session was over, or is now by a second POST.
         Ok(First::Answer(answered)) => pass_back(client, answered, HTML),
         Ok(First::Body(Err(NoBody::TooLarge))) => {
-            asking.refuse_too_large();
+            asking.refuse_as_too_large();
             too_large()
         }
         Ok(First::Body(Err(NoBody::Broken))) | Err(_) => give_up(Some(asking)),

@@ -56,7 +56,7 @@ impl Doorkeeper {
     /// do so when it connects to a namespace; until then it is a guest.
     ///
     /// # Errors
-    /// A [`Refusal`]: 403 for the Origin, 400 for the query.
+    /// A [`Refusal`]: 403 for the Origin, 400 for the query, and for a Socket.IO client's token.
     pub(crate) fn admit<B>(
         &self,
         request: &Request<B>,
@@ -72,6 +72,11 @@ impl Doorkeeper {
                 let token = query.token.as_deref().or_else(|| credentials::bearer(headers));
                 match token.map(|token| verifier.verify(token, (self.clock)())) {
                     Some(Ok(identity)) => Some(identity),
+                    // A client of Socket.IO that is upgraded and closed before its handshake waits
+                    // for that until its own time is over; a refusal it reports at once.
+                    Some(Err(error)) if dialect == Dialect::SocketIo => {
+                        return Err(Refusal::bad_token(&error));
+                    }
                     Some(Err(error)) => {
                         return Ok(Admission::Close(CloseReason::bad_token(&error)));
                     }

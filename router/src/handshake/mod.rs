@@ -55,6 +55,12 @@ impl Refusal {
         Self { status: StatusCode::FORBIDDEN, text: text.into(), label: "origin" }
     }
 
+    /// A token that is not believed.
+    fn bad_token(why: &impl std::fmt::Display) -> Self {
+        let text = format!("the token is not believed: {why}");
+        Self { status: StatusCode::BAD_REQUEST, text, label: "token" }
+    }
+
     fn wrong_version() -> Self {
         Self {
             status: StatusCode::UPGRADE_REQUIRED,

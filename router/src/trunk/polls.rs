@@ -108,7 +108,7 @@ impl Asking {
     }
 
     /// A POST that was announced has a body that nobody reads; its session goes on.
-    pub(crate) fn refuse_too_large(self) {
+    pub(crate) fn refuse_as_too_large(self) {
         self.end(true);
     }
 

@@ -5,6 +5,7 @@ mod applications;
 mod churn;
 mod conformance;
 mod nginx;
+mod tokens;
 
 use tokio::sync::Semaphore;
 

@@ -4,7 +4,7 @@ import { ok, told } from "../ears.mjs";
 import { fresh, must, mustBe } from "../facts.mjs";
 
 /** Who a client is for others. */
-async function nameOf({ socket, ears }) {
+export async function nameOf({ socket, ears }) {
   const room = fresh("who");
   await ok(socket, "join", room);
   await ok(socket, "message", room, "it is me");

@@ -57,7 +57,7 @@ async fn an_upgrade_is_refused_in_plain_words() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_believed_is_a_bad_request_and_closes_a_websocket_with_4001() {
+async fn a_token_that_is_not_believed_is_a_bad_request_and_opens_no_websocket() {
     let mut stage = Stage::set_with(|settings| {
         let key = b"a secret of the tests, long enough".to_vec();
         let algorithm = JwtAlgorithm::Hs256;
@@ -68,7 +68,10 @@ async fn a_token_that_is_not_believed_is_a_bad_request_and_closes_a_websocket_wi
     let answer = Request::get(path).answer(stage.address()).await;
     assert_eq!((answer.status, answer.body.as_str()), (400, BAD_REQUEST));
     let path = "/socket.io/?EIO=4&transport=websocket&token=nonsense";
-    assert_eq!(Raw::upgrade(stage.address(), path).await.close_code().await, 4001);
+    let mut raw = Raw::connect(stage.address()).await;
+    raw.write(request(stage.address(), path, "").as_bytes()).await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 400 "));
+    assert_eq!(stage.metric("trunkline_handshake_failures_total{why=\"token\"}"), 2);
 
     // Without one the client may still give it to the core, and is nobody until then.
     let path = "/socket.io/?EIO=4&transport=websocket&user=alice";
