@@ -1,7 +1,7 @@
 //! Polling's payloads: packets with separators between them.
 
 use bytes::Bytes;
-use trunkline_proto::engine::{CLOSE, NotAPacket, Packet, SEPARATOR, encode_binary};
+use trunkline_proto::engine::{NotAPacket, Packet, SEPARATOR, encode_binary};
 
 use super::queue::OutQueue;
 
@@ -24,14 +24,6 @@ pub(super) fn encode(queue: &mut OutQueue, most: usize) -> Vec<u8> {
         }
     }
     body
-}
-
-/// Appends the packet that ends a session.
-pub(super) fn append_close(body: &mut Vec<u8>) {
-    if !body.is_empty() {
-        body.push(SEPARATOR);
-    }
-    body.extend_from_slice(CLOSE.as_bytes());
 }
 
 /// The packets of a request's body, up to the first mistake. A body that is not UTF-8 is one.
@@ -101,10 +93,6 @@ mod tests {
         assert_eq!(encode(&mut queue, 5), b"4too long");
         assert_eq!(encode(&mut queue, 5), b"4a\x1e4b");
         assert_eq!(encode(&mut queue, 5), b"4c");
-        let mut body = Vec::new();
-        append_close(&mut body);
-        append_close(&mut body);
-        assert_eq!(body, b"1\x1e1");
     }
 
     proptest! {
