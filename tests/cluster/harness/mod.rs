@@ -1,5 +1,6 @@
 //! Whole clusters of real processes on free ports.
 
+mod application;
 mod children;
 mod connection;
 mod http;
@@ -24,6 +25,7 @@ use tempfile::TempDir;
 use trunkline_client::Options;
 use trunkline_config::{ShardKey, ShardMap};
 
+pub(crate) use application::{Application, Question};
 pub(crate) use children::{children, lives};
 pub(crate) use connection::Connection;
 pub(crate) use http::{get, request};

@@ -35,7 +35,7 @@ pub(crate) struct Socket {
     namespace: String,
     pub(crate) sid: String,
     ids: u64,
-    /// Events that came while something else was waited for.
+    /// Events that nobody has taken.
     waiting: VecDeque<Event>,
 }
 
@@ -61,10 +61,10 @@ impl Socket {
         let (stream, _) = soon("an upgrade", connect_async(url)).await.expect("an upgrade");
         let (sid, namespace) = (String::new(), namespace.to_owned());
         let mut socket = Self { stream, namespace, sid, ids: 0, waiting: VecDeque::new() };
-        let open = socket.text().await;
+        let open = soon("a handshake", socket.text()).await;
         assert!(open.starts_with("0{"), "{open}");
         socket.send('0', None, auth).await;
-        let answer = socket.packet().await;
+        let answer = soon("an answer to CONNECT", socket.packet()).await;
         match answer.kind {
             '0' => answer.data["sid"].as_str().expect("a sid").clone_into(&mut socket.sid),
             '4' => return Err(answer.data),
@@ -73,47 +73,58 @@ impl Socket {
         Ok(socket)
     }
 
-    /// The next event.
-    pub(crate) async fn event(&mut self) -> Event {
-        match self.waiting.pop_front() {
-            Some(event) => event,
-            None => {
+    /// The next event of this name; others stay to be taken.
+    pub(crate) async fn event_of(&mut self, name: &str) -> Event {
+        if let Some(index) = self.waiting.iter().position(|event| event.args[0] == name) {
+            return self.waiting.remove(index).expect("it is there");
+        }
+        // One deadline for all: the heartbeat's packets must not begin it anew.
+        soon(&format!("an event {name:?}"), async {
+            loop {
                 let packet = self.packet().await;
                 assert!(matches!(packet.kind, '2' | '5'), "no event: {:?}", packet.data);
-                self.whole(packet).await
+                let event = self.whole(packet).await;
+                if event.args[0] == name {
+                    return event;
+                }
+                self.waiting.push_back(event);
             }
-        }
+        })
+        .await
     }
 
-    /// The next event of this name; what comes before it is passed over.
-    pub(crate) async fn event_of(&mut self, name: &str) -> Event {
-        loop {
-            let event = self.event().await;
-            if event.args[0] == name {
-                return event;
-            }
-        }
-    }
-
-    /// Emits an event, `["name", …]`.
-    pub(crate) async fn emit(&mut self, event: &Value) {
-        self.send('2', None, event).await;
-    }
-
-    /// Emits an event and gives the arguments of its acknowledgement.
+    /// Emits an event, `["name", …]`, and gives the arguments of its acknowledgement.
     pub(crate) async fn ask(&mut self, event: &Value) -> Vec<Value> {
+        let id = self.emit(event).await;
+        let (is, args) = self.acknowledgements(1).await.remove(0);
+        assert_eq!(is, id, "{event} was answered by {args:?}");
+        args
+    }
+
+    /// Emits an event that is to be acknowledged under this number.
+    pub(crate) async fn emit(&mut self, event: &Value) -> u64 {
         self.ids += 1;
         self.send('2', Some(self.ids), event).await;
-        loop {
-            let packet = self.packet().await;
-            let (kind, id) = (packet.kind, packet.id);
-            let whole = self.whole(packet).await;
-            match kind {
-                '2' | '5' => self.waiting.push_back(whole),
-                '3' | '6' if id == Some(self.ids) => return whole.args,
-                other => panic!("{event} was answered by {other}"),
+        self.ids
+    }
+
+    /// So many acknowledgements by their numbers, in the order in which they come.
+    pub(crate) async fn acknowledgements(&mut self, count: usize) -> Vec<(u64, Vec<Value>)> {
+        soon("acknowledgements", async {
+            let mut all = Vec::new();
+            while all.len() < count {
+                let packet = self.packet().await;
+                let (kind, id) = (packet.kind, packet.id);
+                let whole = self.whole(packet).await;
+                match (kind, id) {
+                    ('2' | '5', _) => self.waiting.push_back(whole),
+                    ('3' | '6', Some(id)) => all.push((id, whole.args)),
+                    other => panic!("{other:?} is neither an event nor an acknowledgement"),
+                }
             }
-        }
+            all
+        })
+        .await
     }
 
     pub(crate) async fn join(&mut self, room: &str) {
@@ -129,7 +140,7 @@ impl Socket {
 
     /// Waits until the server has taken it out of the namespace; other packets may come before.
     pub(crate) async fn disconnected(&mut self) {
-        while self.packet().await.kind != '1' {}
+        soon("an end", async { while self.packet().await.kind != '1' {} }).await;
     }
 
     pub(crate) async fn close(mut self) {
@@ -194,7 +205,6 @@ impl Socket {
     }
 
     async fn message(&mut self) -> Message {
-        let message = soon("a message", self.stream.next()).await;
-        message.expect("not the end").expect("a message")
+        self.stream.next().await.expect("not the end").expect("a message")
     }
 }
