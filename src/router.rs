@@ -27,6 +27,9 @@ pub(crate) struct RouterArgs {
     /// Where metrics are served, in place of router.metrics
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
+    /// Where the interface for servers is served over gRPC, in place of api.grpc
+    #[arg(long, value_name = "ADDRESS")]
+    grpc: Option<SocketAddr>,
 }
 
 /// Runs until the process is asked to end.
@@ -34,7 +37,8 @@ pub(crate) struct RouterArgs {
 /// # Errors
 /// If the files are wrong or a port is taken.
 pub(crate) async fn run(args: RouterArgs) -> anyhow::Result<()> {
-    let Process { loaded: Loaded { settings, map }, ending } = Process::prepare(&args.process)?;
+    let Process { loaded: Loaded { mut settings, map }, ending } = Process::prepare(&args.process)?;
+    settings.api.grpc = args.grpc.or(settings.api.grpc);
     warn_of_weak_auth(&settings.auth);
     let listen = args.listen.unwrap_or(settings.router.listen);
     let metrics = args.metrics.unwrap_or(settings.router.metrics);

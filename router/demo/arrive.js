@@ -4,6 +4,7 @@ import { byId, setAvatar } from "../dom.js";
 import { name, rename } from "../naming.js";
 import { explained } from "../text.js";
 import { showNotice } from "../view-notices.js";
+import { library } from "./library.js";
 
 /** How long an acknowledgement may take. */
 const REPLY_MS = 10_000;
@@ -12,16 +13,11 @@ export const notice = (text) => showNotice(byId("notices"), text);
 
 /** Asks for a name if there is none and connects. Gives the name and the socket. */
 export async function arrive(namespace) {
-  const me = await name();
+  const [me, io] = await Promise.all([name(), library()]);
   byId("chat").hidden = false;
   byId("me").textContent = me;
   setAvatar(byId("me-avatar"), me);
   byId("rename").onclick = rename;
-  if (!globalThis.io) {
-    status("ended", "Disconnected");
-    notice("The Socket.IO client could not be loaded.");
-    throw new Error("no socket.io.js");
-  }
   const socket = io(namespace, { query: { user: me } });
   status("connecting", "Connecting…");
   socket.on("connect", () => status("online", "Connected"));
@@ -29,7 +25,9 @@ export async function arrive(namespace) {
   socket.on("connect_error", (error) => {
     if (socket.active) return;
     status("ended", "Disconnected");
-    notice(`The server has refused this page: ${error.message}.`);
+    const isUnknown = error.message === "Invalid namespace";
+    const remedy = isUnknown ? ` Add "${namespace}" to socketio.namespaces in cluster.toml.` : "";
+    notice(`The server has refused this page: ${error.message}.${remedy}`);
   });
   socket.on("error", (error) => notice(explained(error)));
   return { me, socket };

@@ -165,6 +165,7 @@ fn greeting(url: &str, plan: &Plan, files: &ClusterFiles, map: &Path, is_open: b
     let mut lines = vec![
         format!("ready {url}"),
         format!("  chat      {url}/ in two browser windows"),
+        format!("  demos     {url}/demo/ with the Socket.IO client"),
         format!("  try       trunkline chat --user alice{chat}"),
         format!("            trunkline locate --room lobby{locate}"),
         format!("  metrics   http://{}/metrics", plan.metrics),

@@ -19,11 +19,15 @@ const complaints = [];
 /** A name of this run alone: the service may have been used before. */
 const own = (name) => `${name}-${process.pid.toString(36)}`;
 
-/** A page that complains where we see it. */
-async function open(browser, name, path, size = { width: 1280, height: 800 }) {
+const WIDE = { width: 1280, height: 800 };
+const NARROW = { width: 400, height: 740 };
+
+/** A page that complains where we see it. `prepare` is given it before it goes anywhere. */
+async function open(browser, name, path, size = WIDE, prepare = () => {}) {
   const context = await browser.newContext({ viewport: size });
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
+  await prepare(page);
   page.on("console", (message) => {
     if (message.type() === "error") complaints.push(`${name}: ${message.text()}`);
   });
@@ -109,7 +113,9 @@ class Person {
   }
 
   async picture(name) {
-    if (process.env.SCREENSHOTS) await this.page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png` });
+    const folder = process.env.SCREENSHOTS;
+    // What moves is shown where it comes to rest.
+    if (folder) await this.page.screenshot({ path: `${folder}/${name}.png`, animations: "disabled" });
   }
 
   async leave() {
@@ -132,8 +138,11 @@ async function pair(browser, path) {
 }
 
 const facts = {
-  async "the index leads to the three demos"({ browser }) {
-    const page = await open(browser, "index", "/demo/");
+  async "the chat page leads to the index, and that to the three demos"({ browser }) {
+    const page = await open(browser, "index", "/");
+    await new Person("index", page).picture("welcome");
+    await page.getByTestId("demos").click();
+    await page.getByTestId("demo-chat").waitFor();
     for (const demo of ["chat", "peer", "hybrid"]) {
       const link = await page.getByTestId(`demo-${demo}`).getAttribute("href");
       mustBe(link, `${demo}/`);
@@ -236,7 +245,7 @@ const facts = {
 
   async "the pages fit a narrow window"({ browser }) {
     for (const demo of ["", "chat/", "peer/", "hybrid/"]) {
-      const page = await open(browser, "narrow", `/demo/${demo}`, { width: 390, height: 740 });
+      const page = await open(browser, "narrow", `/demo/${demo}`, NARROW);
       const person = new Person(own("narrow"), page);
       if (demo) {
         await person.at("name").fill(person.name);
@@ -246,6 +255,27 @@ const facts = {
         await person.picture(`narrow-${demo.slice(0, -1)}`);
       } else await person.picture("narrow-index");
       mustBe(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+      await page.context().close();
+    }
+  },
+
+  async "without the client's library a page says what is wrong and what to do"({ browser }) {
+    const library = "**/socket.io/socket.io.js";
+    const elsewhere = { status: 302, headers: { location: "https://cdn.socket.io/4.8.1/socket.io.min.js" } };
+    for (const [answer, said, size, name] of [
+      [elsewhere, 'client = "', WIDE, "missing"],
+      [elsewhere, "can't reach cdn.socket.io", NARROW, "narrow-missing"],
+      [{ status: 404 }, "socketio.enabled", WIDE, "missing-off"],
+    ]) {
+      const prepare = (page) => page.route(library, (route) => route.fulfill(answer));
+      const before = complaints.length;
+      const page = await open(browser, "missing", "/demo/chat/", size, prepare);
+      const person = new Person("missing", page);
+      await person.sees("missing", said);
+      await person.picture(name);
+      mustBe(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+      // The browser complains about what could not be loaded, and rightly so.
+      complaints.length = before;
       await page.context().close();
     }
   },
@@ -260,7 +290,9 @@ const browser = await chromium.launch({
   // Pages are told no address of the machine but an mDNS name, which nobody answers in a headless one.
   args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-features=WebRtcHideLocalIpsWithMdns"],
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    // Whether the machine has internet must not matter.
+    "--host-resolver-rules=MAP cdn.socket.io ~NOTFOUND"],
 });
 let isGood = true;
 const world = { browser, hybrid: {} };

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod api;
+mod application;
 mod auth;
 mod bad_bytes;
 mod bad_requests;

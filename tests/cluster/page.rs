@@ -41,5 +41,5 @@ async fn two_windows_use_each_demo() {
     let script = format!("{BROWSER_TESTS}/demo.mjs");
     let url = format!("http://127.0.0.1:{}", cluster.port);
     let said = must_run("node", &[&script, &url]).await;
-    assert!(said.lines().count() >= 9, "{said}");
+    assert!(said.lines().count() >= 10, "{said}");
 }

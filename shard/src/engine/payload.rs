@@ -1,7 +1,7 @@
 //! Polling's payloads: packets with separators between them.
 
 use bytes::Bytes;
-use trunkline_proto::engine::{CLOSE, NotAPacket, Packet, SEPARATOR, encode_binary};
+use trunkline_proto::engine::{NotAPacket, Packet, SEPARATOR, encode_binary};
 
 use super::queue::OutQueue;
 
@@ -10,10 +10,10 @@ use super::queue::OutQueue;
 const PACKETS_MAX: usize = 16;
 
 /// Takes packets from a queue, the first in any case and others while they fit, so that none is
-/// split. A session that is closing ends with a packet of its own, for which there is a place.
-pub(super) fn encode(queue: &mut OutQueue, most: usize, closing: bool) -> Vec<u8> {
+/// split.
+pub(super) fn encode(queue: &mut OutQueue, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
-    for _ in 0..PACKETS_MAX - usize::from(closing) {
+    for _ in 0..PACKETS_MAX {
         let Some(size) = queue.first_size() else { break };
         if !body.is_empty() && body.len() + size > most {
             break;
@@ -29,14 +29,6 @@ pub(super) fn encode(queue: &mut OutQueue, most: usize, closing: bool) -> Vec<u8
         }
     }
     body
-}
-
-/// Appends the packet that ends a session.
-pub(super) fn append_close(body: &mut Vec<u8>) {
-    if !body.is_empty() {
-        body.push(SEPARATOR);
-    }
-    body.extend_from_slice(CLOSE.as_bytes());
 }
 
 /// The packets of a request's body, up to the first mistake. A body that is not UTF-8 is one.
@@ -103,21 +95,16 @@ mod tests {
     fn an_answer_is_filled_up_to_its_bound_and_splits_no_packet() {
         let text = |text: &'static str| Part::text(text.into());
         let mut queue = queue(vec![text("4too long"), text("4a"), text("4b"), text("4c")]);
-        assert_eq!(encode(&mut queue, 5, false), b"4too long");
-        assert_eq!(encode(&mut queue, 5, false), b"4a\x1e4b");
-        assert_eq!(encode(&mut queue, 5, false), b"4c");
-        let mut body = Vec::new();
-        append_close(&mut body);
-        append_close(&mut body);
-        assert_eq!(body, b"1\x1e1");
+        assert_eq!(encode(&mut queue, 5), b"4too long");
+        assert_eq!(encode(&mut queue, 5), b"4a\x1e4b");
+        assert_eq!(encode(&mut queue, 5), b"4c");
     }
 
     #[test]
     fn an_answer_has_sixteen_packets_at_most() {
         let mut queue = queue(vec![Part::text("4x".into()); 40]);
-        let counts =
-            [false, true, false].map(|closing| packets(&encode(&mut queue, 1000, closing)).len());
-        assert_eq!((counts, queue.is_empty()), ([16, 15, 9], true));
+        let counts = [(); 3].map(|()| packets(&encode(&mut queue, 1000)).len());
+        assert_eq!((counts, queue.is_empty()), ([16, 16, 8], true));
     }
 
     proptest! {
@@ -141,7 +128,7 @@ mod tests {
             let mut queue = queue(parts.clone());
             let mut heard = Vec::new();
             while !queue.is_empty() {
-                for packet in packets(&encode(&mut queue, most, false)) {
+                for packet in packets(&encode(&mut queue, most)) {
                     heard.push(match packet {
                         Ok(Packet::Message(text)) => {
                             Part::text([b"4", text.as_ref()].concat().into())

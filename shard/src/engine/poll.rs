@@ -1,7 +1,7 @@
 //! What a client asks for with a GET: the handshake, and later whatever there is to say.
 
 use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId};
-use trunkline_proto::engine::{NOOP, open_packet};
+use trunkline_proto::engine::{CLOSE, NOOP, open_packet};
 
 use super::ending::Ending;
 use super::queue::OutQueue;
@@ -49,12 +49,15 @@ impl Engine {
         if session.queue.is_empty() && !closing {
             return;
         }
-        let mut body =
-            payload::encode(&mut session.queue, self.settings.max_http_buffer_size, closing);
-        let over = closing && session.queue.is_empty();
-        if over {
-            payload::append_close(&mut body);
-        }
+        // The end is an answer of its own. Beside other packets the client would act on it first,
+        // for it takes what they say a moment later: a client that is told not to come back would
+        // only see a connection that broke.
+        let over = session.queue.is_empty();
+        let body = if over {
+            CLOSE.into()
+        } else {
+            payload::encode(&mut session.queue, self.settings.max_http_buffer_size)
+        };
         session.poll = None;
         self.waiting.remove(&asked);
         self.answer_ok(asked, body);

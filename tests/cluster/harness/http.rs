@@ -11,6 +11,7 @@ use tokio::time::timeout;
 pub(crate) struct Response {
     /// 0 when the connection ended without any.
     pub(crate) status: u16,
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -37,5 +38,5 @@ pub(crate) async fn request(port: u16, bytes: &[u8]) -> Response {
     let text = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    Response { status, body: body.to_owned() }
+    Response { status, head: head.to_owned(), body: body.to_owned() }
 }

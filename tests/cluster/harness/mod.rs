@@ -1,8 +1,10 @@
 //! Whole clusters of real processes on free ports.
 
+mod application;
 mod children;
 mod connection;
 mod http;
+mod packets;
 mod ports;
 mod process;
 mod program;
@@ -11,6 +13,7 @@ mod program;
 #[path = "../../../router/tests/router/harness/raw.rs"]
 mod raw;
 mod routers;
+mod server;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,14 +25,17 @@ use tempfile::TempDir;
 use trunkline_client::Options;
 use trunkline_config::{ShardKey, ShardMap};
 
+pub(crate) use application::{Application, Question};
 pub(crate) use children::{children, lives};
 pub(crate) use connection::Connection;
 pub(crate) use http::{get, request};
+pub(crate) use packets::Socket;
 pub(crate) use ports::free;
 pub(crate) use process::{PATIENCE, Process, TRUNKLINE, signal};
 pub(crate) use program::{must_run, npm_install, venv};
 pub(crate) use raw::{Raw, frame, request as upgrade_request};
 use routers::OtherRouter;
+pub(crate) use server::{KEY, Server};
 
 /// What must not take for ever, whatever the machine is busy with.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -95,6 +101,8 @@ pub(crate) struct Cluster {
     pub(crate) map: ShardMap,
     pub(crate) port: u16,
     pub(crate) metrics: u16,
+    /// Where the first router serves gRPC, if `[api]` says so.
+    grpc: Option<SocketAddr>,
     pub(crate) router: Option<Process>,
     others: Vec<OtherRouter>,
     pub(crate) shards: BTreeMap<String, Process>,
@@ -106,12 +114,14 @@ impl Cluster {
         let (port, metrics) = (free(), free());
         write_files(folder.path(), setup, port, metrics);
         let config = folder.path().join("cluster.toml");
-        let map = trunkline_config::load(&config).unwrap_or_else(|problems| panic!("{problems}"));
+        let loaded =
+            trunkline_config::load(&config).unwrap_or_else(|problems| panic!("{problems}"));
         let mut cluster = Self {
             folder,
-            map: map.map,
+            map: loaded.map,
             port,
             metrics,
+            grpc: loaded.settings.api.grpc,
             router: None,
             others: Vec::new(),
             shards: BTreeMap::new(),

@@ -1,5 +1,7 @@
 //! The routers beside a cluster's first one. They have the same files, and ports of their own.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use super::{Cluster, Process, free, get, metric};
 
 pub(super) struct OtherRouter {
@@ -7,6 +9,8 @@ pub(super) struct OtherRouter {
     pub(super) process: Process,
     port: u16,
     metrics: u16,
+    /// Where it serves gRPC, if the others do.
+    grpc: Option<SocketAddr>,
 }
 
 impl Cluster {
@@ -14,12 +18,16 @@ impl Cluster {
         let name = format!("router-{number}");
         let (port, metrics) = (free(), free());
         let [listen, on] = [port, metrics].map(|port| format!("127.0.0.1:{port}"));
+        let grpc = self.grpc.map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, free())));
         let errors = self.path(&format!("{name}.log"));
         let config = self.config();
-        let arguments = ["router", "--config", &config, "--listen", &listen, "--metrics", &on];
+        let own = grpc.map(|address| address.to_string());
+        let mut arguments = vec!["router", "--config", &config, "--listen", &listen];
+        arguments.extend(["--metrics", &on]);
+        arguments.extend(own.iter().flat_map(|address| ["--grpc", address]));
         let mut process = Process::start(&errors, &arguments);
         process.line("ready").await;
-        self.others.push(OtherRouter { name, process, port, metrics });
+        self.others.push(OtherRouter { name, process, port, metrics, grpc });
     }
 
     /// Where clients of all routers connect.
@@ -31,6 +39,11 @@ impl Cluster {
     /// The routers' URLs for HTTP.
     pub(crate) fn http_urls(&self) -> Vec<String> {
         self.ports().iter().map(|port| format!("http://127.0.0.1:{port}")).collect()
+    }
+
+    /// Where the routers serve gRPC, if they do.
+    pub(crate) fn grpc(&self) -> Vec<SocketAddr> {
+        self.grpc.into_iter().chain(self.others.iter().filter_map(|other| other.grpc)).collect()
     }
 
     /// The sum of a metric over all routers.

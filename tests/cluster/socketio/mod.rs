@@ -39,7 +39,7 @@ pub(crate) async fn install() {
 }
 
 /// Runs a program of node whose facts must all hold, and as many of them at least.
-async fn proves(program: &str, arguments: &[&str], urls: &[String], facts: usize) {
+pub(crate) async fn proves(program: &str, arguments: &[&str], urls: &[String], facts: usize) {
     install().await;
     proves_by("node", &format!("{program}.mjs"), arguments, urls, facts).await;
 }
@@ -65,7 +65,7 @@ async fn proves_by(
 }
 
 /// Asserts that no process has ended or panicked meanwhile, and that all still serve.
-async fn unharmed(mut cluster: Cluster) {
+pub(crate) async fn unharmed(mut cluster: Cluster) {
     let ids = cluster.ids();
     cluster.goes_on_as(&ids).await;
 }

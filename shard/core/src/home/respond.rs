@@ -57,17 +57,26 @@ impl Session {
     pub(super) fn complain(&self, io: &mut Io, reply_to: ReplyTo, problem: &Problem) {
         match reply_to {
             ReplyTo::Native(id) => self.answer(io, [native::error(id, problem)]),
-            ReplyTo::Event(Some(id)) => {
-                let object = native::error(None, problem);
-                let parts = socketio::acknowledgement(&self.namespace, id, &object, Vec::new());
-                self.send(io, parts);
-            }
-            ReplyTo::Event(None) => {
-                let object = native::error(None, problem);
-                self.send(io, vec![socketio::object_event(&self.namespace, "error", &object)]);
-            }
+            ReplyTo::Event(ack) => self.refuse_event(io, ack, problem, None),
             ReplyTo::Nobody | ReplyTo::Api { .. } | ReplyTo::Relay(_) => {}
         }
+    }
+
+    /// Tells a Socket.IO client why its event was refused: as the acknowledgement `ack`, or as an
+    /// `error`. `data` is JSON of the application's for the client to read.
+    pub(super) fn refuse_event(
+        &self,
+        io: &mut Io,
+        ack: Option<u64>,
+        problem: &Problem,
+        data: Option<&str>,
+    ) {
+        let object = native::error_with(None, problem, data);
+        let parts = match ack {
+            Some(id) => socketio::acknowledgement(&self.namespace, id, &object, Vec::new()),
+            None => vec![socketio::object_event(&self.namespace, "error", &object)],
+        };
+        self.send(io, parts);
     }
 }
 

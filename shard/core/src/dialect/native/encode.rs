@@ -209,11 +209,20 @@ pub(crate) fn presence(
 }
 
 pub(crate) fn error(id: Option<u64>, problem: &Problem) -> Bytes {
-    Object::new("error", problem.message.len())
+    error_with(id, problem, None)
+}
+
+/// An error with JSON of the application's, if there is any.
+pub(crate) fn error_with(id: Option<u64>, problem: &Problem, data: Option<&str>) -> Bytes {
+    let size = problem.message.len() + data.map_or(0, str::len);
+    let object = Object::new("error", size)
         .id(id)
         .text("code", problem.code.as_str())
-        .text("message", &problem.message)
-        .end()
+        .text("message", &problem.message);
+    match data {
+        Some(data) => object.raw("data", data).end(),
+        None => object.end(),
+    }
 }
 
 /// A kept message of a room, or of an inbox.

@@ -5,5 +5,6 @@ mod encode;
 
 pub(crate) use decode::{Request, decode};
 pub(crate) use encode::{
-    Source, announce, ephemeral, error, gap, history, message, ok, presence, private, welcome,
+    Source, announce, ephemeral, error, error_with, gap, history, message, ok, presence, private,
+    welcome,
 };

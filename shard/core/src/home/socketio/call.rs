@@ -16,7 +16,6 @@ use crate::dialect::socketio::json_text;
 use crate::dialect::{ErrorCode, Problem};
 use crate::home::Home;
 use crate::home::greeting::Greeting;
-use crate::home::respond::ReplyTo;
 use crate::input::CallFailure;
 use crate::message::Body;
 use crate::name::RoomId;
@@ -167,9 +166,9 @@ impl Home {
             Occasion::Asks => self.refuse_connect(io, run.session, problem, data),
             Occasion::Connected | Occasion::Gone => {}
             Occasion::Emitted => {
-                let reply_to = ReplyTo::Event(run.ack.take());
+                let ack = run.ack.take();
                 if let Some(session) = self.sessions.get(&run.session) {
-                    session.complain(io, reply_to, problem);
+                    session.refuse_event(io, ack, problem, data);
                 }
                 self.end_run(io, &run, false);
             }

@@ -149,6 +149,19 @@ fn the_application_may_reject_or_be_away() {
         assert!(town.packets(alice)[0].contains(&format!("\"code\":\"{code}\"")), "{code}");
     }
     assert_eq!(town.settled(alice), 5);
+    // What the application adds is told, with an acknowledgement and without.
+    let error = r#"{"type":"error","code":"forbidden","message":"no","data":{"turn":"bob"}}"#;
+    for (said, heard) in [
+        ("25[\"say\",1]", format!("435[{error}]")),
+        ("2[\"say\",1]", format!("42[\"error\",{error}]")),
+    ] {
+        town.packet(alice, said);
+        let (shard, asked) = town.calls.pop().expect("it is asked");
+        let answer = Ok(r#"{"reject":{"message":"no","data":{"turn":"bob"}}}"#);
+        town.world.answer_call(shard, asked.ticket, answer);
+        town.wait(super::town::seconds(0));
+        assert_eq!(town.packets(alice), [heard]);
+    }
 }
 
 #[test]
