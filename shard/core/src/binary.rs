@@ -101,7 +101,7 @@ pub(crate) fn write_with_base64(out: &mut Vec<u8>, json: &str, attachments: &[By
 }
 
 /// Writes JSON whose attachments are to follow others: their placeholders are numbered on, and
-/// those that are used are added, each once per place.
+/// those that are used are added, each once: places that name one attachment share it.
 pub(crate) fn write_renumbered(
     out: &mut Vec<u8>,
     json: &str,
@@ -112,18 +112,26 @@ pub(crate) fn write_renumbered(
         out.extend_from_slice(json.as_bytes());
         return;
     }
+    let mut numbers = vec![None; attachments.len()];
     splice(out, json, |out, number| {
         let Some(attachment) = attachments.get(number) else { return };
-        write_placeholder(out, others.len());
-        others.push(attachment.clone());
+        let number = *numbers[number].get_or_insert_with(|| {
+            others.push(attachment.clone());
+            others.len() - 1
+        });
+        write_placeholder(out, number);
     });
 }
 
 /// Whether each placeholder in these JSON values is one of `count` attachments, and is written
-/// so that it is found again. One that isn't would make a receiver's library hang up.
+/// so that it is found again. One that isn't would make a receiver's library hang up. No client
+/// writes the same one twice: small packets could become large messages that way.
 pub(crate) fn placeholders_fit(json: &str, count: usize) -> bool {
-    let found: Vec<usize> = placeholders(json).map(|(_, number)| number).collect();
-    found.iter().all(|number| *number < count) && census::placeholders(json) == Some(found.len())
+    let mut found: Vec<usize> = placeholders(json).map(|(_, number)| number).collect();
+    found.sort_unstable();
+    let is_each_another = found.windows(2).all(|pair| pair[0] != pair[1]);
+    let is_there = found.last().is_none_or(|number| *number < count);
+    is_each_another && is_there && census::placeholders(json) == Some(found.len())
 }
 
 /// Copies `json` with each placeholder replaced by what `write` makes of its number.

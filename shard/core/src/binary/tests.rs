@@ -57,6 +57,8 @@ fn placeholders_fit_if_each_names_an_attachment_and_is_found_again() {
     assert!(!placeholders_fit(r#"{"_placeholder":true,"num":-1}"#, 1));
     assert!(!placeholders_fit(r#"{"_placeholder":true}"#, 1));
     assert!(!placeholders_fit(r#"{"_placeholder":true,"num":0,"x":1}"#, 1));
+    let twice = r#"{"_placeholder":true,"num":0},{"num":0,"_placeholder":true}"#;
+    assert!(!placeholders_fit(twice, 1));
     assert!(!placeholders_fit("{\"_placeholde\\u0072\":true,\"num\":0}", 1));
 }
 
@@ -69,6 +71,15 @@ fn renumbering_follows_what_is_there_and_takes_what_is_used() {
     write_renumbered(&mut out, json, &attachments, &mut others);
     assert_eq!(out, br#"{"_placeholder":true,"num":1}"#);
     assert_eq!(others, [Bytes::from_static(b"x"), Bytes::from_static(b"b")]);
+}
+
+#[test]
+fn places_that_name_one_attachment_share_it() {
+    let mut others = Vec::new();
+    let mut out = Vec::new();
+    let json = r#"{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}"#;
+    write_renumbered(&mut out, json, &[Bytes::from_static(b"a")], &mut others);
+    assert_eq!((out.as_slice(), others.len()), (json.as_bytes(), 1));
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! From a client's coming to its welcome. What it says meanwhile waits, and so does what its
 //! topics deliver: who has been welcomed misses nothing, and hears nothing before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -107,11 +108,52 @@ impl Due {
     /// What is held in the order in which it is to be passed on: what was missed first, by the
     /// owners' clocks, then what came since.
     pub(super) fn take_held(&mut self) -> Vec<Held> {
-        let mut held = std::mem::take(&mut self.held);
-        held.sort_by_key(|held| match held {
-            Held::Missed(_, _, record) => (0, record.time_ms),
-            Held::Live(..) | Held::Gap(..) | Held::Parts(_) => (1, 0),
+        // No topic's own order is touched: a record counts as no older than those before it,
+        // whatever the clock has done.
+        let mut newest: BTreeMap<Topic, u64> = BTreeMap::new();
+        let mut held: Vec<((u8, u64), Held)> = std::mem::take(&mut self.held)
+            .into_iter()
+            .map(|held| match &held {
+                Held::Missed(topic, _, record) => {
+                    let newest = newest.entry(topic.clone()).or_default();
+                    *newest = record.time_ms.max(*newest);
+                    ((0, *newest), held)
+                }
+                Held::Live(..) | Held::Gap(..) | Held::Parts(_) => ((1, 0), held),
+            })
+            .collect();
+        held.sort_by_key(|(place, _)| *place);
+        held.into_iter().map(|(_, held)| held).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Arguments, Body};
+    use crate::name::UserId;
+
+    #[test]
+    fn what_was_missed_is_in_the_order_of_clocks_but_each_topic_in_its_own() {
+        let topic = |user| Topic::Inbox(UserId::parse(user).unwrap());
+        let record = |offset, time_ms| {
+            let arguments = Arguments::new("", 0);
+            let body = Body { event: "e".into(), arguments, attachments: Vec::new() };
+            let (from, session) = (UserId::parse("bob").unwrap(), SessionId([1; 24]));
+            let echo = true;
+            Arc::new(Record { offset, time_ms, from, session, sequence: 1, key: None, echo, body })
+        };
+        let mut due = Due::default();
+        let epoch = Epoch::new("e");
+        let mut hold = |user, missed| {
+            assert!(due.hold_missed(&topic(user), &epoch, missed, SessionId([2; 24])));
+        };
+        hold("a", vec![record(1, 50), record(2, 10), record(3, 60)]);
+        hold("b", vec![record(7, 20), record(8, 55)]);
+        let offsets = due.take_held().into_iter().map(|held| match held {
+            Held::Missed(_, _, record) => record.offset,
+            _ => 0,
         });
-        held
+        assert_eq!(offsets.collect::<Vec<_>>(), [7, 1, 2, 8, 3]);
     }
 }

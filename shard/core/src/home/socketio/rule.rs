@@ -79,7 +79,7 @@ pub(in crate::home) enum Occasion {
 
 /// Requests of one event that can be told apart. The least significant bits of a sequence count
 /// them.
-const REQUESTS: u32 = 8;
+const REQUESTS: u32 = 16;
 
 impl Run {
     fn new(session: &Session, occasion: Occasion, name: &str, message: u64) -> Self {

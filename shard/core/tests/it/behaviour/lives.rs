@@ -383,3 +383,36 @@ fn who_begins_to_come_back_by_another_shard_and_does_not_leaves_no_ghost() {
         assert_eq!(present["users"].as_array().map(Vec::len), Some(1), "{present}");
     }
 }
+
+#[test]
+fn an_answer_of_the_application_may_name_many_actions() {
+    // Five calls, each answered with 64 publishes, and then one more event.
+    let say = EventAction::Publish {
+        room: Text(vec![trunkline_config::events::Piece::Literal("lobby".to_owned())]),
+        message: Message {
+            emit: Some("more".to_owned()),
+            args: Args::Listed(vec![Template::Integer(1)]),
+            key: None,
+            ephemeral: false,
+            echo: true,
+        },
+    };
+    let mut rules: Vec<EventRule> = (0..5).map(|_| rule("go", call())).collect();
+    rules.push(rule("more", say));
+    let mut town = Town::with(with(rules));
+    let alice = town.socket("alice");
+    town.emit(alice, "[\"join\",\"lobby\"]");
+    town.packet(alice, "2[\"go\"]");
+    let action = r#"{"do":"publish","room":"lobby","emit":"x","args":[]}"#;
+    let answer: &'static str =
+        Box::leak(format!("{{\"do\":[{}]}}", vec![action; 64].join(",")).into_boxed_str());
+    for _ in 0..5 {
+        let (shard, asked) = town.calls.pop().expect("it is asked");
+        town.world.answer_call(shard, asked.ticket, Ok(answer));
+        town.wait(seconds(0));
+    }
+    town.packets(alice);
+    town.packet(alice, "25[\"more\"]");
+    let heard = town.packets(alice);
+    assert!(heard.iter().any(|it| it.starts_with("42[\"more\",1")), "{heard:?}");
+}

@@ -4,7 +4,7 @@ use serde_json::Value;
 use trunkline_config::ShardKey;
 use trunkline_core::Dialect;
 
-use super::town::Town;
+use super::town::{Town, seconds};
 use crate::harness::{ClientId, Guest};
 
 impl Town {
@@ -85,4 +85,16 @@ pub(super) fn stamp(packet: &str) -> String {
     let values: Vec<Value> =
         serde_json::from_str(&packet[packet.find('[').expect("an array")..]).expect("an event");
     values.last().and_then(Value::as_str).expect("a stamp").to_owned()
+}
+
+#[test]
+fn a_packet_that_names_one_attachment_many_times_is_a_mistake() {
+    let mut town = Town::new();
+    let alice = town.socket("alice");
+    town.emit(alice, "[\"join\",\"lobby\"]");
+    let place = "{\"_placeholder\":true,\"num\":0}";
+    town.world.say(alice, &format!("51-[\"message\",\"lobby\",{place},{place}]"));
+    town.world.attach(alice, b"bytes");
+    town.wait(seconds(0));
+    assert!(town.closed_with(alice).is_some());
 }
