@@ -125,7 +125,7 @@ export const pollingFacts = {
     const headers = { "content-type": "application/octet-stream" };
     const answer = await session.post("3", { headers });
     mustBe([answer.status, answer.body], [400, ""]);
-    await mustBeOver(session);
+    await mustSoonBeOver(session);
   },
 
   async "any other type is read as text"({ server }) {
