@@ -158,11 +158,13 @@ impl Home {
         let members: Vec<SessionId> = subscription.members().collect();
         for id in members {
             let Some(session) = self.sessions.get(&id) else { continue };
-            if session.socket.is_some() {
-                // Told so, the client's library does not come back by itself.
-                session.send(io, vec![socketio::disconnect(&session.namespace)]);
-            }
             let line = session.line;
+            if session.socket.is_some() {
+                // Told so, the client's library does not come back by itself. If the client is
+                // made to, it begins anew.
+                session.send(io, vec![socketio::disconnect(&session.namespace)]);
+                self.finish(io, id, "server namespace disconnect");
+            }
             let reason = "the application has ended the connection";
             self.hang_up(io, line, crate::output::CloseCode::Done, reason);
         }
