@@ -4,7 +4,7 @@ use trunkline_config::ShardKey;
 use trunkline_config::events::{
     Args, EventAction, EventRule, EventRules, Message, Pattern, Root, Template, Text,
 };
-use trunkline_core::CoreSettings;
+use trunkline_core::{Action, ApiCall, CoreSettings, Topic, UserId};
 
 use super::sockets::{stamp, welcome};
 use super::town::{Town, publish, seconds};
@@ -415,4 +415,17 @@ fn an_answer_of_the_application_may_name_many_actions() {
     town.packet(alice, "25[\"more\"]");
     let heard = town.packets(alice);
     assert!(heard.iter().any(|it| it.starts_with("42[\"more\",1")), "{heard:?}");
+}
+
+#[test]
+fn whom_the_application_has_sent_away_begins_anew() {
+    let mut town = Town::new();
+    let (alice, _, pid) = arrive(&mut town, "alice");
+    let inbox = Topic::Inbox(UserId::parse("alice").unwrap());
+    let owner = town.owner_of_inbox("alice");
+    town.world.ask(0, owner, 2, ApiCall::Topic(inbox, Action::Disconnect));
+    town.wait(seconds(1));
+    assert_eq!(town.closed_with(alice), Some(1000));
+    let alice = again(&mut town, "alice", &pid, "1.0");
+    assert_ne!(welcome(&town.packets(alice)[0], "pid"), pid);
 }
