@@ -429,3 +429,27 @@ fn whom_the_application_has_sent_away_begins_anew() {
     let alice = again(&mut town, "alice", &pid, "1.0");
     assert_ne!(welcome(&town.packets(alice)[0], "pid"), pid);
 }
+
+/// Whether alice recovers who has missed 0.8 MB in each of so many rooms.
+fn recovers_from(rooms: usize) -> bool {
+    let mut town = Town::new();
+    let rooms = &["attic", "lobby", "yard"][..rooms];
+    let (alice, _, pid) = arrive(&mut town, "alice");
+    let bob = town.socket("bob");
+    for (client, room) in rooms.iter().flat_map(|room| [(alice, room), (bob, room)]) {
+        town.emit(client, &format!("[\"join\",\"{room}\"]"));
+    }
+    town.leave(alice);
+    let large = "x".repeat(100_000);
+    for room in rooms.iter().flat_map(|room| [room; 8]) {
+        town.emit(bob, &format!("[\"message\",\"{room}\",\"{large}\"]"));
+    }
+    let alice = again(&mut town, "alice", &pid, "1.0");
+    welcome(&town.packets(alice)[0], "pid") == pid
+}
+
+#[test]
+fn who_has_missed_more_than_a_welcome_carries_begins_anew() {
+    assert!(recovers_from(2));
+    assert!(!recovers_from(3));
+}
