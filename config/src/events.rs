@@ -241,15 +241,11 @@ impl Default for EventRules {
 
 impl EventRules {
     /// The rules of an event in a namespace, in order.
-    pub fn of<'a>(
-        &'a self,
-        namespace: &'a str,
-        event: &'a str,
-    ) -> impl Iterator<Item = &'a EventRule> {
-        let holds = move |rule: &&EventRule| rule.name == event && rule.namespace.names(namespace);
-        let is_own = self.own.iter().any(|rule| holds(&rule));
-        let rules = if is_own { &self.own } else { &self.fallback };
-        rules.iter().filter(holds)
+    #[must_use]
+    pub fn of(&self, namespace: &str, event: &str) -> Vec<&EventRule> {
+        let holds = |rule: &&EventRule| rule.name == event && rule.namespace.names(namespace);
+        let own: Vec<&EventRule> = self.own.iter().filter(holds).collect();
+        if own.is_empty() { self.fallback.iter().filter(holds).collect() } else { own }
     }
 }
 

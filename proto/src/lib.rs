@@ -1,9 +1,10 @@
 //! The wire between routers and shards, and between shards: what tonic makes of the `.proto`
-//! files, and the one queue that all three kinds of stream send from.
+//! files, the one queue that all three kinds of stream send from, and what may wait for a client.
 
 pub mod credential;
 pub mod engine;
 pub mod net;
+pub mod out_queue;
 pub mod outbox;
 pub mod token;
 pub mod transport;

@@ -6,6 +6,7 @@
 //! nothing (RFC 6455 §5.1), which is what makes the bytes shareable.
 
 use bytes::Bytes;
+use trunkline_proto::out_queue::Class;
 use trunkline_proto::trunk::{self, FrameKind};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -24,6 +25,18 @@ pub(crate) enum Kind {
     Reply,
     /// Ping, Pong, Close.
     Control,
+}
+
+impl Kind {
+    /// What it counts as where it waits; control frames have no bound.
+    pub(crate) fn class(self) -> Option<Class> {
+        match self {
+            Self::Live => Some(Class::Live),
+            Self::Ephemeral => Some(Class::Ephemeral),
+            Self::Reply => Some(Class::Reply),
+            Self::Control => None,
+        }
+    }
 }
 
 /// A frame's bytes, ready for any number of sockets.

@@ -5,9 +5,8 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use trunkline_proto::out_queue::{Class, NoRoom};
 use trunkline_proto::trunk::Dialect;
-
-use crate::connection::queue::NoRoom;
 
 /// The codes that have a label of their own; a client can send 4,000 others.
 const CODES: [u16; 13] =
@@ -84,10 +83,10 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn drop_one(&mut self, why: NoRoom) {
-        match why {
-            NoRoom::Live => self.dropped_live += 1,
-            NoRoom::Ephemeral => self.dropped_ephemeral += 1,
-            NoRoom::Reply => self.dropped_reply += 1,
+        match why.0 {
+            Class::Live => self.dropped_live += 1,
+            Class::Ephemeral => self.dropped_ephemeral += 1,
+            Class::Reply => self.dropped_reply += 1,
         }
     }
 }

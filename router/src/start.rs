@@ -111,7 +111,7 @@ impl Router {
         let certificates =
             settings.router.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
         let tls = certificates.as_ref().map(|it| it.acceptor(b"http/1.1")).transpose()?;
-        let library = Library::load(settings.socketio.client.as_deref())
+        let client_library = Library::load(settings.socketio.client.as_deref())
             .map_err(|(path, source)| StartError::Client { path, source })?;
         let security = Arc::new(Security::new(&settings.cluster)?);
         let address = net::probe(listen).map_err(|source| refused(listen, source))?;
@@ -128,7 +128,7 @@ impl Router {
             verifier,
             security,
             tls,
-            library,
+            client_library,
             metrics,
             board: Arc::new(board),
             clock: clock(),

@@ -17,6 +17,7 @@ use tokio::task::{JoinSet, spawn_local};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use trunkline_config::{Settings, ShardMap};
+use trunkline_proto::out_queue::Bounds;
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::transport::Security;
 use trunkline_proto::trunk::Dialect;
@@ -24,13 +25,13 @@ use trunkline_proto::trunk::Dialect;
 use crate::api::{Api, Desk, grpc};
 use crate::connection::close::CloseReason;
 use crate::connection::echo::{self, Echo};
-use crate::connection::queue::Bounds;
 use crate::connection::roster::Roster;
 use crate::connection::{self, Connection, Uplink};
 use crate::engine::{self, Library};
 use crate::handshake::{Admission, Doorkeeper};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Socket};
+use crate::seat::Seat;
 use crate::trunk::board::Board;
 use crate::trunk::{Line, Trunk, Unattached, keep_up};
 use trunkline_proto::net::{Clock, Connector};
@@ -41,8 +42,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Sockets beyond the limit of WebSockets, for pages and health checks.
 const SPARE_SOCKETS: usize = 256;
-/// The least that answers may take in an out-queue.
-const REPLIES_LEAST: usize = 4 * 1024 * 1024;
 
 /// What a worker is given; the part of it that all workers of a router have in common.
 #[derive(Clone)]
@@ -52,7 +51,7 @@ pub(crate) struct Common {
     pub(crate) verifier: Option<Arc<TokenVerifier>>,
     pub(crate) security: Arc<Security>,
     pub(crate) tls: Option<TlsAcceptor>,
-    pub(crate) library: Library,
+    pub(crate) client_library: Library,
     pub(crate) metrics: Metrics,
     pub(crate) board: Arc<Board>,
     pub(crate) clock: Clock,
@@ -67,7 +66,7 @@ pub(crate) struct Worker {
     pub(crate) settings: Arc<Settings>,
     pub(crate) metrics: Rc<Metrics>,
     pub(crate) board: Arc<Board>,
-    pub(crate) library: Library,
+    pub(crate) client_library: Library,
     /// What servers of the application ask.
     pub(crate) api: Rc<Api>,
     doorkeeper: Doorkeeper,
@@ -77,23 +76,6 @@ pub(crate) struct Worker {
     sockets: Rc<Cell<usize>>,
     /// How many clients poll at the moment.
     polling: Rc<Cell<usize>>,
-}
-
-/// A socket's place among those that a worker may have, or a poll's among the connections;
-/// dropped with the socket or poll.
-pub(crate) struct Seat(Rc<Cell<usize>>);
-
-impl Seat {
-    fn take(places: &Rc<Cell<usize>>) -> Self {
-        places.set(places.get() + 1);
-        Self(Rc::clone(places))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
 }
 
 /// Runs a worker until the router shuts down and its clients are gone. `number` counts from 0;
@@ -143,7 +125,7 @@ pub(crate) async fn run(
         settings: common.settings,
         metrics,
         board: common.board,
-        library: common.library,
+        client_library: common.client_library,
         trunks,
         tls: common.tls,
         sockets: Rc::default(),
@@ -184,11 +166,8 @@ impl Worker {
 
     /// A seat for another socket, if there is one.
     fn seat(&self) -> Option<Seat> {
-        let taken = self.sockets.get();
-        if taken >= self.settings.limits.connections_per_worker + SPARE_SOCKETS {
-            return None;
-        }
-        Some(Seat::take(&self.sockets))
+        let most = self.settings.limits.connections_per_worker + SPARE_SOCKETS;
+        Seat::take_one_of(&self.sockets, most)
     }
 
     /// Takes over a socket that has become a WebSocket. `early` is what the client sent behind
@@ -203,10 +182,7 @@ impl Worker {
         let limits = &self.settings.limits;
         let bounds = match admission {
             Admission::Echo => echo::BOUNDS,
-            _ => Bounds {
-                messages: limits.out_queue,
-                replies: REPLIES_LEAST.max(2 * (self.settings.history.bytes + limits.message)),
-            },
+            _ => Bounds::of(&self.settings),
         };
         let dialect = admission.dialect();
         let message = match (&admission, dialect) {

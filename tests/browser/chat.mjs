@@ -2,18 +2,14 @@
 // Prints one line per fact and exits with 0, or says which one failed and exits with 1. It waits on
 // what the page shows, and never for a time. CHROMIUM names another browser.
 
-import { chromium } from "playwright-core";
-
-const WAIT_MS = 15_000;
+import { mustBe } from "../socketio/facts.mjs";
+import { complaints, open, run } from "./window.mjs";
 
 const url = process.argv[2];
 if (!url) {
   console.error("usage: node chat.mjs URL");
   process.exit(1);
 }
-
-/** What a page must never have: errors on its console, uncaught ones, refusals by its policy. */
-const complaints = [];
 
 /** One person at one window. */
 class Person {
@@ -23,21 +19,7 @@ class Person {
   }
 
   static async arrive(browser, name) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-    context.setDefaultTimeout(WAIT_MS);
-    const page = await context.newPage();
-    page.on("console", (message) => {
-      if (message.type() === "error") complaints.push(`${name}: ${message.text()}`);
-    });
-    page.on("pageerror", (error) => complaints.push(`${name}: ${error.message}`));
-    await page.addInitScript(() => {
-      addEventListener("securitypolicyviolation", (event) => {
-        console.error(`policy ${event.violatedDirective} refused ${event.blockedURI}`);
-      });
-    });
-    const person = new Person(name, page);
-    const response = await page.goto(url);
-    if (!response.headers()["content-security-policy"]) complaints.push("the page has no policy");
+    const person = new Person(name, await open(browser, name, url));
     await person.at("name").fill(name);
     await person.at("enter").click();
     await person.isOnline();
@@ -90,11 +72,6 @@ class Person {
   async seesNoMore(id, text) {
     await this.at(id).filter({ hasText: text }).waitFor({ state: "detached" });
   }
-}
-
-function mustBe(is, wanted) {
-  const [one, other] = [JSON.stringify(is), JSON.stringify(wanted)];
-  if (one !== other) throw new Error(`it is ${one} and not ${other}`);
 }
 
 const facts = {
@@ -192,34 +169,10 @@ const facts = {
   },
 };
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-let isGood = true;
-try {
+await run(facts, async (browser) => {
   // A room and a third name of this run alone: the service may have been used before.
-  const run = process.pid.toString(36);
+  const own = process.pid.toString(36);
   const alice = await Person.arrive(browser, "alice");
   const bob = await Person.arrive(browser, "bob");
-  const people = { alice, bob, carol: `carol-${run}`, room: `room-${run}`, browser };
-  for (const [fact, holds] of Object.entries(facts)) {
-    try {
-      await holds(people);
-      console.log(`ok - ${fact}`);
-    } catch (error) {
-      console.log(`not ok - ${fact}\n${error.message}`);
-      isGood = false;
-      // The facts follow on each other: after one that fails, the others say nothing.
-      break;
-    }
-  }
-} catch (error) {
-  console.log(`not ok - two people arrive\n${error.message}`);
-  isGood = false;
-} finally {
-  if (!isGood) for (const complaint of complaints) console.log(`# ${complaint}`);
-  await browser.close();
-}
-process.exit(isGood ? 0 : 1);
+  return { alice, bob, carol: `carol-${own}`, room: `room-${own}`, browser };
+});

@@ -3,9 +3,8 @@
 // another browser, SCREENSHOTS a folder for pictures of the pages.
 
 import { createHash, randomBytes } from "node:crypto";
-import { chromium } from "playwright-core";
-
-const WAIT_MS = 15_000;
+import { mustBe } from "../socketio/facts.mjs";
+import { WIDE, complaints, open as openUrl, run } from "./window.mjs";
 
 const url = process.argv[2];
 if (!url) {
@@ -13,35 +12,12 @@ if (!url) {
   process.exit(1);
 }
 
-/** What a page must never have: errors on its console, uncaught ones, refusals by its policy. */
-const complaints = [];
-
 /** A name of this run alone: the service may have been used before. */
 const own = (name) => `${name}-${process.pid.toString(36)}`;
 
-const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 400, height: 740 };
 
-/** A page that complains where we see it. `prepare` is given it before it goes anywhere. */
-async function open(browser, name, path, size = WIDE, prepare = () => {}) {
-  const context = await browser.newContext({ viewport: size });
-  context.setDefaultTimeout(WAIT_MS);
-  const page = await context.newPage();
-  await prepare(page);
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(`${name}: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => complaints.push(`${name}: ${error.message}`));
-  await page.addInitScript(() => {
-    addEventListener("securitypolicyviolation", (event) => {
-      console.error(`policy ${event.violatedDirective} refused ${event.blockedURI}`);
-    });
-  });
-  const response = await page.goto(new URL(path, url).href);
-  const policy = response.headers()["content-security-policy"] ?? "";
-  if (!policy || policy.includes("unsafe")) complaints.push(`${path} has the policy "${policy}"`);
-  return page;
-}
+const open = (browser, name, path, ...rest) => openUrl(browser, name, new URL(path, url).href, ...rest);
 
 /** One person at one window of a demo. */
 class Person {
@@ -124,11 +100,6 @@ class Person {
 }
 
 const digest = (content) => createHash("sha256").update(content).digest("hex");
-
-function mustBe(is, wanted) {
-  const [one, other] = [JSON.stringify(is), JSON.stringify(wanted)];
-  if (one !== other) throw new Error(`it is ${one} and not ${other}`);
-}
 
 /** Two people at the windows of one demo. */
 async function pair(browser, path) {
@@ -285,27 +256,11 @@ const facts = {
   },
 };
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+await run(
+  facts,
+  (browser) => ({ browser, hybrid: {} }),
   // Pages are told no address of the machine but an mDNS name, which nobody answers in a headless one.
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-    // Whether the machine has internet must not matter.
-    "--host-resolver-rules=MAP cdn.socket.io ~NOTFOUND"],
-});
-let isGood = true;
-const world = { browser, hybrid: {} };
-for (const [fact, holds] of Object.entries(facts)) {
-  try {
-    await holds(world);
-    console.log(`ok - ${fact}`);
-  } catch (error) {
-    console.log(`not ok - ${fact}\n${error.message}`);
-    isGood = false;
-    break;
-  }
-}
-if (!isGood) for (const complaint of complaints) console.log(`# ${complaint}`);
-await browser.close();
-process.exit(isGood ? 0 : 1);
+  "--disable-features=WebRtcHideLocalIpsWithMdns",
+  // Whether the machine has internet must not matter.
+  "--host-resolver-rules=MAP cdn.socket.io ~NOTFOUND",
+);

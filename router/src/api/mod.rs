@@ -23,6 +23,7 @@ use trunkline_proto::api::{
 };
 use trunkline_proto::trunk::{api_answer, api_call};
 
+use crate::seat::Seat;
 pub(crate) use check::longest_body;
 pub(crate) use desk::Desk;
 pub(crate) use problem::Problem;
@@ -50,15 +51,6 @@ pub(crate) struct Api {
     requests: Rc<Cell<usize>>,
 }
 
-/// A request's place among those that a worker has at once.
-pub(crate) struct Seat(Rc<Cell<usize>>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
 impl Api {
     /// `largest` is what one message may have, in bytes.
     pub(crate) fn new(desk: Desk, largest: usize) -> Self {
@@ -70,12 +62,7 @@ impl Api {
     /// # Errors
     /// `unavailable` when there are as many as may be.
     pub(crate) fn seat(&self) -> Result<Seat, Problem> {
-        let taken = self.requests.get();
-        if taken >= REQUESTS {
-            return Err(Problem::busy());
-        }
-        self.requests.set(taken + 1);
-        Ok(Seat(Rc::clone(&self.requests)))
+        Seat::take_one_of(&self.requests, REQUESTS).ok_or_else(Problem::busy)
     }
 
     /// Publishes messages to a room. All are on their way before the first is waited for.

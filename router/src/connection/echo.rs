@@ -2,7 +2,8 @@
 
 use std::task::{Context, Poll};
 
-use super::queue::Bounds;
+use trunkline_proto::out_queue::Bounds;
+
 use super::{Incoming, Taken, Uplink};
 use crate::frame;
 

@@ -23,13 +23,14 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use trunkline_proto::out_queue::{Bounds, NoRoom};
 use trunkline_proto::trunk::Dialect;
 
 use crate::frame::{self, Encoded};
 use crate::metrics::Metrics;
 use crate::net::Socket;
 use close::CloseReason;
-use queue::{Bounds, NoRoom, OutQueue};
+use queue::OutQueue;
 pub(crate) use task::run;
 
 /// How many messages of a client may be unsettled at its shard before reading pauses.
@@ -150,7 +151,7 @@ impl Connection {
             return Ok(false);
         }
         let outcome = state.queue.push(frame);
-        if matches!(outcome, Err(NoRoom::Live | NoRoom::Reply)) {
+        if outcome.is_err_and(|why| !why.is_harmless()) {
             state.queue.discard_unstarted();
             self.close_state(&mut state, &CloseReason::SLOW);
         }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
+use trunkline_proto::out_queue::{Bounds, NoRoom, Used};
 
 use crate::frame::{Encoded, Kind};
 
@@ -15,23 +16,6 @@ use crate::frame::{Encoded, Kind};
 pub(crate) const SLICES: usize = 64;
 /// What an idle queue keeps, in entries.
 const IDLE_CAPACITY: usize = 4;
-
-/// The bounds of one out-queue, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// Kept and ephemeral messages.
-    pub(crate) messages: usize,
-    /// Answers to the client's own requests.
-    pub(crate) replies: usize,
-}
-
-/// A frame that found no room, by its kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoRoom {
-    Live,
-    Ephemeral,
-    Reply,
-}
 
 #[derive(Debug)]
 struct Waiting {
@@ -47,15 +31,14 @@ pub(crate) struct OutQueue {
     frames: VecDeque<Waiting>,
     /// The first frame has left in part: it must be finished whatever happens.
     begun: bool,
-    messages: usize,
-    replies: usize,
+    used: Used,
     control: usize,
 }
 
 impl OutQueue {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let frames = VecDeque::new();
-        Self { bounds, frames, begun: false, messages: 0, replies: 0, control: 0 }
+        Self { bounds, frames, begun: false, used: Used::default(), control: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -64,28 +47,16 @@ impl OutQueue {
 
     /// Whether so much waits that nothing more should be read from this client.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.messages + self.replies + self.control > self.bounds.messages / 2
+        self.used.messages + self.used.replies + self.control > self.bounds.messages / 2
     }
 
-    /// Queues a frame by the rules of its kind. A kept message or an answer larger than its
-    /// bound still fits where nothing else of its kind waits: it could never be sent otherwise.
+    /// Queues a frame by the rules of its kind.
     pub(crate) fn push(&mut self, frame: &Encoded) -> Result<(), NoRoom> {
-        let size = frame.bytes.len();
-        let fits = |used: usize, bound: usize| used == 0 || used + size <= bound;
-        match frame.kind {
-            Kind::Live if !fits(self.messages, self.bounds.messages) => Err(NoRoom::Live),
-            Kind::Reply if !fits(self.replies, self.bounds.replies) => Err(NoRoom::Reply),
-            Kind::Ephemeral
-                if self.messages > self.bounds.messages / 2
-                    || self.messages + size > self.bounds.messages =>
-            {
-                Err(NoRoom::Ephemeral)
-            }
-            kind => {
-                self.append(frame.bytes.clone(), kind);
-                Ok(())
-            }
+        if let Some(class) = frame.kind.class() {
+            self.bounds.admit(self.used, class, frame.bytes.len())?;
         }
+        self.append(frame.bytes.clone(), frame.kind);
+        Ok(())
     }
 
     pub(crate) fn push_control(&mut self, bytes: Bytes) {
@@ -144,8 +115,8 @@ impl OutQueue {
 
     fn used(&mut self, kind: Kind) -> &mut usize {
         match kind {
-            Kind::Live | Kind::Ephemeral => &mut self.messages,
-            Kind::Reply => &mut self.replies,
+            Kind::Live | Kind::Ephemeral => &mut self.used.messages,
+            Kind::Reply => &mut self.used.replies,
             Kind::Control => &mut self.control,
         }
     }
@@ -153,6 +124,8 @@ impl OutQueue {
 
 #[cfg(test)]
 mod tests {
+    use trunkline_proto::out_queue::Class;
+
     use super::*;
 
     const BOUNDS: Bounds = Bounds { messages: 100, replies: 300 };
@@ -171,9 +144,9 @@ mod tests {
     fn ephemeral_frames_are_dropped_beyond_half_and_live_ones_refused_at_the_end() {
         let mut queue = OutQueue::new(BOUNDS);
         assert_eq!(queue.push(&frame(Kind::Ephemeral, 51)), Ok(()));
-        assert_eq!(queue.push(&frame(Kind::Ephemeral, 1)), Err(NoRoom::Ephemeral));
+        assert_eq!(queue.push(&frame(Kind::Ephemeral, 1)), Err(NoRoom(Class::Ephemeral)));
         assert_eq!(queue.push(&frame(Kind::Live, 49)), Ok(()));
-        assert_eq!(queue.push(&frame(Kind::Live, 1)), Err(NoRoom::Live));
+        assert_eq!(queue.push(&frame(Kind::Live, 1)), Err(NoRoom(Class::Live)));
     }
 
     #[test]
@@ -181,7 +154,7 @@ mod tests {
         let mut queue = OutQueue::new(BOUNDS);
         assert_eq!(queue.push(&frame(Kind::Live, 100)), Ok(()));
         assert_eq!(queue.push(&frame(Kind::Reply, 300)), Ok(()));
-        assert_eq!(queue.push(&frame(Kind::Reply, 1)), Err(NoRoom::Reply));
+        assert_eq!(queue.push(&frame(Kind::Reply, 1)), Err(NoRoom(Class::Reply)));
     }
 
     #[test]
@@ -197,7 +170,7 @@ mod tests {
         queue.push(&frame(Kind::Live, 60)).expect("room");
         queue.push(&frame(Kind::Live, 40)).expect("room");
         queue.advance(59);
-        assert_eq!(queue.push(&frame(Kind::Live, 1)), Err(NoRoom::Live));
+        assert_eq!(queue.push(&frame(Kind::Live, 1)), Err(NoRoom(Class::Live)));
         assert!(queue.is_crowded());
         queue.advance(2);
         assert_eq!(waiting(&queue), [39]);

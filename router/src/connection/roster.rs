@@ -8,12 +8,12 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use trunkline_config::settings::{self, Settings, SocketIo};
+use trunkline_proto::out_queue::Bounds;
 use trunkline_proto::trunk::Dialect;
 
 use super::Connection;
 use super::close::CloseReason;
 use super::heartbeat::{Due, Heartbeats};
-use super::queue::Bounds;
 use crate::metrics::Metrics;
 use crate::net::Socket;
 

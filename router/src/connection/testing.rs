@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use prometheus::Registry;
 use tokio::io::{DuplexStream, duplex};
+use trunkline_proto::out_queue::Bounds;
 use trunkline_proto::trunk::Dialect;
 
 use super::Connection;
-use super::queue::Bounds;
 use crate::metrics::Metrics;
 
 /// A connection and the client's end of its socket.

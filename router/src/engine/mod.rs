@@ -33,11 +33,10 @@ use verify::{Target, verify};
 
 /// Whether a path is served here.
 pub(crate) fn serves(settings: &SocketIo, path: &str) -> bool {
-    let is_ours = || path.strip_prefix(settings.path.as_str()).map(library::is_name);
     settings.enabled
         && (path == settings.path
             || Some(path) == settings.path.strip_suffix('/')
-            || is_ours() == Some(true))
+            || path.strip_prefix(settings.path.as_str()).is_some_and(library::is_name))
 }
 
 /// Answers a request; an upgrade is left in the client for after the answer.
@@ -53,7 +52,7 @@ pub(crate) async fn answer(client: &Rc<Client>, request: Request<Incoming>) -> A
     let cors = cors::headers(request.headers());
     let path = request.uri().path();
     let mut answer = match path.strip_prefix(worker.settings.socketio.path.as_str()) {
-        Some(name) if library::is_name(name) => worker.library.answer(request.method()),
+        Some(name) if library::is_name(name) => worker.client_library.answer(request.method()),
         _ => session(client, request).await,
     };
     answer.headers_mut().extend(cors);

@@ -28,7 +28,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::handshake::Admission;
 use crate::net::Socket;
-use crate::worker::{Seat, Worker};
+use crate::seat::Seat;
+use crate::worker::Worker;
 
 /// More headers than any browser or proxy sends.
 const MAX_HEADERS: usize = 100;

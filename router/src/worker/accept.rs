@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
-use super::{Seat, Worker};
+use super::Worker;
 use crate::http;
 use crate::net::{Listener, Socket};
+use crate::seat::Seat;
 
 /// The pause after a failed accept: what it failed for, such as no free file descriptor, lasts.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -12,7 +12,6 @@ mod scan;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use self::scan::{base64_texts, placeholders};
 use crate::message::{Arguments, Body};
@@ -45,17 +44,8 @@ impl Body {
     /// # Errors
     /// [`BodyError`] says what is wrong with `args`.
     pub fn from_json_array(event: &str, args: &str) -> Result<Self, BodyError> {
-        let values: Vec<&RawValue> =
-            serde_json::from_str(args).map_err(|_| BodyError::NotAnArray)?;
-        let count = u32::try_from(values.len()).map_err(|_| BodyError::NotAnArray)?;
-        let args = args.trim();
-        let inner = args.get(1..args.len() - 1).ok_or(BodyError::NotAnArray)?;
-        let (json, attachments) = take_base64(inner.trim())?;
-        let arguments = match json {
-            Some(json) => Arguments::new(&json, count),
-            None => Arguments::new(inner.trim(), count),
-        };
-        Ok(Self { event: event.into(), arguments, attachments })
+        let arguments = Arguments::of_array(args).ok_or(BodyError::NotAnArray)?;
+        Self::with_base64_taken(event, arguments)
     }
 
     /// The arguments as a JSON array in which binary is `{"$base64":"…"}`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use crate::name::UserId;
 use crate::session_id::SessionId;
@@ -21,6 +22,13 @@ impl Arguments {
     #[must_use]
     pub fn new(json: &str, count: u32) -> Self {
         Self { json: Arc::from(json), count }
+    }
+
+    /// The values of a JSON array; none if it is none.
+    pub(crate) fn of_array(array: &str) -> Option<Self> {
+        let values: Vec<&RawValue> = serde_json::from_str(array).ok()?;
+        let inner = array.trim().strip_prefix('[')?.strip_suffix(']')?;
+        Some(Self::new(inner.trim(), u32::try_from(values.len()).ok()?))
     }
 
     /// The values, joined by commas.

@@ -140,6 +140,12 @@ impl Frame {
         let parts = texts.into_iter().map(Part::text).collect();
         Self { kind, dialect: Dialect::Native, parts }
     }
+
+    /// A frame of a Socket.IO client's packets.
+    #[must_use]
+    pub fn socketio(kind: FrameKind, parts: Vec<Part>) -> Self {
+        Self { kind, dialect: Dialect::SocketIo, parts }
+    }
 }
 
 /// One WebSocket message.

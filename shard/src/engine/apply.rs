@@ -3,7 +3,6 @@
 use trunkline_core::{ConnectionId, Frame, GroupId, Input, Mono, Output, ReceiptId};
 
 use super::ending::Ending;
-use super::queue::NoRoom;
 use super::session::Phase;
 use super::{Engine, POLLING};
 
@@ -83,7 +82,7 @@ impl Engine {
         self.touched.insert(number);
         if let Err(why) = pushed {
             self.tally.drop_one(why);
-            if why != NoRoom::Ephemeral {
+            if !why.is_harmless() {
                 self.end(number, Ending::Broken);
             }
             return false;

@@ -28,21 +28,18 @@ use bytes::Bytes;
 use trunkline_config::HashKey;
 use trunkline_config::settings::{Settings, SocketIo};
 use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, TrunkId};
+use trunkline_proto::out_queue::Bounds;
 
 use crate::wire::TrunkItem;
 pub(crate) use apply::is_polling;
 use ending::Ending;
 use groups::Groups;
-use queue::Bounds;
 pub(crate) use queue::Tally;
 use session::Session;
 use timers::{Timer, Timers};
 
 /// The trunk that polling clients are on. Real ones are numbered from 1.
 pub(crate) const POLLING: TrunkId = TrunkId(0);
-
-/// The least that answers may take in an out-queue; the same as a router's.
-const REPLIES_LEAST: usize = 4 * 1024 * 1024;
 
 /// A request that a router waits to have answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,7 +107,7 @@ impl Engine {
                 // all that comes between two polls. An answer may be as large as a payload, so
                 // there is room for one and as much again while the client reads it.
                 messages: limits.out_queue.max(2 * settings.socketio.max_http_buffer_size),
-                replies: REPLIES_LEAST.max(2 * (settings.history.bytes + limits.message)),
+                ..Bounds::of(settings)
             },
             most: limits.connections_per_worker,
             sessions: BTreeMap::new(),

@@ -54,14 +54,14 @@ pub(super) fn decode(body: &Bytes) -> impl Iterator<Item = Result<Packet, NotAPa
 
 #[cfg(test)]
 mod tests {
-    use super::super::queue::Bounds;
     use super::*;
     use proptest::prelude::*;
-    use trunkline_core::{Dialect, Frame, FrameKind, Part};
+    use trunkline_core::{Frame, FrameKind, Part};
+    use trunkline_proto::out_queue::Bounds;
 
     fn queue(parts: Vec<Part>) -> OutQueue {
         let mut queue = OutQueue::new(Bounds { messages: usize::MAX / 2, replies: 0 });
-        let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
+        let frame = Frame::socketio(FrameKind::Live, parts);
         queue.push(&frame).expect("room");
         queue
     }

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use trunkline_core::{
-    CloseCode, ConnectionId, Dialect, Frame, FrameKind, Input, Mono, Output, Part, SessionId,
-    TrunkId,
+    CloseCode, ConnectionId, Frame, FrameKind, Input, Mono, Output, Part, SessionId, TrunkId,
 };
 use trunkline_proto::engine::{PROBE, PROBED, Packet};
 
@@ -115,7 +114,7 @@ impl Engine {
         if parts.is_empty() {
             return;
         }
-        let frame = Frame { kind: FrameKind::Reply, dialect: Dialect::SocketIo, parts };
+        let frame = Frame::socketio(FrameKind::Reply, parts);
         let connections = vec![connection];
         self.items.extend(encode_down(Output::Send { trunk, connections, frame, receipt: None }));
     }

@@ -6,26 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use trunkline_core::{Frame, FrameKind, Part};
 use trunkline_proto::engine::binary_size;
-
-/// The bounds of one out-queue, in bytes as they are sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// Kept and ephemeral messages.
-    pub(super) messages: usize,
-    /// Answers to the client's own requests.
-    pub(super) replies: usize,
-}
-
-/// A frame that found no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoRoom {
-    /// It was dropped.
-    Ephemeral,
-    /// The client has to come back and recover.
-    Live,
-    /// The same; it asks faster than it listens.
-    Reply,
-}
+use trunkline_proto::out_queue::{Bounds, Class, NoRoom, Used};
 
 /// How many frames found no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,10 +18,10 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(super) fn drop_one(&mut self, why: NoRoom) {
-        match why {
-            NoRoom::Live => self.live += 1,
-            NoRoom::Ephemeral => self.ephemeral += 1,
-            NoRoom::Reply => self.reply += 1,
+        match why.0 {
+            Class::Live => self.live += 1,
+            Class::Ephemeral => self.ephemeral += 1,
+            Class::Reply => self.reply += 1,
         }
     }
 }
@@ -55,35 +36,26 @@ struct Waiting {
 pub(super) struct OutQueue {
     bounds: Bounds,
     parts: VecDeque<Waiting>,
-    messages: usize,
-    replies: usize,
+    used: Used,
 }
 
 impl OutQueue {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, parts: VecDeque::new(), messages: 0, replies: 0 }
+        Self { bounds, parts: VecDeque::new(), used: Used::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// Queues a frame whole, or not at all. What is larger than its bound still fits where
-    /// nothing else of its kind waits: it could never be sent otherwise.
+    /// Queues a frame whole, or not at all.
     pub(super) fn push(&mut self, frame: &Frame) -> Result<(), NoRoom> {
-        let size = frame.parts.iter().map(size).sum::<usize>();
-        let fits = |used: usize, bound: usize| used == 0 || used + size <= bound;
-        let Bounds { messages, replies } = self.bounds;
-        match frame.kind {
-            FrameKind::Live if !fits(self.messages, messages) => return Err(NoRoom::Live),
-            FrameKind::Reply if !fits(self.replies, replies) => return Err(NoRoom::Reply),
-            FrameKind::Ephemeral
-                if self.messages > messages / 2 || self.messages + size > messages =>
-            {
-                return Err(NoRoom::Ephemeral);
-            }
-            _ => {}
-        }
+        let class = match frame.kind {
+            FrameKind::Live => Class::Live,
+            FrameKind::Ephemeral => Class::Ephemeral,
+            FrameKind::Reply => Class::Reply,
+        };
+        self.bounds.admit(self.used, class, frame.parts.iter().map(size).sum())?;
         for part in &frame.parts {
             self.append(part.clone(), Some(frame.kind));
         }
@@ -114,8 +86,8 @@ impl OutQueue {
 
     fn used(&mut self, kind: Option<FrameKind>) -> &mut usize {
         match kind {
-            Some(FrameKind::Reply) => &mut self.replies,
-            Some(FrameKind::Live | FrameKind::Ephemeral) | None => &mut self.messages,
+            Some(FrameKind::Reply) => &mut self.used.replies,
+            Some(FrameKind::Live | FrameKind::Ephemeral) | None => &mut self.used.messages,
         }
     }
 }
@@ -129,11 +101,10 @@ fn size(part: &Part) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_core::Dialect;
 
     fn frame(kind: FrameKind, size: usize) -> Frame {
         let parts = vec![Part::text(vec![b'x'; size - 1].into())];
-        Frame { kind, dialect: Dialect::SocketIo, parts }
+        Frame::socketio(kind, parts)
     }
 
     fn queue() -> OutQueue {
@@ -144,11 +115,11 @@ mod tests {
     fn ephemeral_frames_are_dropped_beyond_half_and_kept_ones_beyond_the_bound() {
         let mut queue = queue();
         assert_eq!(queue.push(&frame(FrameKind::Ephemeral, 51)), Ok(()));
-        assert_eq!(queue.push(&frame(FrameKind::Ephemeral, 2)), Err(NoRoom::Ephemeral));
+        assert_eq!(queue.push(&frame(FrameKind::Ephemeral, 2)), Err(NoRoom(Class::Ephemeral)));
         assert_eq!(queue.push(&frame(FrameKind::Live, 49)), Ok(()));
-        assert_eq!(queue.push(&frame(FrameKind::Live, 2)), Err(NoRoom::Live));
+        assert_eq!(queue.push(&frame(FrameKind::Live, 2)), Err(NoRoom(Class::Live)));
         assert_eq!(queue.push(&frame(FrameKind::Reply, 300)), Ok(()));
-        assert_eq!(queue.push(&frame(FrameKind::Reply, 2)), Err(NoRoom::Reply));
+        assert_eq!(queue.push(&frame(FrameKind::Reply, 2)), Err(NoRoom(Class::Reply)));
     }
 
     #[test]
@@ -156,10 +127,10 @@ mod tests {
         let mut queue = queue();
         queue.push_control("2");
         queue.push(&frame(FrameKind::Live, 1000)).expect("nothing else waits");
-        assert_eq!(queue.push(&frame(FrameKind::Live, 2)), Err(NoRoom::Live));
+        assert_eq!(queue.push(&frame(FrameKind::Live, 2)), Err(NoRoom(Class::Live)));
         assert_eq!(queue.first_size(), Some(2));
         while queue.pop().is_some() {}
-        assert_eq!((queue.messages, queue.replies, queue.is_empty()), (0, 0, true));
+        assert_eq!((queue.used.messages, queue.used.replies, queue.is_empty()), (0, 0, true));
         assert_eq!(queue.push(&frame(FrameKind::Live, 2)), Ok(()));
     }
 }

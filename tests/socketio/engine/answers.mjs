@@ -59,3 +59,10 @@ export async function mustGoOn(session) {
   mustBeTaken(await session.post('4277["leave","nowhere"]'));
   await session.until((packet) => packet.startsWith("4377["));
 }
+
+/** A session that polls and is in its namespace. */
+export async function connected(server) {
+  const session = await server.polling();
+  await session.connect();
+  return session;
+}

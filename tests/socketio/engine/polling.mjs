@@ -1,16 +1,10 @@
 // Long-polling: payloads both ways, and the ways in which a client can break it.
 
 import { must, mustBe, within } from "../facts.mjs";
-import { mustBeOver, mustBePayload, mustBeTaken, mustGoOn, mustRefuse, mustSoonBeOver } from "./answers.mjs";
+import { connected, mustBeOver, mustBePayload, mustBeTaken, mustGoOn, mustRefuse, mustSoonBeOver } from "./answers.mjs";
 import { SEPARATOR } from "./wire.mjs";
 
 const LIMIT = 100 * 1024;
-
-async function connected(server) {
-  const session = await server.polling();
-  await session.connect();
-  return session;
-}
 
 /** A session with an open poll, of which the server most likely knows: it has answered a post since. */
 async function polled(server) {

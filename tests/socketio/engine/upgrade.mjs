@@ -1,13 +1,7 @@
 // From polling to a WebSocket: the probe, the poll that is released, and what can go wrong.
 
 import { must, mustBe, within } from "../facts.mjs";
-import { mustBeTaken, mustGoOn, mustRefuse } from "./answers.mjs";
-
-async function connected(server) {
-  const session = await server.polling();
-  await session.connect();
-  return session;
-}
+import { connected, mustBeTaken, mustGoOn, mustRefuse } from "./answers.mjs";
 
 /** A connected session whose probe has been answered, and the WebSocket of it. */
 async function probed(server) {

@@ -35,9 +35,12 @@ impl Home {
     }
 
     fn grant(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
-        if let (Subject::Recall, Reply::Recalled(recalled)) = (&pending.subject, &reply) {
-            return self.recalled(io, pending.session, recalled.clone());
-        }
+        let reply = match (&pending.subject, reply) {
+            (Subject::Recall, Reply::Recalled(recalled)) => {
+                return self.recalled(io, pending.session, recalled);
+            }
+            (_, reply) => reply,
+        };
         if !self.speaks_by(pending.session, pending.line) {
             self.decline(io, pending, reply);
             return self.settle(io, pending);
@@ -62,7 +65,8 @@ impl Home {
         self.settle(io, pending);
     }
 
-    /// The session has gone meanwhile, and perhaps come back by another connection: what was to be handed to it has not been.
+    /// The session has gone meanwhile, and perhaps come back by another connection: what was to be
+    /// handed to it has not been.
     fn decline(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
         if let (Subject::Join(topic), Reply::Joined(Joined { handover, .. })) =
             (&pending.subject, reply)
@@ -85,10 +89,9 @@ impl Home {
         let base = begins_before(&position, missed.first().map(|record| record.offset));
         if let Greeting::Due(due) = &mut session.greeting {
             // Only what the home itself has asked for is answered before the welcome.
-            if recovered == Some(false) {
-                return self.give_up_recovering(io, member.session);
-            }
-            if !due.hold_missed(topic, &position.epoch, missed, member.session) {
+            if recovered == Some(false)
+                || !due.hold_missed(topic, &position.epoch, missed, member.session)
+            {
                 return self.give_up_recovering(io, member.session);
             }
             due.joins = due.joins.saturating_sub(1);
@@ -103,7 +106,8 @@ impl Home {
                 parts.push(socketio::gap(namespace, room, place, stamp.as_deref()));
             }
             for record in missed.iter().filter(|record| record.is_heard_by(session.id)) {
-                let stamp = self.stream.replayed(io, topic, &position.epoch, record, session.id);
+                let only = Some(session.id);
+                let stamp = self.stream.kept(io, topic, &position.epoch, record, only);
                 parts.extend(socketio::record(
                     &session.namespace,
                     Some(room),
@@ -132,6 +136,10 @@ impl Home {
         let Some((trunk, connection)) = session.at else { return };
         let is_socket = session.socket.is_some();
         let base = begins_before(&position, missed.first().map(|record| record.offset));
+        let report_to = handover.map(|handover| {
+            let (owner, topic) = (io.links.via(member.owner), topic.clone());
+            ReportTo::Inbox { owner, topic, handover }
+        });
         match &mut session.greeting {
             Greeting::Due(due) if due.recalled.is_some() && recovered == Some(false) => {
                 return self.give_up_recovering(io, member.session);
@@ -142,25 +150,18 @@ impl Home {
                     return self.give_up_recovering(io, member.session);
                 }
                 self.go_live(io, member, topic, position, base);
-                let report_to = handover.map(|handover| {
-                    let topic = topic.clone();
-                    ReportTo::Inbox { owner: io.links.via(member.owner), topic, handover }
-                });
                 return self.open_socket(io, member.session, report_to);
             }
             Greeting::Due(_) | Greeting::Done => {}
         }
         session.inbox_after = None;
         let said = session.welcome(io);
-        let receipt = handover.and_then(|handover| {
-            let (owner, topic) = (member.owner, topic.clone());
-            let report_to = ReportTo::Inbox { owner: io.links.via(owner), topic, handover };
-            self.handovers.begin(report_to, &[trunk]).first().copied()
-        });
+        let receipt = report_to.and_then(|it| self.handovers.begin(it, &[trunk]).first().copied());
         let mut parts = Vec::with_capacity(missed.len());
         for record in &missed {
             if is_socket {
-                let stamp = self.stream.replayed(io, topic, &position.epoch, record, session.id);
+                let only = Some(session.id);
+                let stamp = self.stream.kept(io, topic, &position.epoch, record, only);
                 let namespace = &session.namespace;
                 let stamp = stamp.as_deref();
                 parts.extend(socketio::record(namespace, None, &position.epoch, record, stamp));

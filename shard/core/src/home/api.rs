@@ -1,7 +1,7 @@
 //! What the servers of an application ask, by way of a router.
 
 use super::Home;
-use super::command::Origin;
+use super::command::{Letter, Origin};
 use super::requests::Subject;
 use super::respond::ReplyTo;
 use crate::TrunkId;
@@ -9,7 +9,7 @@ use crate::api::{ApiCall, ApiCallId};
 use crate::core::Io;
 use crate::dialect::Problem;
 use crate::output::Output;
-use crate::peer::{Action, Member, PeerMessage};
+use crate::peer::{Action, Member};
 use crate::topic::Topic;
 
 impl Home {
@@ -43,12 +43,8 @@ impl Home {
                 self.ask_as(io, origin, member, subject, topic, action)?;
             }
             ApiCall::Session { to, body, key, ephemeral } => {
-                let home = io.home_of(&to);
-                let sequence = origin.sequence;
-                let request = self.begin(io, origin, home, Subject::Send { to: to.to_string() })?;
-                let whisper =
-                    PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral };
-                io.tell(home, whisper);
+                let letter = Letter { to: to.to_string(), body, key, ephemeral };
+                self.send(io, origin, member, letter)?;
             }
         }
         Ok(())

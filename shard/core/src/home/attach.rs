@@ -1,5 +1,7 @@
 //! Clients come, change their connection, and go.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::Home;
@@ -43,7 +45,7 @@ impl Home {
                     authenticated,
                     guest,
                     assembly: Assembly::default(),
-                    sockets: std::collections::BTreeMap::new(),
+                    sockets: BTreeMap::new(),
                     connects: 0,
                 };
                 self.lines.insert(id, Line::new(at, Speaks::SocketIo(Box::new(multiplex))));
@@ -67,15 +69,22 @@ impl Home {
         if line.multiplex().is_some() {
             return self.take_packet(io, id, sequence, payload, binary);
         }
+        match self.sessions.get(&id).map(|session| &session.greeting) {
+            Some(Greeting::Done) => self.said_natively(io, id, sequence, &payload),
+            Some(Greeting::Due(_)) => self.wait(io, id, sequence, Heard::Native(payload)),
+            None => {}
+        }
+    }
+
+    /// What a client says before its welcome waits for that.
+    pub(super) fn wait(&mut self, io: &mut Io, id: SessionId, sequence: u64, heard: Heard) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        match &mut session.greeting {
-            Greeting::Done => self.said_natively(io, id, sequence, &payload),
-            Greeting::Due(due) => {
-                if due.hear(sequence, Heard::Native(payload)).is_err() {
-                    let reason = "too much was sent before the welcome; wait for it";
-                    self.hang_up(io, id, CloseCode::Policy, reason);
-                }
-            }
+        let line = session.line;
+        if let Greeting::Due(due) = &mut session.greeting
+            && due.hear(sequence, heard).is_err()
+        {
+            let reason = "too much was sent before the welcome; wait for it";
+            self.hang_up(io, line, CloseCode::Policy, reason);
         }
     }
 
@@ -122,13 +131,9 @@ impl Home {
 
     /// The connection is gone: its sessions end, and may come back.
     fn hang_on_no_more(&mut self, io: &mut Io, line_id: SessionId, reason: &'static str) {
-        let Some(line) = self.lines.get_mut(&line_id) else { return };
-        let at = line.at;
-        let sessions: Vec<SessionId> = match line.multiplex() {
-            Some(multiplex) => multiplex.sockets.values().copied().collect(),
-            None => vec![line_id],
-        };
-        if let Some(at) = at {
+        let Some(line) = self.lines.get(&line_id) else { return };
+        let sessions = line.sessions(line_id);
+        if let Some(at) = line.at {
             self.connections.remove(&at);
         }
         for id in sessions {
@@ -149,11 +154,7 @@ impl Home {
         for (at, line_id) in lost {
             let Some(line) = self.lines.get_mut(&line_id) else { continue };
             line.at = None;
-            let sessions: Vec<SessionId> = match line.multiplex() {
-                Some(multiplex) => multiplex.sockets.values().copied().collect(),
-                None => vec![line_id],
-            };
-            for id in sessions {
+            for id in line.sessions(line_id) {
                 self.orphan(io, id, at);
             }
             self.lines.remove(&line_id);
@@ -166,7 +167,7 @@ impl Home {
         let seen = self.sessions.get(&id).and_then(|it| self.lines.get(&it.line));
         let seen = seen.map_or(0, Line::seen);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if matches!(session.greeting, Greeting::Due(_)) && session.socket.is_some() {
+        if session.is_welcome_due() {
             // It was never in.
             return self.end(io, id);
         }
@@ -194,7 +195,7 @@ impl Home {
     /// A Socket.IO session goes: what rules say is done, and then it is over.
     pub(super) fn finish(&mut self, io: &mut Io, id: SessionId, reason: &'static str) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.socket.is_some() && matches!(session.greeting, Greeting::Done) {
+        if session.is_in_namespace() {
             self.disconnecting(io, id, reason);
         }
         self.end(io, id);

@@ -1,12 +1,14 @@
 //! From what an owner delivers to frames for the connections that hear it: encoded once in each
 //! dialect in which somebody does.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Home;
 use super::greeting::{Greeting, Held};
 use super::handovers::ReportTo;
+use super::session::Session;
 use super::subscription::Subscription;
 use crate::asker::Asker;
 use crate::core::Io;
@@ -237,13 +239,8 @@ impl Home {
         }
         // Who has not been welcomed is no poorer without an ephemeral message.
         if kind == FrameKind::Live {
-            for id in subscription.held() {
-                if let Some(Greeting::Due(due)) =
-                    self.sessions.get_mut(&id).map(|it| &mut it.greeting)
-                {
-                    due.held.push(Held::Parts(encode(Dialect::SocketIo)));
-                }
-            }
+            let parts = LazyCell::new(|| encode(Dialect::SocketIo));
+            hold(&mut self.sessions, subscription.held(), || Held::Parts(parts.clone()));
         }
     }
 
@@ -266,14 +263,9 @@ impl Home {
         if subscription.is_heard_in(Dialect::SocketIo) {
             let stamp = stream.gap(io, topic, None);
             let parts = vec![socketio::gap(namespace, room, place, stamp.as_deref())];
-            let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
-            subscription.fan(io, &frame, None);
+            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), None);
         }
-        for id in subscription.held() {
-            if let Some(Greeting::Due(due)) = sessions.get_mut(&id).map(|it| &mut it.greeting) {
-                due.held.push(Held::Gap(topic.clone(), epoch.clone(), offset));
-            }
-        }
+        hold(sessions, subscription.held(), || Held::Gap(topic.clone(), epoch.clone(), offset));
     }
 
     /// A kept message of a room, for all its members but the one that wants no echo.
@@ -295,16 +287,12 @@ impl Home {
             subscription.fan(io, &Frame::native(FrameKind::Live, [text]), except);
         }
         if subscription.is_heard_in(Dialect::SocketIo) {
-            let stamp = stream.sent(io, topic, epoch, record);
+            let stamp = stream.kept(io, topic, epoch, record, None);
             let parts = socketio::record(namespace, Some(room), epoch, record, stamp.as_deref());
-            let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
-            subscription.fan(io, &frame, except);
+            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), except);
         }
-        for id in subscription.held().filter(|id| record.is_heard_by(*id)) {
-            if let Some(Greeting::Due(due)) = sessions.get_mut(&id).map(|it| &mut it.greeting) {
-                due.held.push(Held::Live(topic.clone(), epoch.clone(), Arc::clone(record)));
-            }
-        }
+        let hearing = subscription.held().filter(|id| record.is_heard_by(*id));
+        hold(sessions, hearing, || Held::Live(topic.clone(), epoch.clone(), Arc::clone(record)));
     }
 
     /// Kept private messages, for each of the user's connections here.
@@ -319,7 +307,7 @@ impl Home {
     ) {
         // A place in the ring that no client could come back to would cost another's.
         let stamped: Vec<_> = if self.has_sockets(topic) {
-            records.iter().map(|it| (it, self.stream.sent(io, topic, epoch, it))).collect()
+            records.iter().map(|it| (it, self.stream.kept(io, topic, epoch, it, None))).collect()
         } else {
             Vec::new()
         };
@@ -405,5 +393,18 @@ impl Position {
     /// Whether `offset` of `epoch` comes right after this position.
     fn precedes(&self, epoch: &Epoch, offset: u64) -> bool {
         self.epoch == *epoch && self.offset + 1 == offset
+    }
+}
+
+/// Has members that have not been welcomed hear something later.
+fn hold(
+    sessions: &mut BTreeMap<SessionId, Session>,
+    members: impl Iterator<Item = SessionId>,
+    what: impl Fn() -> Held,
+) {
+    for id in members {
+        if let Some(Greeting::Due(due)) = sessions.get_mut(&id).map(|it| &mut it.greeting) {
+            due.held.push(what());
+        }
     }
 }

@@ -58,6 +58,14 @@ impl Line {
         }
     }
 
+    /// The sessions that it speaks for. `id` is the one that the router has attached.
+    pub(super) fn sessions(&self, id: SessionId) -> Vec<SessionId> {
+        match &self.speaks {
+            Speaks::Native => vec![id],
+            Speaks::SocketIo(multiplex) => multiplex.sockets.values().copied().collect(),
+        }
+    }
+
     /// The newest message's sequence.
     pub(super) fn seen(&self) -> u64 {
         self.settling.seen

@@ -122,6 +122,11 @@ impl Session {
         self.socket.is_some() && matches!(self.greeting, Greeting::Due(_))
     }
 
+    /// Whether a Socket.IO client is in its namespace.
+    pub(super) fn is_in_namespace(&self) -> bool {
+        self.socket.is_some() && matches!(self.greeting, Greeting::Done)
+    }
+
     pub(super) fn member(&self) -> Member {
         Member { session: self.id, user: self.identity.user.clone() }
     }

@@ -62,16 +62,18 @@ impl Stream {
         format!("{}.{:x}", self.name, self.last)
     }
 
-    /// The stamp of a kept message on its way to all members; none where nobody can recover.
-    pub(super) fn sent(
+    /// The stamp of a kept message on its way to all members, or to the `only` one that had missed
+    /// it; none where nobody can recover.
+    pub(super) fn kept(
         &mut self,
         io: &Io,
         topic: &Topic,
         epoch: &Epoch,
         record: &Record,
+        only: Option<SessionId>,
     ) -> Option<String> {
         let position = Position { epoch: epoch.clone(), offset: record.offset };
-        io.settings.recovery.map(|_| self.stamp(topic, Some(position), None))
+        io.settings.recovery.map(|_| self.stamp(topic, Some(position), only))
     }
 
     /// The stamp of the word that something of a topic can't be had. Who has missed it can't
@@ -83,19 +85,6 @@ impl Stream {
         only: Option<SessionId>,
     ) -> Option<String> {
         io.settings.recovery.map(|_| self.stamp(topic, None, only))
-    }
-
-    /// The stamp of a kept message that one session had missed.
-    pub(super) fn replayed(
-        &mut self,
-        io: &Io,
-        topic: &Topic,
-        epoch: &Epoch,
-        record: &Record,
-        only: SessionId,
-    ) -> Option<String> {
-        let position = Position { epoch: epoch.clone(), offset: record.offset };
-        io.settings.recovery.map(|_| self.stamp(topic, Some(position), Some(only)))
     }
 
     /// Stamps a message.

@@ -49,9 +49,7 @@ impl Owner {
         owned.gathering.insert(gather, gathering);
         self.gather_deadlines.insert((deadline, gather), topic.clone());
         let delivery = Delivery::Gather { gather, from, body, timeout };
-        if let Some(owned) = self.topics.get(topic) {
-            Self::announce(io, owned, topic, &delivery);
-        }
+        Self::announce(io, owned, topic, &delivery);
     }
 
     /// What a shard's clients have answered.
@@ -87,11 +85,9 @@ impl Owner {
     }
 
     pub(super) fn end_overdue_gathers(&mut self, io: &mut Io) {
-        while let Some(((deadline, gather), topic)) = self.gather_deadlines.pop_first() {
-            if deadline > io.now.mono {
-                self.gather_deadlines.insert((deadline, gather), topic);
-                return;
-            }
+        let now = io.now.mono;
+        while let Some(due) = self.gather_deadlines.first_entry().filter(|it| it.key().0 <= now) {
+            let ((_, gather), topic) = due.remove_entry();
             self.end_gather(io, &topic, gather);
         }
     }

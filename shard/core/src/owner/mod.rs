@@ -181,9 +181,7 @@ impl Owner {
             queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
             return;
         }
-        let (joins_elsewhere, is_elsewhere) =
-            (owned.joins_elsewhere(home, session), owned.members.is_elsewhere(home, session));
-        if !joins_elsewhere && !is_elsewhere {
+        if !owned.joins_elsewhere(home, session) && !owned.members.is_elsewhere(home, session) {
             owned.dedupe.forget(session);
         }
         self.part(io, home, topic, session);

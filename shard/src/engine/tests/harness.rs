@@ -42,7 +42,7 @@ pub(super) fn refused(request: u64, problem: Problem) -> Vec<Heard> {
 
 pub(super) fn frame(kind: FrameKind, text: &str) -> Frame {
     let parts = vec![Part::text(text.to_owned().into())];
-    Frame { kind, dialect: Dialect::SocketIo, parts }
+    Frame::socketio(kind, parts)
 }
 
 impl Stage {

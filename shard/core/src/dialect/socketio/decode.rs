@@ -128,7 +128,7 @@ fn payload_fits(kind: Kind, data: &str) -> bool {
     match kind {
         Kind::Connect => data.is_empty() || is(b'{'),
         Kind::Disconnect => data.is_empty(),
-        Kind::Event => is(b'[') && event_parts(data).is_some(),
+        Kind::Event => data.starts_with('[') && event_parts(data).is_some(),
         Kind::Acknowledgement => is(b'['),
         Kind::ConnectError => is(b'{') || is(b'"'),
     }

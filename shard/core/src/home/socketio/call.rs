@@ -183,17 +183,10 @@ impl Home {
             let name = run.name.clone();
             let planned = serde_json::from_str::<Planned<'_>>(action);
             let outcome = match planned.map_err(|_| unreadable()).and_then(|it| plan(it, &name)) {
-                Ok(Plan::Command(command)) if run.parted.is_some() => {
-                    self.command_of_parted(io, run, origin, command)
-                }
-                Ok(Plan::Publish(room, action)) if run.parted.is_some() => {
-                    self.publish_of_parted(io, run, origin, room, action)
-                }
-                Ok(Plan::Emit(_)) if run.parted.is_some() => continue,
-                Ok(Plan::Command(command)) => self.command(io, origin, command),
-                Ok(Plan::Publish(room, action)) => self.publish(io, origin, &room, action),
+                Ok(Plan::Command(command)) => self.command_of(io, run, origin, command),
+                Ok(Plan::Publish(room, action)) => self.publish_of(io, run, origin, &room, action),
                 Ok(Plan::Emit(body)) => {
-                    self.emit_to_sender(io, run.session, &body);
+                    self.emit_to_sender(io, run, &body);
                     continue;
                 }
                 Err(problem) => Err(problem),

@@ -7,15 +7,15 @@ use crate::core::Io;
 use crate::dialect::socketio::{self, Packet};
 use crate::dialect::{ErrorCode, Problem, native};
 use crate::home::greeting::{Due, Greeting};
-use crate::home::line::Multiplex;
+use crate::home::line::{Line, Multiplex};
 use crate::home::session::{Session, Socket};
 use crate::home::{Home, Verifying};
 use crate::input::Identity;
 use crate::name::{Namespace, UserId};
-use crate::output::{Frame, FrameKind, Output, Part};
+use crate::output::{CloseCode, Frame, FrameKind, Output, Part};
+use crate::peer;
 use crate::rules;
 use crate::session_id::SessionId;
-use crate::{Dialect, peer};
 
 /// Namespaces that one connection may be in at a time.
 const SOCKETS_MAX: usize = 64;
@@ -37,29 +37,20 @@ impl Home {
             self.tell_line(io, line_id, answer);
             return self.settle_line(io, line_id, sequence);
         };
-        let Some(line) = self.lines.get_mut(&line_id) else { return };
-        let Some(at) = line.at else { return };
-        let Some(multiplex) = line.multiplex() else { return };
+        let Some(multiplex) = self.lines.get_mut(&line_id).and_then(Line::multiplex) else {
+            return;
+        };
         if multiplex.sockets.len() >= SOCKETS_MAX {
             let answer = socketio::refused(namespace.as_str(), "Too many namespaces", None);
             self.tell_line(io, line_id, answer);
             return self.settle_line(io, line_id, sequence);
         }
-        multiplex.connects += 1;
-        let nth = multiplex.connects;
-        let id = io.derive(&line_id, namespace.as_str(), nth);
         let auth = (!packet.data.is_empty()).then(|| Arc::from(packet.data.as_str()));
-        let mut session =
-            Session::new(id, line_id, namespace.clone(), multiplex.identity.clone(), at);
-        session.authenticated = multiplex.authenticated;
-        let private_id = io.derive(&line_id, &format!("private {namespace}"), nth);
-        session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
         let due = Due { connect: sequence, auth, ..Due::default() };
-        session.greeting = Greeting::Due(Box::new(due));
-        multiplex.sockets.insert(namespace, id);
+        let (identity, authenticated) = (multiplex.identity.clone(), multiplex.authenticated);
         let speaker = speaker(io, multiplex, &packet.data);
-        self.sessions.insert(id, session);
-        self.privates.insert(private_id, id);
+        let begun = self.begin_session(io, line_id, namespace, (identity, authenticated), due);
+        let Some(id) = begun else { return };
         match speaker {
             Speaker::Known => self.admit(io, id),
             Speaker::Named(user) => {
@@ -75,6 +66,32 @@ impl Home {
             }
             Speaker::Unknown => self.refuse_connect(io, id, &not_authenticated(), None),
         }
+    }
+
+    /// Begins a connection's session in a namespace, with new IDs. None if the connection is gone.
+    pub(super) fn begin_session(
+        &mut self,
+        io: &Io,
+        line_id: SessionId,
+        namespace: Namespace,
+        (identity, authenticated): (Identity, bool),
+        due: Due,
+    ) -> Option<SessionId> {
+        let line = self.lines.get_mut(&line_id)?;
+        let at = line.at?;
+        let multiplex = line.multiplex()?;
+        multiplex.connects += 1;
+        let nth = multiplex.connects;
+        let id = io.derive(&line_id, namespace.as_str(), nth);
+        let private_id = io.derive(&line_id, &format!("private {namespace}"), nth);
+        multiplex.sockets.insert(namespace.clone(), id);
+        let mut session = Session::new(id, line_id, namespace, identity, at);
+        session.authenticated = authenticated;
+        session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
+        session.greeting = Greeting::Due(Box::new(due));
+        self.sessions.insert(id, session);
+        self.privates.insert(private_id, id);
+        Some(id)
     }
 
     /// What a token says that came with the request to connect.
@@ -146,8 +163,7 @@ impl Home {
 
     fn tell_line(&mut self, io: &mut Io, line: SessionId, part: Part) {
         if let Some((trunk, connection)) = self.lines.get(&line).and_then(|line| line.at) {
-            let (kind, dialect) = (FrameKind::Reply, Dialect::SocketIo);
-            let frame = Frame { kind, dialect, parts: vec![part] };
+            let frame = Frame::socketio(FrameKind::Reply, vec![part]);
             io.output(Output::Send { trunk, connections: vec![connection], frame, receipt: None });
         }
     }
@@ -166,7 +182,7 @@ impl Home {
                 self.finish(io, id, "server namespace disconnect");
             }
             let reason = "the application has ended the connection";
-            self.hang_up(io, line, crate::output::CloseCode::Done, reason);
+            self.hang_up(io, line, CloseCode::Done, reason);
         }
     }
 

@@ -9,14 +9,13 @@ use bytes::Bytes;
 use crate::Dialect;
 use crate::core::Io;
 use crate::dialect::native;
-use crate::dialect::socketio::{self, Meta, Packet, array_parts};
+use crate::dialect::socketio::{self, Meta, Packet};
 use crate::home::Home;
-use crate::home::greeting::Greeting;
-use crate::home::subscription::Subscription;
+use crate::home::session::Session;
 use crate::link::{ShardIndex, Via};
 use crate::message::{Arguments, Body};
 use crate::name::UserId;
-use crate::output::{Frame, FrameKind, Part};
+use crate::output::{Frame, FrameKind};
 use crate::peer::{GatherId, Gathered, PeerMessage};
 use crate::session_id::SessionId;
 use crate::time::Mono;
@@ -88,10 +87,7 @@ impl Home {
     ) {
         let Topic::Room(namespace, room) = topic else { return };
         let Some(subscription) = self.subscriptions.get(topic) else { return };
-        let answers = |id: &SessionId| {
-            let session = self.sessions.get(id);
-            session.is_some_and(|it| it.socket.is_some() && matches!(it.greeting, Greeting::Done))
-        };
+        let answers = |id: &SessionId| self.sessions.get(id).is_some_and(Session::is_in_namespace);
         let asked: BTreeSet<SessionId> = subscription.members().filter(answers).collect();
         if subscription.is_heard_in(Dialect::Native) {
             let text = native::ephemeral(room, from, body);
@@ -106,7 +102,7 @@ impl Home {
         let content = (&body.arguments, &body.attachments[..]);
         let parts =
             socketio::event(namespace, Some(number), &body.event, content, Some(&meta), None);
-        fan_parts(io, subscription, parts);
+        subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), None);
         let deadline = io.now.mono + timeout;
         let count = u32::try_from(asked.len()).unwrap_or(u32::MAX);
         let waiting = Gather {
@@ -144,7 +140,7 @@ impl Home {
         let attached: usize = packet.attachments.iter().map(Bytes::len).sum();
         gather.bytes += packet.data.len() + attached;
         if gather.bytes <= ANSWERS_BYTES
-            && let Some(arguments) = arguments(&packet.data)
+            && let Some(arguments) = Arguments::of_array(&packet.data)
         {
             gather.gathered.responses.push((arguments, packet.attachments.clone()));
         }
@@ -169,19 +165,7 @@ impl Home {
     }
 }
 
-fn fan_parts(io: &mut Io, subscription: &Subscription, parts: Vec<Part>) {
-    let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
-    subscription.fan(io, &frame, None);
-}
-
 fn tell(io: &mut Io, gather: Gather) {
     let Gather { owner, topic, gather, gathered, .. } = gather;
     io.answer(owner, PeerMessage::Answers { topic, gather, gathered });
-}
-
-/// The values of a JSON array.
-fn arguments(array: &str) -> Option<Arguments> {
-    let count = u32::try_from(array_parts(array)?.len()).ok()?;
-    let inner = array.trim().strip_prefix('[')?.strip_suffix(']')?;
-    Some(Arguments::new(inner.trim(), count))
 }

@@ -57,16 +57,10 @@ impl Home {
     }
 
     fn hear_event(&mut self, io: &mut Io, id: SessionId, sequence: u64, packet: Packet) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let line = session.line;
-        match &mut session.greeting {
-            Greeting::Done => self.event(io, id, sequence, packet),
-            Greeting::Due(due) => {
-                if due.hear(sequence, Heard::Event(Box::new(packet))).is_err() {
-                    let reason = "too much was sent before the welcome; wait for it";
-                    self.hang_up(io, line, CloseCode::Policy, reason);
-                }
-            }
+        match self.sessions.get(&id).map(|session| &session.greeting) {
+            Some(Greeting::Done) => self.event(io, id, sequence, packet),
+            Some(Greeting::Due(_)) => self.wait(io, id, sequence, Heard::Event(Box::new(packet))),
+            None => {}
         }
     }
 

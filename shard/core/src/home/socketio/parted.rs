@@ -7,12 +7,12 @@ use crate::dialect::Problem;
 use crate::dialect::command::Command;
 use crate::home::Home;
 use crate::home::command::{Letter, Origin, Step};
-use crate::home::permission::not_joined;
+use crate::home::permission::may_publish;
 use crate::home::requests::Subject;
 use crate::home::session::Session;
 use crate::name::RoomId;
 use crate::peer::{Action, Member};
-use crate::rights::{Rights, Verdict};
+use crate::rights::Rights;
 use crate::topic::Topic;
 
 /// What a client might do when it went.
@@ -27,34 +27,26 @@ impl Parted {
         let rights = session.identity.rights.clone();
         Self { rights, rooms: session.rooms.keys().cloned().collect() }
     }
-
-    fn may_publish(&self, room: &RoomId) -> Result<(), Problem> {
-        let may = match self.rights.publish(room) {
-            Verdict::Allowed => true,
-            Verdict::IfJoined => self.rooms.contains(room),
-            Verdict::Forbidden => false,
-        };
-        if may && !room.is_everyone() { Ok(()) } else { Err(not_joined("publishing to", room)) }
-    }
 }
 
 impl Home {
-    /// Carries out what a rule wants of a client that has gone. It is in no room any more and
+    /// Carries out what is wanted of a run's client. One that has gone is in no room any more and
     /// hears nothing: what only concerns itself is done with.
-    pub(super) fn command_of_parted(
+    pub(super) fn command_of(
         &mut self,
         io: &mut Io,
         run: &Run,
         origin: Origin,
         command: Command,
     ) -> Result<Step, Problem> {
+        let Some(Parted { rights, rooms }) = &run.parted else {
+            return self.command(io, origin, command);
+        };
         match command {
             Command::Publish { room, body, key, ephemeral, echo } => {
-                if let Some(parted) = &run.parted {
-                    parted.may_publish(&room)?;
-                }
+                may_publish(rights, &room, rooms.contains(&room))?;
                 let action = Action::Publish { body, key, ephemeral, echo };
-                self.publish_of_parted(io, run, origin, room, action)
+                self.publish_of(io, run, origin, &room, action)
             }
             Command::Send { to, body, key, ephemeral } => {
                 let letter = Letter { to, body, key, ephemeral };
@@ -64,16 +56,19 @@ impl Home {
         }
     }
 
-    /// Publishes what a client that has gone may say.
-    pub(super) fn publish_of_parted(
+    /// Publishes for a run's client, who may speak there.
+    pub(super) fn publish_of(
         &mut self,
         io: &mut Io,
         run: &Run,
         origin: Origin,
-        room: RoomId,
+        room: &RoomId,
         action: Action,
     ) -> Result<Step, Problem> {
-        let topic = Topic::Room(run.namespace.clone(), room);
+        if run.parted.is_none() {
+            return self.publish(io, origin, room, action);
+        }
+        let topic = Topic::Room(run.namespace.clone(), room.clone());
         let subject = Subject::Publish(topic.clone());
         self.ask_as(io, origin, run.member(), subject, topic, action)
     }

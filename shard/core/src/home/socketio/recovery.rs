@@ -18,7 +18,7 @@ use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
 use crate::home::requests::{Pending, Subject};
 use crate::home::respond::ReplyTo;
-use crate::home::session::{Membership, Session, Socket};
+use crate::home::session::{Membership, Socket};
 use crate::home::stream::Span;
 use crate::link::ShardIndex;
 use crate::message::Body;
@@ -335,7 +335,7 @@ impl Home {
             due.recalled = Some(kept);
         }
         let line = session.line;
-        if let Some(multiplex) = self.lines.get_mut(&line).and_then(|line| line.multiplex()) {
+        if let Some(multiplex) = self.lines.get_mut(&line).and_then(Line::multiplex) {
             multiplex.sockets.insert(namespace.clone(), old);
         }
         self.tell_whereabouts(io, &session);
@@ -373,22 +373,10 @@ impl Home {
             ..Due::default()
         };
         let (line_id, namespace) = (session.line, session.namespace.clone());
-        let (identity, authenticated) = (session.identity.clone(), session.authenticated);
+        let speaker = (session.identity.clone(), session.authenticated);
         self.end(io, id);
-        let Some(line) = self.lines.get_mut(&line_id) else { return };
-        let Some(at) = line.at else { return };
-        let Some(multiplex) = line.multiplex() else { return };
-        multiplex.connects += 1;
-        let nth = multiplex.connects;
-        let fresh = io.derive(&line_id, namespace.as_str(), nth);
-        let private_id = io.derive(&line_id, &format!("private {namespace}"), nth);
-        multiplex.sockets.insert(namespace.clone(), fresh);
-        let mut session = Session::new(fresh, line_id, namespace, identity, at);
-        session.authenticated = authenticated;
-        session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
-        session.greeting = Greeting::Due(Box::new(due));
-        self.sessions.insert(fresh, session);
-        self.privates.insert(private_id, fresh);
+        let begun = self.begin_session(io, line_id, namespace, speaker, due);
+        let Some(fresh) = begun else { return };
         self.watch_expiry(io, fresh);
         self.ask_application(io, fresh);
     }

@@ -241,8 +241,7 @@ impl Home {
     /// Carries out rules until there are no more, or the application must be asked.
     pub(super) fn run(&mut self, io: &mut Io, mut run: Run) {
         let rules = Arc::clone(&io.settings.events);
-        let (namespace, name) = (run.namespace.clone(), run.event_name.clone());
-        let matching: Vec<&EventRule> = rules.of(namespace.as_str(), &name).collect();
+        let matching = rules.of(run.namespace.as_str(), &run.event_name);
         let acknowledging = acknowledging(&matching);
         for (index, rule) in matching.iter().enumerate().skip(run.done) {
             run.done += 1;
@@ -301,30 +300,26 @@ impl Home {
         }
         let reply_to = run.reply_to(acknowledges);
         let origin = run.origin(reply_to);
-        let has_parted = run.parted.is_some();
         let outcome = match intention(&run.event(), action) {
-            Ok(Intention::Command(command)) if has_parted => {
-                self.command_of_parted(io, run, origin, command)
-            }
-            Ok(Intention::Broadcast(action)) if has_parted => {
-                self.publish_of_parted(io, run, origin, RoomId::everyone(), action)
-            }
-            Ok(Intention::Command(command)) => self.command(io, origin, command),
-            Ok(Intention::Broadcast(action)) => self.broadcast(io, origin, action),
+            Ok(Intention::Command(command)) => self.command_of(io, run, origin, command),
+            Ok(Intention::Broadcast(action)) => self.broadcast(io, run, origin, action),
             Err(problem) => Err(problem),
         };
         self.carried_out(io, origin, outcome);
     }
 
     /// A message to everyone in the sender's namespace.
-    pub(super) fn broadcast(
+    fn broadcast(
         &mut self,
         io: &mut Io,
+        run: &Run,
         origin: Origin,
         action: Action,
     ) -> Result<Step, Problem> {
-        self.session(origin)?.take_rate(io)?;
-        self.publish(io, origin, &RoomId::everyone(), action)
+        if run.parted.is_none() {
+            self.session(origin)?.take_rate(io)?;
+        }
+        self.publish_of(io, run, origin, &RoomId::everyone(), action)
     }
 
     pub(super) fn carried_out(
@@ -353,13 +348,16 @@ impl Home {
     fn reply_to_sender(&mut self, io: &mut Io, run: &mut Run, emit: Option<&str>, args: &Args) {
         let body = run.event().body(emit.unwrap_or_default(), args, 0);
         match emit {
-            Some(_) => self.emit_to_sender(io, run.session, &body),
+            Some(_) => self.emit_to_sender(io, run, &body),
             None => self.acknowledge(io, run, &body),
         }
     }
 
-    pub(super) fn emit_to_sender(&mut self, io: &mut Io, id: SessionId, body: &Body) {
-        let Some(session) = self.sessions.get(&id) else { return };
+    pub(super) fn emit_to_sender(&mut self, io: &mut Io, run: &Run, body: &Body) {
+        if !self.speaks_by(run.session, run.line) {
+            return;
+        }
+        let Some(session) = self.sessions.get(&run.session) else { return };
         // A text at the end, be it the event's name, would be taken for a stamp: so the newest one
         // stands behind it.
         let json = body.arguments.json();

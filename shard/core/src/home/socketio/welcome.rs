@@ -44,7 +44,7 @@ impl Home {
                     }
                 }
                 Held::Missed(topic, epoch, record) | Held::Live(topic, epoch, record) => {
-                    let stamp = stream.replayed(io, &topic, &epoch, &record, id);
+                    let stamp = stream.kept(io, &topic, &epoch, &record, Some(id));
                     let room = room_of(&topic);
                     parts.extend(socketio::record(
                         namespace,
@@ -57,7 +57,7 @@ impl Home {
             }
         }
         let receipt = report_to.and_then(|it| handovers.begin(it, &[trunk]).first().copied());
-        let frame = Frame { kind: FrameKind::Reply, dialect: Dialect::SocketIo, parts };
+        let frame = Frame::socketio(FrameKind::Reply, parts);
         io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
         let live_from = stream.last();
         let topics: Vec<Topic> = session.rooms.keys().map(|room| session.room(room)).collect();
@@ -116,7 +116,7 @@ impl Home {
     ) -> Vec<(SessionId, Topic)> {
         let mut missing = Vec::new();
         for session in self.sessions.values() {
-            if session.socket.is_some() && matches!(session.greeting, Greeting::Due(_)) {
+            if session.is_welcome_due() {
                 continue;
             }
             let is_missing = |topic: &Topic| session.is_out_of(topic) && io.owner_of(topic) == peer;

@@ -2,25 +2,14 @@
 
 use trunkline_config::ShardKey;
 use trunkline_config::events::{
-    Args, EventAction, EventRule, EventRules, Message, Pattern, Root, Template, Text,
+    Args, EventAction, EventRule, Message, Pattern, Root, Template, Text,
 };
-use trunkline_core::{Action, ApiCall, CoreSettings, Topic, UserId};
+use trunkline_core::{Action, ApiCall, Topic, UserId};
 
+use super::rules::{call, rule, with};
 use super::sockets::{stamp, welcome};
 use super::town::{Town, publish, seconds};
 use crate::harness::ClientId;
-
-fn rule(name: &str, action: EventAction) -> EventRule {
-    EventRule { name: name.to_owned(), namespace: Pattern::any(), action, ack: None }
-}
-
-fn with(own: Vec<EventRule>) -> impl FnOnce(&mut CoreSettings) {
-    move |settings| settings.events = EventRules { own, ..EventRules::default() }.into()
-}
-
-fn call() -> EventAction {
-    EventAction::Call { url: None, timeout: None, retries: None }
-}
 
 /// `user` connects to `/`; its `sid` and `pid`.
 fn arrive(town: &mut Town, user: &str) -> (ClientId, String, String) {
@@ -32,12 +21,8 @@ fn arrive(town: &mut Town, user: &str) -> (ClientId, String, String) {
 
 /// `user` comes back with a `pid` and an offset; nothing is taken of what it hears.
 fn again(town: &mut Town, user: &str, pid: &str, offset: &str) -> ClientId {
-    let client = town.plug_in(user);
-    town.packet(client, &format!("0{{\"pid\":\"{pid}\",\"offset\":\"{offset}\"}}"));
-    client
+    town.come_back(user, &ShardKey::User(user), pid, offset)
 }
-
-// --- settlement -----------------------------------------------------------------------------
 
 #[test]
 fn what_a_session_has_asked_is_settled_though_it_leaves_its_namespace() {
@@ -91,8 +76,6 @@ fn a_connect_that_is_taken_back_before_the_welcome_is_settled() {
     town.wait(seconds(1));
     assert_eq!(town.settled(alice), 2);
 }
-
-// --- attachments ----------------------------------------------------------------------------
 
 #[test]
 fn who_comes_back_does_not_hear_what_it_said_itself_without_echo() {
@@ -150,13 +133,11 @@ fn no_alias_stays_of_a_session_that_has_wandered() {
     let pid = welcome(&town.packets(alice)[0], "pid");
     town.leave(alice);
     for key in &far[1..] {
-        let alice = town.plug_in_as("alice", key, |_| {});
-        town.packet(alice, &format!("0{{\"pid\":\"{pid}\",\"offset\":\"1.0\"}}"));
+        let alice = town.come_back("alice", key, &pid, "1.0");
         assert_eq!(welcome(&town.packets(alice)[0], "pid"), pid);
         town.leave(alice);
     }
-    let alice = town.plug_in_as("alice", &far[0], |_| {});
-    town.packet(alice, &format!("0{{\"pid\":\"{pid}\",\"offset\":\"1.0\"}}"));
+    let alice = town.come_back("alice", &far[0], &pid, "1.0");
     assert_eq!(welcome(&town.packets(alice)[0], "pid"), pid);
     town.leave(alice);
     town.wait(seconds(1000));
@@ -369,8 +350,7 @@ fn who_begins_to_come_back_by_another_shard_and_does_not_leaves_no_ghost() {
         // The old connection is still believed to live.
         town.world.plan.link = 0..=300;
         town.slow_log(2000);
-        let back = town.plug_in_as("alice", &far, |_| {});
-        town.packet(back, &format!("0{{\"pid\":\"{pid}\",\"offset\":\"{offset}\"}}"));
+        let back = town.come_back("alice", &far, &pid, &offset);
         town.wait(ms(1000));
         assert!(town.world.cut_link(second, owner, seconds(1)));
         town.wait(ms(100));

@@ -30,10 +30,7 @@ fn leave_after_one(town: &mut Town, key: &ShardKey<'_>, bob: ClientId) -> Left {
 }
 
 fn come_back(town: &mut Town, key: &ShardKey<'_>, left: &Left) -> ClientId {
-    let alice = town.plug_in_as("alice", key, |_| {});
-    let Left { pid, stamp, .. } = left;
-    town.packet(alice, &format!("0{{\"pid\":\"{pid}\",\"offset\":\"{stamp}\"}}"));
-    alice
+    town.come_back("alice", key, &left.pid, &left.stamp)
 }
 
 fn member(town: &mut Town, user: &str) -> ClientId {

@@ -8,7 +8,7 @@ use trunkline_core::{CallFailure, CoreSettings};
 
 use super::town::Town;
 
-fn rule(name: &str, action: EventAction) -> EventRule {
+pub(super) fn rule(name: &str, action: EventAction) -> EventRule {
     EventRule { name: name.to_owned(), namespace: Pattern::any(), action, ack: None }
 }
 
@@ -20,11 +20,11 @@ fn field(key: &str) -> Reference {
     Reference { root: Root::Argument(0), path: vec![key.to_owned()] }
 }
 
-fn call() -> EventAction {
+pub(super) fn call() -> EventAction {
     EventAction::Call { url: None, timeout: None, retries: None }
 }
 
-fn with(own: Vec<EventRule>) -> impl FnOnce(&mut CoreSettings) {
+pub(super) fn with(own: Vec<EventRule>) -> impl FnOnce(&mut CoreSettings) {
     move |settings| settings.events = EventRules { own, ..EventRules::default() }.into()
 }
 

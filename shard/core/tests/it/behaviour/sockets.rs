@@ -35,6 +35,19 @@ impl Town {
         client
     }
 
+    /// A client comes back with a private ID and the last stamp that it has.
+    pub(super) fn come_back(
+        &mut self,
+        user: &str,
+        key: &ShardKey<'_>,
+        pid: &str,
+        stamp: &str,
+    ) -> ClientId {
+        let client = self.plug_in_as(user, key, |_| {});
+        self.packet(client, &format!("0{{\"pid\":\"{pid}\",\"offset\":\"{stamp}\"}}"));
+        client
+    }
+
     /// Sends a packet, and lets happen what then happens at once.
     pub(super) fn packet(&mut self, client: ClientId, packet: &str) {
         self.world.say(client, packet);
