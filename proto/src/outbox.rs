@@ -4,13 +4,33 @@
 //! gathered on the other side. Here a sender appends to a vector and the stream takes the whole
 //! vector when the transport asks for the next message, so batches grow by themselves exactly
 //! when the transport is the slower side.
+//!
+//! Some items nobody waits for: an acknowledgement that only bounds a queue, or that a client has
+//! gone. A batch of nothing else is held back for [`HOLD`], so that it leaves with something that
+//! can't wait; every batch costs both sides a wake-up and a system call. The order stays.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::Stream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How long items that can wait are held back at most. Nobody notices it, and a busy stream
+/// has something to send much sooner.
+pub const HOLD: Duration = Duration::from_millis(5);
+
+/// Whether somebody waits for an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Haste {
+    /// Nobody does: it may be held back for [`HOLD`].
+    Later,
+    /// It leaves at once, and everything that was queued before it too.
+    Now,
+}
 
 /// The bounds of an outbox.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +50,8 @@ pub struct Full;
 struct State<T> {
     items: Vec<(T, usize)>,
     bytes: usize,
+    /// What the most urgent of the items needs.
+    haste: Haste,
     closed: bool,
     reader: Option<Waker>,
     /// Who waits for room, by the address of their waker's data: a task that is polled again
@@ -68,6 +90,10 @@ impl<T> Drop for Outbox<T> {
 #[derive(Debug)]
 pub struct Batches<T> {
     shared: Arc<Shared<T>>,
+    /// When what is held back leaves; kept for the next time.
+    hold: Option<Pin<Box<Sleep>>>,
+    /// Something is held back, and the time is running.
+    holding: bool,
 }
 
 /// An outbox and the stream that empties it.
@@ -76,36 +102,35 @@ pub fn outbox<T>(bounds: Bounds) -> (Outbox<T>, Batches<T>) {
     let state = State {
         items: Vec::new(),
         bytes: 0,
+        haste: Haste::Later,
         closed: false,
         reader: None,
         drained: BTreeMap::new(),
     };
     let shared = Arc::new(Shared { bounds, state: Mutex::new(state) });
-    (Outbox { shared: Arc::clone(&shared) }, Batches { shared })
+    (Outbox { shared: Arc::clone(&shared) }, Batches { shared, hold: None, holding: false })
 }
 
 impl<T> Outbox<T> {
-    /// Appends an item of about `size` bytes.
+    /// Appends an item of about `size` bytes that leaves at once.
     ///
     /// # Errors
     /// [`Full`] when more than the capacity waits, or when the stream is gone.
     pub fn push(&self, item: T, size: usize) -> Result<(), Full> {
-        let mut state = self.shared.lock();
-        if state.closed || state.bytes >= self.shared.bounds.capacity {
-            return Err(Full);
-        }
-        state.bytes += size;
-        state.items.push((item, size));
-        wake(state);
-        Ok(())
+        self.push_all([(item, size)], Haste::Now)
     }
 
-    /// Appends many items under one lock. The same outcome as pushing each in turn.
+    /// Appends many items under one lock.
     ///
     /// # Errors
     /// [`Full`] when an item found no room; those before it were taken.
-    pub fn push_all(&self, items: impl IntoIterator<Item = (T, usize)>) -> Result<(), Full> {
+    pub fn push_all(
+        &self,
+        items: impl IntoIterator<Item = (T, usize)>,
+        haste: Haste,
+    ) -> Result<(), Full> {
         let mut state = self.shared.lock();
+        state.haste = state.haste.max(haste);
         for (item, size) in items {
             if state.closed || state.bytes >= self.shared.bounds.capacity {
                 wake(state);
@@ -162,8 +187,9 @@ fn wake<T>(mut state: MutexGuard<'_, State<T>>) {
 impl<T> Stream for Batches<T> {
     type Item = Vec<T>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<T>>> {
-        let mut state = self.shared.lock();
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<T>>> {
+        let Self { shared, hold, holding } = &mut *self;
+        let mut state = shared.lock();
         if state.items.is_empty() {
             if state.closed {
                 return Poll::Ready(None);
@@ -171,10 +197,22 @@ impl<T> Stream for Batches<T> {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        // What would fill a batch is worth one.
+        if state.haste == Haste::Later && !state.closed && state.bytes < shared.bounds.batch {
+            let hold = hold.get_or_insert_with(|| Box::pin(sleep(HOLD)));
+            if !std::mem::replace(holding, true) {
+                hold.as_mut().reset(Instant::now() + HOLD);
+            }
+            if hold.as_mut().poll(cx).is_pending() {
+                state.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        *holding = false;
         let mut size = 0;
         let mut count = 0;
         for (_, item) in &state.items {
-            if count > 0 && size + item > self.shared.bounds.batch {
+            if count > 0 && size + item > shared.bounds.batch {
                 break;
             }
             size += item;
@@ -183,7 +221,10 @@ impl<T> Stream for Batches<T> {
         state.bytes -= size;
         let rest = state.items.split_off(count);
         let batch = std::mem::replace(&mut state.items, rest);
-        let drained = if state.bytes <= self.shared.bounds.capacity / 2 {
+        if state.items.is_empty() {
+            state.haste = Haste::Later;
+        }
+        let drained = if state.bytes <= shared.bounds.capacity / 2 {
             std::mem::take(&mut state.drained)
         } else {
             BTreeMap::new()
@@ -226,10 +267,49 @@ mod tests {
         assert_eq!(batches.next().now_or_never(), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_can_wait_leaves_with_the_next_that_can_not_or_after_the_hold() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push_all([(1, 1)], Haste::Later).expect("room");
+        assert_eq!(batches.next().now_or_never(), None);
+        outbox.push_all([(2, 1)], Haste::Later).expect("room");
+        assert_eq!(batches.next().now_or_never(), None);
+        outbox.push(3, 1).expect("room");
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![1, 2, 3])));
+        for number in 4..6 {
+            let pushed = Instant::now();
+            outbox.push_all([(number, 1)], Haste::Later).expect("room");
+            assert_eq!(batches.next().await, Some(vec![number]));
+            assert_eq!(pushed.elapsed(), HOLD);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_held_back_by_what_comes_after_it() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        let pushed = Instant::now();
+        outbox.push_all([(1, 1)], Haste::Later).expect("room");
+        assert_eq!(batches.next().now_or_never(), None);
+        tokio::time::advance(HOLD - Duration::from_millis(1)).await;
+        outbox.push_all([(2, 1)], Haste::Later).expect("room");
+        assert_eq!(batches.next().await, Some(vec![1, 2]));
+        assert_eq!(pushed.elapsed(), HOLD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_whole_batch_and_a_closed_outbox_hold_nothing_back() {
+        let (outbox, mut batches) = outbox(BOUNDS);
+        outbox.push_all([(1, 30), (2, 1)], Haste::Later).expect("room");
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![1])));
+        assert_eq!(batches.next().now_or_never(), None);
+        outbox.close();
+        assert_eq!(batches.next().now_or_never(), Some(Some(vec![2])));
+    }
+
     #[test]
     fn a_batch_ends_at_its_bound_and_keeps_the_order() {
         let (outbox, mut batches) = outbox(BOUNDS);
-        outbox.push_all((0..5).map(|n| (n, 15))).expect("room");
+        outbox.push_all((0..5).map(|n| (n, 15)), Haste::Now).expect("room");
         assert_eq!(batches.next().now_or_never(), Some(Some(vec![0, 1])));
         assert_eq!(batches.next().now_or_never(), Some(Some(vec![2, 3])));
         assert_eq!(batches.next().now_or_never(), Some(Some(vec![4])));

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use trunkline_core::{
     ConnectionId, Core, Input, Mono, Now, Output, PeerMessage, ShardIndex, TrunkId,
 };
-use trunkline_proto::outbox::Outbox;
+use trunkline_proto::outbox::{Full, Haste, Outbox};
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::{peer, trunk};
 
@@ -26,8 +26,8 @@ use crate::event::{Event, LinkId};
 use crate::log::MemoryLog;
 use crate::metrics::Metrics;
 use crate::wire::{
-    Sorted, TrunkItem, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity,
-    peer_size, sort_up,
+    Sorted, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity, peer_size,
+    sort_up,
 };
 use trunkline_proto::net::Clock;
 
@@ -64,9 +64,33 @@ pub(crate) struct Link {
 /// Outputs on their way, gathered per stream.
 #[derive(Default)]
 struct Gathered {
-    trunks: BTreeMap<TrunkId, Vec<TrunkItem>>,
-    links: BTreeMap<ShardIndex, Vec<(peer::PeerItem, usize)>>,
+    trunks: BTreeMap<TrunkId, Load<trunk::Down>>,
+    links: BTreeMap<ShardIndex, Load<peer::PeerItem>>,
     acknowledged: BTreeMap<(TrunkId, ConnectionId), u64>,
+}
+
+/// What one stream is to carry.
+struct Load<T> {
+    items: Vec<(T, usize)>,
+    /// What the most urgent of them needs.
+    haste: Haste,
+}
+
+impl<T> Default for Load<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), haste: Haste::Later }
+    }
+}
+
+impl<T> Load<T> {
+    fn add(&mut self, item: T, size: usize, haste: Haste) {
+        self.items.push((item, size));
+        self.haste = self.haste.max(haste);
+    }
+
+    fn push_to(self, outbox: &Outbox<T>) -> Result<(), Full> {
+        outbox.push_all(self.items, self.haste)
+    }
 }
 
 /// What became of a batch of outputs.
@@ -235,13 +259,12 @@ impl Driver {
         let Gathered { mut trunks, links, acknowledged } = gathered;
         for ((trunk, connection), sequence) in acknowledged {
             let output = Output::Acknowledge { trunk, connection, sequence };
-            if let Some((trunk, item)) = encode_down(output) {
-                trunks.entry(trunk).or_default().push(item);
+            if let Some((trunk, (item, size))) = encode_down(output) {
+                trunks.entry(trunk).or_default().add(item, size, Haste::Later);
             }
         }
-        for (trunk, items) in trunks {
-            let full =
-                self.trunks.get(&trunk).is_some_and(|outbox| outbox.push_all(items).is_err());
+        for (trunk, load) in trunks {
+            let full = self.trunks.get(&trunk).is_some_and(|it| load.push_to(it).is_err());
             if full {
                 warn!(trunk = trunk.0, "cutting a trunk that reads too slowly");
                 self.metrics.dropped.with_label_values(&["trunk", "full"]).inc();
@@ -249,12 +272,12 @@ impl Driver {
                 sent = Sent::CutSome;
             }
         }
-        for (peer, items) in links {
+        for (peer, load) in links {
             self.metrics
                 .link_messages
                 .with_label_values(&[self.name(peer)])
-                .inc_by(items.len() as u64);
-            let full = self.links.get(&peer).is_some_and(|it| it.outbox.push_all(items).is_err());
+                .inc_by(load.items.len() as u64);
+            let full = self.links.get(&peer).is_some_and(|it| load.push_to(&it.outbox).is_err());
             if full {
                 warn!(peer = self.name(peer), "cutting a link that reads too slowly");
                 self.metrics.dropped.with_label_values(&["link", "full"]).inc();
@@ -286,7 +309,8 @@ impl Driver {
                 self.link_down(peer);
             }
             Output::ApiAnswer { trunk, call, answer } => {
-                gathered.trunks.entry(trunk).or_default().push(encode_answer(call, answer));
+                let (item, size) = encode_answer(call, answer);
+                gathered.trunks.entry(trunk).or_default().add(item, size, Haste::Now);
             }
             Output::Call(call) => self.call_application(call),
             Output::Unhandled => self.metrics.unhandled.inc(),
@@ -301,8 +325,8 @@ impl Driver {
             | Output::Fan { .. }
             | Output::Group { .. }
             | Output::Close { .. }) => {
-                if let Some((trunk, item)) = encode_down(output) {
-                    gathered.trunks.entry(trunk).or_default().push(item);
+                if let Some((trunk, (item, size))) = encode_down(output) {
+                    gathered.trunks.entry(trunk).or_default().add(item, size, Haste::Now);
                 }
             }
         }
@@ -310,9 +334,18 @@ impl Driver {
 }
 
 fn gather_peer(gathered: &mut Gathered, peer: ShardIndex, message: PeerMessage) {
+    let haste = haste_of(&message);
     let item = encode_peer(message);
     let size = peer_size(&item);
-    gathered.links.entry(peer).or_default().push((item, size));
+    gathered.links.entry(peer).or_default().add(item, size, haste);
+}
+
+/// That somebody has gone is news for the others, who don't wait for it.
+fn haste_of(message: &PeerMessage) -> Haste {
+    match message {
+        PeerMessage::Forget { .. } | PeerMessage::Moved { .. } => Haste::Later,
+        _ => Haste::Now,
+    }
 }
 
 fn every(period: Duration) -> tokio::time::Interval {

@@ -73,6 +73,14 @@ impl OutQueue {
         }
     }
 
+    /// The bytes of the frame that waits, if it is the only one.
+    pub(crate) fn only(&self) -> Option<&[u8]> {
+        match self.frames.len() {
+            1 => self.frames.front().map(|frame| &*frame.bytes),
+            _ => None,
+        }
+    }
+
     /// The bytes to write next, as many frames as one write takes.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let mut count = 0;

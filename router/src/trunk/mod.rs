@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 
 use prost::Message as _;
 use tokio::sync::Notify;
-use trunkline_proto::outbox::Outbox;
+use trunkline_proto::outbox::{Haste, Outbox};
 use trunkline_proto::trunk::{ApiCall, Attach, ClientMessage, Detach, Dialect, Down, Up, up};
 
 use crate::connection::close::CloseReason;
@@ -166,7 +166,8 @@ impl Trunk {
         if applied.receipts.is_empty() {
             return true;
         }
-        outbox.push_all(applied.receipts.into_iter().map(|item| (item, ITEM_SIZE))).is_ok()
+        let receipts = applied.receipts.into_iter().map(|item| (item, ITEM_SIZE));
+        outbox.push_all(receipts, Haste::Now).is_ok()
     }
 
     /// Ends the stream after what is queued for the shard, for good.
@@ -198,8 +199,8 @@ impl Uplink for Trunk {
         if !members.detach(connection) {
             return;
         }
-        let detach = Detach { connection };
-        if outbox.push(Up { item: Some(up::Item::Detach(detach)) }, ITEM_SIZE).is_err() {
+        let detach = Up { item: Some(up::Item::Detach(Detach { connection })) };
+        if outbox.push_all([(detach, ITEM_SIZE)], Haste::Later).is_err() {
             // A shard that misses a Detach would keep a ghost; without the trunk it knows that
             // all are gone.
             self.cut.notify_one();

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use trunkline_core::{Output, TrunkId};
+use trunkline_proto::outbox::Haste;
+use trunkline_proto::trunk;
 
-use super::Driver;
+use super::{Driver, Load};
 use crate::engine::{Engine, Said};
-use crate::wire::TrunkItem;
 
 impl Driver {
     /// Takes what a router has said to the engine.
@@ -51,7 +52,7 @@ impl Driver {
     /// has changed gets what was queued for it before anything new.
     pub(super) fn next_output(
         &mut self,
-        trunks: &mut BTreeMap<TrunkId, Vec<TrunkItem>>,
+        trunks: &mut BTreeMap<TrunkId, Load<trunk::Down>>,
     ) -> Option<Output> {
         self.gather_engine(trunks);
         let output = self.core.poll_output();
@@ -65,9 +66,9 @@ impl Driver {
         output.or_else(|| self.core.poll_output())
     }
 
-    fn gather_engine(&mut self, trunks: &mut BTreeMap<TrunkId, Vec<TrunkItem>>) {
-        for (trunk, item) in self.engine.take_items() {
-            trunks.entry(trunk).or_default().push(item);
+    fn gather_engine(&mut self, trunks: &mut BTreeMap<TrunkId, Load<trunk::Down>>) {
+        for (trunk, (item, size)) in self.engine.take_items() {
+            trunks.entry(trunk).or_default().add(item, size, Haste::Now);
         }
     }
 

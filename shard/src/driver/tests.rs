@@ -210,7 +210,7 @@ fn what_the_core_leaves_to_the_shell_is_carried_out() {
     let call = trunkline_core::ApiCallId(5);
     let answer = Ok(trunkline_core::Reply::Disconnected(2));
     driver.carry_out(&mut gathered, Output::ApiAnswer { trunk: TRUNK, call, answer });
-    let items = gathered.trunks.remove(&TRUNK).unwrap();
+    let items = gathered.trunks.remove(&TRUNK).unwrap().items;
     assert!(format!("{items:?}").contains("DisconnectReply { connections: 2 }"), "{items:?}");
     // Nothing is configured: the call fails at once, and the core is told so.
     let call = trunkline_core::Call {
