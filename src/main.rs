@@ -3,6 +3,7 @@
 //! Everything that a cluster does lives in the workspace's crates; here are only the words of
 //! the command line, the start and the end of a process, and the parent of a local cluster.
 
+mod bench;
 mod chat;
 mod check;
 mod configuration;
@@ -39,6 +40,7 @@ enum Command {
     Check(check::CheckArgs),
     Spread(spread::SpreadArgs),
     Chat(chat::ChatArgs),
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Check(args) => return check::run(&args),
         Command::Spread(args) => spread::run(&args),
         Command::Chat(args) => on_runtime(chat::run(args)),
+        Command::Bench(args) => bench::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,118 @@
+//! How clients speak: what they say as WebSocket messages, and what they hear in those that come.
+
+mod native;
+mod nats;
+mod socketio;
+
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::identity::Identity;
+use crate::plan::Speech;
+
+/// What a client says. Payloads are JSON.
+pub(crate) enum Say<'a> {
+    Join { room: &'a str },
+    Leave { room: &'a str },
+    Publish { room: &'a str, payload: &'a str },
+    Typing { room: &'a str, payload: &'a str },
+    Private { user: &'a str, payload: &'a str },
+}
+
+/// What a client hears.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard<'a> {
+    /// It has been let in.
+    Welcome,
+    /// A message of the load, by the time that it carries.
+    Delivery(u64),
+    /// A request has been carried out.
+    Done(u64),
+    /// A request has not.
+    Failed(u64, &'a str),
+    /// The server complains of something without a number.
+    Error(&'a str),
+    /// This must be said at once: an answer to a heartbeat, or a greeting.
+    Answer(Message),
+}
+
+/// A dialect, with what one client's connection needs to remember.
+pub(crate) trait Dialect {
+    /// Path and query of the upgrade.
+    fn path(&mut self, identity: &Identity) -> String;
+    /// The WebSocket's subprotocol.
+    fn subprotocol(&self) -> Option<&'static str> {
+        None
+    }
+    /// What is said; with a number, the server acknowledges it.
+    fn say(&mut self, what: &Say<'_>, number: Option<u64>) -> Message;
+    /// Takes a message apart.
+    fn hear(&mut self, message: &[u8], heard: &mut dyn FnMut(Heard<'_>));
+}
+
+pub(crate) fn of(speech: Speech) -> Box<dyn Dialect> {
+    match speech {
+        Speech::Native => Box::new(native::Native),
+        Speech::SocketIo => Box::new(socketio::SocketIo),
+        Speech::Nats => Box::new(nats::Nats::default()),
+    }
+}
+
+/// The name under which a payload carries its intended time, in microseconds since the start.
+const TIME: &[u8] = b"\"t\":";
+
+/// A payload of about `size` bytes.
+pub(crate) fn payload(time: u64, number: u64, size: usize) -> String {
+    let mut payload = format!("{{\"t\":{time},\"n\":{number},\"p\":\"");
+    let rest = size.saturating_sub(payload.len() + 2);
+    payload.extend(std::iter::repeat_n('x', rest));
+    payload.push_str("\"}");
+    payload
+}
+
+/// The intended time in a message, wherever the payload stands in it.
+fn time_in(message: &[u8]) -> Option<u64> {
+    number_after(message, TIME)
+}
+
+/// The number that follows a text.
+fn number_after(message: &[u8], before: &[u8]) -> Option<u64> {
+    let start = memchr::memmem::find(message, before)? + before.len();
+    number_at(&message[start..]).map(|(number, _)| number)
+}
+
+/// The number with which a text begins, and its length.
+fn number_at(text: &[u8]) -> Option<(u64, usize)> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = std::str::from_utf8(&text[..length]).ok()?.parse().ok()?;
+    Some((number, length))
+}
+
+fn text(message: &[u8]) -> &str {
+    std::str::from_utf8(message).unwrap_or("a message that is not UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_has_its_size_and_gives_its_time_back() {
+        let payload = payload(1_234_567, 42, 100);
+        assert_eq!(payload.len(), 100);
+        assert_eq!(time_in(payload.as_bytes()), Some(1_234_567));
+        let value: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
+        assert_eq!((value["t"].as_u64(), value["n"].as_u64()), (Some(1_234_567), Some(42)));
+    }
+
+    #[test]
+    fn a_payload_that_is_too_short_for_its_numbers_has_no_padding() {
+        assert_eq!(payload(1, 2, 0), r#"{"t":1,"n":2,"p":""}"#);
+    }
+
+    #[test]
+    fn numbers_that_are_too_long_or_missing_are_none() {
+        assert_eq!(time_in(br#"{"t":x}"#), None);
+        assert_eq!(time_in(br#"{"t":99999999999999999999999}"#), None);
+        assert_eq!(time_in(b""), None);
+    }
+}
