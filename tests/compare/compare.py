@@ -110,7 +110,7 @@ def measured(tools, experiment, row, number, args):
     try:
         result = run(tools, row, duration, warm_up)
     except (RuntimeError, OSError, ValueError) as error:
-        problem = str(error).strip() or repr(error)
+        problem = " ".join(str(error).split()) or repr(error)
     return {
         "experiment": experiment.name,
         "row": row.name,

@@ -27,7 +27,8 @@ def start_driver(tools, row, contender, urls, options, duration, warm_up, number
         command += ["--url", url]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
-    command += ["--duration", f"{duration:g}s", "--warm-up", f"{warm_up:g}s"]
+    for name, seconds in [("duration", duration), ("warm-up", warm_up)]:
+        command += [f"--{name}", f"{round(seconds * 1000)}ms"]
     for pid in contender.pids:
         command += ["--pid", str(pid)]
     if row.key:

@@ -88,7 +88,7 @@ def notes(experiment, runs):
         results = [run["result"] for run in mine if run["result"]]
         for run in mine:
             if not run["result"]:
-                yield f"{row.name} failed in round {run['round']}: {run['problem'].splitlines()[-1]}"
+                yield f"{row.name} failed in round {run['round']}: {run['problem']}"
         slow = sum(result["driver"]["bottleneck"] for result in results)
         if slow:
             yield f"{row.name}: the driver was the bottleneck in {slow} of {len(mine)} rounds"
