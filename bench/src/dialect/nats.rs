@@ -29,9 +29,10 @@ impl Dialect for Nats {
 
     fn say(&mut self, what: &Say<'_>, number: Option<u64>) -> Message {
         let mut line = match what {
-            // The subscription's ID is the room itself: they are numbers to no one but us.
-            Say::Join { room } => format!("SUB room.{room} {room}\r\n"),
-            Say::Leave { room } => format!("UNSUB {room}\r\n"),
+            // The subscription's ID is the subject itself: they are numbers to no one but us, and a
+            // room may have the name of a user.
+            Say::Join { room } => format!("SUB room.{room} room.{room}\r\n"),
+            Say::Leave { room } => format!("UNSUB room.{room}\r\n"),
             Say::Publish { room, payload } | Say::Typing { room, payload } => {
                 format!("PUB room.{room} {}\r\n{payload}\r\n", payload.len())
             }
@@ -82,7 +83,7 @@ impl Dialect for Nats {
                     heard(Heard::Answer(Message::binary(
                         format!(
                             "CONNECT {{\"verbose\":false,\"pedantic\":false,\"protocol\":1}}\r\n\
-                             SUB user.{user} {user}\r\nPING\r\n"
+                             SUB user.{user} user.{user}\r\nPING\r\n"
                         )
                         .into_bytes(),
                     )));

@@ -69,11 +69,17 @@ async fn known(socket: SocketRef, State(Guard(guard)): State<Guard>) -> Result<(
         }
     };
     socket.extensions.insert(User(user));
+    listen(&socket);
     Ok(())
 }
 
 async fn connected(socket: SocketRef, Extension(User(user)): Extension<User>) {
     socket.join(format!("user:{user}"));
+}
+
+/// Registers what clients may ask for: before they are told that they are connected, since what
+/// comes in between would be dropped without a word.
+fn listen(socket: &SocketRef) {
     socket.on("join", async |socket: SocketRef, Data::<String>(room), ack: AckSender| {
         socket.join(room);
         ack.send("ok").ok();
