@@ -19,6 +19,8 @@ pub(super) struct Nats {
     /// Numbers of requests that were followed by a PING, in order: its PONG is their answer.
     asked: VecDeque<u64>,
     greeted: bool,
+    /// It has said who it is. The server tells about itself more than once.
+    introduced: bool,
 }
 
 impl Dialect for Nats {
@@ -78,7 +80,8 @@ impl Dialect for Nats {
                         heard(Heard::Done(number));
                     }
                 }
-                _ if line.starts_with(b"INFO ") => {
+                _ if line.starts_with(b"INFO ") && !self.introduced => {
+                    self.introduced = true;
                     let user = &self.user;
                     heard(Heard::Answer(Message::binary(
                         format!(
