@@ -13,13 +13,16 @@ FIGURES = {
     "cpu": (("server", "cpu_share"), "% of a core", "{:.1f}", 0.01),
 }
 SPEAKING = ["per_cpu_second", "p50", "p99", "p999", "rss"]
-SILENT = ["per_connection", "rss", "cpu"]
+SILENT = ["per_connection", "rss"]
 # Those for which Trunkline's ratio is told.
 COMPARED = {"per_cpu_second", "p99", "rss", "per_connection"}
 
 
 def figures_of(experiment):
-    return SPEAKING if experiment.unit else SILENT
+    if experiment.unit:
+        return SPEAKING
+    # Only where heartbeats are awaited is there anything to do.
+    return SILENT + ["cpu"] if experiment.is_many else SILENT
 
 
 def figure(result, name):
@@ -55,8 +58,7 @@ def table(experiment, runs, rounds):
     """The experiment's table, and below it what is to be known about its figures."""
     values = medians(experiment, runs)
     names = figures_of(experiment)
-    unit = f"{experiment.unit} " if experiment.unit else ""
-    heads = [unit + FIGURES[name][1] if name == "per_cpu_second" else FIGURES[name][1] for name in names]
+    heads = [head(experiment, name) for name in names]
     lines = [["", *heads]]
     for row in experiment.rows:
         cells = [row.name]
@@ -76,6 +78,11 @@ def table(experiment, runs, rounds):
         cells = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:]))
         text.append(f"  {name.ljust(widths[0])}  {cells}")
     return "\n".join(text + [f"  {note}" for note in notes(experiment, runs)])
+
+
+def head(experiment, name):
+    text = FIGURES[name][1]
+    return f"{experiment.unit} {text}" if name == "per_cpu_second" else text
 
 
 def ratio(value):
@@ -104,8 +111,9 @@ def notes(experiment, runs):
 
 LEGEND = """\
 per CPU-s: for each CPU-second of all of a contender's processes together, as is the memory.
-(n×): Trunkline's figure is n times this one; of latency and memory, less is better. Those whose
-clients speak natively, or NATS, are compared with trunkline-native; other rows with the first."""
+(n×): Trunkline's figure is n times this one; of latency and memory, less is better. NATS and
+floor-native are compared with trunkline-native, the others with trunkline; where all rows are
+Trunkline's, with the first."""
 
 
 def plot(experiment, runs, folder):
@@ -120,16 +128,16 @@ def plot(experiment, runs, folder):
     rows = [row.name for row in experiment.rows if row.name in values]
     if not rows:
         return
-    names = ["per_cpu_second", "p99", "rss"] if experiment.unit else ["per_connection", "cpu"]
+    names = ["per_cpu_second", "p99", "rss"] if experiment.unit else figures_of(experiment)
     size = (4 * len(names) + 1, 0.35 * len(rows) + 1.4)
     panel, axes = pyplot.subplots(1, len(names), figsize=size, sharey=True)
     for axis, name in zip(axes, names):
-        _, head, shape, divisor = FIGURES[name]
+        _, _, shape, divisor = FIGURES[name]
         lengths = [values[row].get(name, 0) / divisor for row in rows]
         colours = ["#2a6f97" if is_ours(experiment, row) else "#a9b4bd" for row in rows]
         bars = axis.barh(rows, lengths, color=colours)
         axis.bar_label(bars, [shape.format(length) for length in lengths], padding=3, fontsize=8)
-        axis.set_title(f"{experiment.unit} {head}" if name == "per_cpu_second" else head, fontsize=10)
+        axis.set_title(head(experiment, name), fontsize=10)
         axis.margins(x=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].invert_yaxis()
