@@ -19,6 +19,7 @@ mod terminal;
 mod up;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use trunkline_config::Problems;
@@ -49,8 +50,8 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let result = match command {
         Command::Up(args) => on_runtime(up::run(args)),
-        Command::Router(args) => on_runtime(router::run(args)),
-        Command::Shard(args) => on_runtime(shard::run(args)),
+        Command::Router(args) => router::run(args),
+        Command::Shard(args) => shard::run(args),
         Command::Locate(args) => locate::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Spread(args) => spread::run(&args),
@@ -71,6 +72,14 @@ fn main() -> ExitCode {
 
 /// One thread runs everything but the router's workers, which bring their own.
 fn on_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    on_gathering_runtime(Duration::ZERO, work)
+}
+
+/// Like [`on_runtime`], on a thread that carries traffic.
+fn on_gathering_runtime(
+    flush_delay: Duration,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let runtime = trunkline_proto::runtime::gathering(flush_delay)?;
     tokio::task::LocalSet::new().block_on(&runtime, work)
 }

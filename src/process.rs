@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use prometheus::Registry;
 use tokio::sync::watch;
-use trunkline_config::{Loaded, load, load_with_map};
+use trunkline_config::settings::Settings;
+use trunkline_config::{Loaded, load_with_map};
 
 use crate::ending::Ending;
 use crate::ops::Ops;
@@ -28,35 +29,34 @@ pub(crate) struct ProcessArgs {
     under_parent: bool,
 }
 
-/// A process that has its files and its log, and serves nothing yet.
-pub(crate) struct Process {
-    pub(crate) loaded: Loaded,
-    pub(crate) ending: Ending,
+/// Reads the files.
+///
+/// # Errors
+/// Every problem of the files.
+pub(crate) fn load(args: &ProcessArgs) -> anyhow::Result<Loaded> {
+    let loaded = match &args.shard_map {
+        Some(map) => load_with_map(&args.config, map)?,
+        None => trunkline_config::load(&args.config)?,
+    };
+    for shard in loaded.map.shards() {
+        if shard.grpc.ends_with(":0") {
+            bail!(
+                "shard {} has port 0 in {}, where nobody could find it; write its port (only `trunkline up` chooses free ones)",
+                shard.id,
+                loaded.settings.shard_map.display()
+            );
+        }
+    }
+    Ok(loaded)
 }
 
-impl Process {
-    /// Reads the files and begins to log.
-    ///
-    /// # Errors
-    /// Every problem of the files.
-    pub(crate) fn prepare(args: &ProcessArgs) -> anyhow::Result<Self> {
-        let loaded = match &args.shard_map {
-            Some(map) => load_with_map(&args.config, map)?,
-            None => load(&args.config)?,
-        };
-        for shard in loaded.map.shards() {
-            if shard.grpc.ends_with(":0") {
-                bail!(
-                    "shard {} has port 0 in {}, where nobody could find it; write its port (only `trunkline up` chooses free ones)",
-                    shard.id,
-                    loaded.settings.shard_map.display()
-                );
-            }
-        }
-        logging::begin(&loaded.settings.log)?;
-        let ending = Ending::listen(args.under_parent).context("cannot listen for signals")?;
-        Ok(Self { loaded, ending })
-    }
+/// Begins to log and to listen for the process's end.
+///
+/// # Errors
+/// If either is not to be had.
+pub(crate) fn begin(args: &ProcessArgs, settings: &Settings) -> anyhow::Result<Ending> {
+    logging::begin(&settings.log)?;
+    Ending::listen(args.under_parent).context("cannot listen for signals")
 }
 
 /// Serves the operator and says `ready_line` when the process first is ready, until `ended`.

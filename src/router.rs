@@ -10,8 +10,9 @@ use trunkline_config::Loaded;
 use trunkline_config::settings::{Auth, JwtAlgorithm};
 use trunkline_router::{Router, RouterOptions};
 
+use crate::on_runtime;
 use crate::ops::Ops;
-use crate::process::{Process, ProcessArgs, serve_until};
+use crate::process::{self, ProcessArgs, serve_until};
 
 /// RFC 7518 §3.2: an HS256 key has at least as many bits as the hash.
 const HS256_KEY_BYTES: usize = 32;
@@ -36,8 +37,14 @@ pub(crate) struct RouterArgs {
 ///
 /// # Errors
 /// If the files are wrong or a port is taken.
-pub(crate) async fn run(args: RouterArgs) -> anyhow::Result<()> {
-    let Process { loaded: Loaded { mut settings, map }, ending } = Process::prepare(&args.process)?;
+pub(crate) fn run(args: RouterArgs) -> anyhow::Result<()> {
+    let loaded = process::load(&args.process)?;
+    on_runtime(serve(args, loaded))
+}
+
+async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { mut settings, map } = loaded;
+    let ending = process::begin(&args.process, &settings)?;
     settings.api.grpc = args.grpc.or(settings.api.grpc);
     warn_of_weak_auth(&settings.auth);
     let listen = args.listen.unwrap_or(settings.router.listen);

@@ -8,8 +8,9 @@ use prometheus::Registry;
 use trunkline_config::Loaded;
 use trunkline_shard::{Shard, ShardOptions};
 
+use crate::on_gathering_runtime;
 use crate::ops::Ops;
-use crate::process::{Process, ProcessArgs, serve_until};
+use crate::process::{self, ProcessArgs, serve_until};
 
 /// Run a shard: it owns the rooms and inboxes whose keys hash to it
 #[derive(Args, Debug)]
@@ -25,8 +26,14 @@ pub(crate) struct ShardArgs {
 ///
 /// # Errors
 /// If the files are wrong, don't know the shard, or a port is taken.
-pub(crate) async fn run(args: ShardArgs) -> anyhow::Result<()> {
-    let Process { loaded: Loaded { settings, map }, ending } = Process::prepare(&args.process)?;
+pub(crate) fn run(args: ShardArgs) -> anyhow::Result<()> {
+    let loaded = process::load(&args.process)?;
+    on_gathering_runtime(loaded.settings.runtime.flush_delay, serve(args, loaded))
+}
+
+async fn serve(args: ShardArgs, loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { settings, map } = loaded;
+    let ending = process::begin(&args.process, &settings)?;
     let Some(own) = map.shards().iter().find(|shard| shard.id == args.id) else {
         let ids: Vec<&str> = map.shards().iter().map(|shard| shard.id.as_str()).collect();
         bail!("the shard map has no shard {}; give --id one of {}", args.id, ids.join(", "));

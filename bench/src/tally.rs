@@ -65,10 +65,13 @@ impl Tally {
     }
 }
 
+/// Beyond this, in microseconds, a time is only known to be longer: ten minutes.
+const LONGEST: u64 = 600_000_000;
+
 /// Three digits, as many as a time is ever read with.
 fn histogram() -> Histogram<u64> {
-    // Fails for more than five digits only.
-    Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"))
+    // Fails for more than five digits, or bounds that are no range.
+    Histogram::new_with_bounds(1, LONGEST, 3).unwrap_or_else(|_| unreachable!("a constant range"))
 }
 
 /// A span in whole microseconds.

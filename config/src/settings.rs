@@ -20,6 +20,8 @@ pub struct Settings {
     pub auth: Auth,
     /// `[cluster]`
     pub cluster: Cluster,
+    /// `[runtime]`
+    pub runtime: RuntimeSettings,
     /// `[limits]`
     pub limits: Limits,
     /// `[heartbeat]`
@@ -148,6 +150,13 @@ pub struct ClusterTls {
     pub key: PathBuf,
     /// The authority that signed the others' certificates, a file in PEM.
     pub ca: PathBuf,
+}
+
+/// `[runtime]`: how threads that carry traffic work.
+#[derive(Clone, Copy, Debug)]
+pub struct RuntimeSettings {
+    /// How long a busy thread may wait so that more leaves together; zero: not at all.
+    pub flush_delay: Duration,
 }
 
 /// `[limits]`
@@ -307,6 +316,12 @@ impl Default for RouterSettings {
             trusted_proxies: Vec::new(),
             tls: None,
         }
+    }
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        Self { flush_delay: Duration::from_millis(1) }
     }
 }
 

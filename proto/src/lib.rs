@@ -6,6 +6,7 @@ pub mod engine;
 pub mod net;
 pub mod out_queue;
 pub mod outbox;
+pub mod runtime;
 pub mod token;
 pub mod transport;
 

@@ -14,6 +14,7 @@ use tokio::task::LocalSet;
 use trunkline_config::settings::Auth;
 use trunkline_config::{Settings, ShardMap};
 use trunkline_proto::net::{Tcp, clock, entropy};
+use trunkline_proto::runtime::gathering;
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{Security, SecurityError};
 
@@ -232,7 +233,7 @@ fn run_thread(
     jobs: Option<mpsc::Receiver<grpc::Job>>,
     listening: oneshot::Sender<io::Result<()>>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match gathering(common.settings.runtime.flush_delay) {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = listening.send(Err(error));

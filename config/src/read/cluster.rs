@@ -20,6 +20,8 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
+/// Beyond this a person would notice it in a conversation that crosses several processes.
+const FLUSH_DELAY_MAX: Duration = Duration::from_millis(50);
 /// What is replayed to one client goes through the cluster as one message.
 const LONGEST_REPLAY: usize = 32 * MIB;
 /// A count of things that each take memory.
@@ -58,6 +60,10 @@ pub(crate) fn read(source: &Source) -> Option<ClusterFile> {
         secured = cluster.secured;
         settings.cluster = cluster.settings;
     }
+    root.section("runtime", |table| {
+        let delay = &mut settings.runtime.flush_delay;
+        table.set("flush_delay", delay, |f| time(f, Duration::ZERO..=FLUSH_DELAY_MAX));
+    });
     root.section("limits", |table| limits(table, &mut settings));
     root.section("heartbeat", |table| heartbeat(table, &mut settings));
     root.section("history", |table| history(table, &mut settings));
