@@ -75,7 +75,8 @@ def main():
     rounds = 1 if args.smoke else args.rounds
     results = {"machine": machine(), "duration": args.duration, "rounds": rounds, "runs": []}
     runs = results["runs"]
-    path = args.json or home / "results.json"
+    # What was measured in earnest is not lost to a smoke test.
+    path = args.json or home / ("smoke.json" if args.smoke else "results.json")
 
     total = rounds * sum(len(experiment.rows) for experiment in chosen)
     for number in range(1, rounds + 1):
@@ -89,10 +90,13 @@ def main():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(results, indent=1) + "\n")
 
+    how = "one round" if rounds == 1 else f"medians of {rounds} rounds"
+    if args.smoke:
+        how = "in small, to see that it works: figures mean nothing"
     results["medians"] = {it.name: report.medians(it, runs) for it in chosen}
     path.write_text(json.dumps(results, indent=1) + "\n")
     for experiment in chosen:
-        print(f"\n{report.table(experiment, runs, rounds)}")
+        print(f"\n{report.table(experiment, runs, how)}")
         if args.plots:
             report.plot(experiment, runs, args.plots)
     print(f"\n{report.LEGEND}\n{results['machine']['summary']}\nAll results: {path}")

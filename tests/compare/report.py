@@ -54,7 +54,7 @@ def is_of(run, experiment, row):
     return run["experiment"] == experiment.name and run["row"] == row.name
 
 
-def table(experiment, runs, rounds):
+def table(experiment, runs, how):
     """The experiment's table, and below it what is to be known about its figures."""
     values = medians(experiment, runs)
     names = figures_of(experiment)
@@ -72,8 +72,7 @@ def table(experiment, runs, rounds):
             cells.append(cell)
         lines.append(cells)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rounds = "one round" if rounds == 1 else f"medians of {rounds} rounds"
-    text = [f"{experiment.name}: {experiment.title} ({rounds})", ""]
+    text = [f"{experiment.name}: {experiment.title} ({how})", ""]
     for name, *cells in lines:
         cells = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:]))
         text.append(f"  {name.ljust(widths[0])}  {cells}")
