@@ -24,6 +24,10 @@ deny:
 bench:
     cargo bench --workspace
 
+# Measure Trunkline beside what a user would run in its place: `just compare --smoke`.
+compare *ARGS:
+    tests/compare/run {{ARGS}}
+
 # Everything that a change must pass.
 all:
     tests/run

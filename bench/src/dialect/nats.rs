@@ -19,6 +19,8 @@ pub(super) struct Nats {
     /// Numbers of requests that were followed by a PING, in order: its PONG is their answer.
     asked: VecDeque<u64>,
     greeted: bool,
+    /// It has said who it is. The server tells about itself more than once.
+    introduced: bool,
 }
 
 impl Dialect for Nats {
@@ -29,9 +31,10 @@ impl Dialect for Nats {
 
     fn say(&mut self, what: &Say<'_>, number: Option<u64>) -> Message {
         let mut line = match what {
-            // The subscription's ID is the room itself: they are numbers to no one but us.
-            Say::Join { room } => format!("SUB room.{room} {room}\r\n"),
-            Say::Leave { room } => format!("UNSUB {room}\r\n"),
+            // The subscription's ID is the subject itself: they are numbers to no one but us, and a
+            // room may have the name of a user.
+            Say::Join { room } => format!("SUB room.{room} room.{room}\r\n"),
+            Say::Leave { room } => format!("UNSUB room.{room}\r\n"),
             Say::Publish { room, payload } | Say::Typing { room, payload } => {
                 format!("PUB room.{room} {}\r\n{payload}\r\n", payload.len())
             }
@@ -77,12 +80,13 @@ impl Dialect for Nats {
                         heard(Heard::Done(number));
                     }
                 }
-                _ if line.starts_with(b"INFO ") => {
+                _ if line.starts_with(b"INFO ") && !self.introduced => {
+                    self.introduced = true;
                     let user = &self.user;
                     heard(Heard::Answer(Message::binary(
                         format!(
                             "CONNECT {{\"verbose\":false,\"pedantic\":false,\"protocol\":1}}\r\n\
-                             SUB user.{user} {user}\r\nPING\r\n"
+                             SUB user.{user} user.{user}\r\nPING\r\n"
                         )
                         .into_bytes(),
                     )));
