@@ -33,6 +33,9 @@ use trunkline_proto::net::Clock;
 
 /// Events that are taken before outputs are sent.
 const BATCH: usize = 64;
+/// From one tick to the next, at least. Each request has a deadline, which is looked at when its
+/// time has come even if the answer came long before: a busy shard would wake for each of them.
+const GRAIN: Duration = Duration::from_millis(20);
 /// How often the log lets go of what is old and nobody asks for.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -105,10 +108,11 @@ impl Driver {
     /// Runs until every sender of events is gone.
     pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut sweep = every(SWEEP);
+        let mut ticked = self.started;
         loop {
             let timeouts = [self.core.poll_timeout(), self.engine.poll_timeout()];
             let timeout = timeouts.into_iter().flatten().min();
-            let timeout = timeout.map(|Mono(since)| self.started + since);
+            let timeout = timeout.map(|Mono(since)| (self.started + since).max(ticked + GRAIN));
             let sleep = async {
                 match timeout {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -124,6 +128,7 @@ impl Driver {
                     self.handle(Input::Called { ticket, answer });
                 }
                 () = sleep => {
+                    ticked = Instant::now();
                     self.tick_engine();
                     self.handle(Input::Tick);
                 }
