@@ -4,18 +4,37 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use socket2::{Domain, Protocol, SockAddr, Type};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
 /// A client's byte stream, plain or inside TLS.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Ready when reading may be worth a try, and so when it is not known. Nothing is read.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for T {}
+impl Socket for TcpStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // A socket that is new passes for ready, so that it has to be looked at.
+        let mut first = [0];
+        // Reading meets the end, or an error, again.
+        self.poll_peek(cx, &mut ReadBuf::new(&mut first)).map(|_| ())
+    }
+}
+
+impl Socket for TlsStream<Box<dyn Socket>> {
+    /// What is decrypted already can't be seen from here.
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
 
 /// Where clients come from.
 pub(crate) trait Listener {

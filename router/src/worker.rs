@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rand::RngCore;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -76,6 +75,19 @@ pub(crate) struct Worker {
     sockets: Rc<Cell<usize>>,
     /// How many clients poll at the moment.
     polling: Rc<Cell<usize>>,
+}
+
+/// A connection's place among those of its worker.
+struct Place {
+    worker: Rc<Worker>,
+    number: u64,
+    _seat: Seat,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.roster.remove(self.number);
+    }
 }
 
 /// Runs a worker until the router shuts down and its clients are gone. `number` counts from 0;
@@ -175,7 +187,7 @@ impl Worker {
     pub(crate) fn admit(
         self: &Rc<Self>,
         socket: Box<dyn Socket>,
-        early: Bytes,
+        early: &[u8],
         admission: Admission,
         seat: Seat,
     ) {
@@ -192,13 +204,9 @@ impl Worker {
         };
         let connection = self.roster.open(socket, bounds, dialect);
         let uplink = self.uplink(&connection, admission);
-        let worker = Rc::clone(self);
-        spawn_local(async move {
-            let number = connection.number;
-            connection::run(connection, uplink, early, message).await;
-            worker.roster.remove(number);
-            drop(seat);
-        });
+        let (worker, number) = (Rc::clone(self), connection.number);
+        let place = Place { worker, number, _seat: seat };
+        spawn_local(connection::run(connection, uplink, early, message, place));
     }
 
     /// Where the connection's messages go. One that can't be attached is closed.

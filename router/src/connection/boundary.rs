@@ -1,9 +1,8 @@
 //! Where a client's messages end in its bytes.
 //!
-//! tungstenite keeps the memory of the largest frame it has read for as long as a few bytes of
-//! its end are unused, and says nothing of what it holds. Following the frames' lengths on the
-//! way in tells when it holds nothing, so that its memory can be given back. Whether the frames
-//! are right is left to tungstenite.
+//! tungstenite says nothing of what it holds of a client's messages. Following the frames' lengths
+//! on the way in tells when that is nothing, so that it can read for another client, or, if a
+//! frame was large, its memory be given back. Whether the frames are right is left to tungstenite.
 
 const FIN: u8 = 0x80;
 const CONTROL: u8 = 0x08;

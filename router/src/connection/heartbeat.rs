@@ -1,7 +1,8 @@
 //! Heartbeats of all connections of a worker, with one timer.
 //!
 //! The interval is the same for all, so who is due next is who was asked longest ago: two
-//! queues in order of time, swept by one ticker, hold what would be a timer per connection.
+//! queues in order of time, swept by one ticker, hold what would be a timer per connection. Each
+//! keeps when something was done, not when the next thing is due.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,12 +19,19 @@ use crate::frame;
 pub(crate) struct Heartbeats {
     interval: Duration,
     timeout: Duration,
-    /// First pings that are due earlier than an interval after they were set.
-    early: VecDeque<(Instant, u64)>,
-    pings: VecDeque<(Instant, u64)>,
-    /// When a pong is due, and when it was asked for.
-    pongs: VecDeque<(Instant, Instant, u64)>,
+    /// What moments are counted from.
+    start: Instant,
+    /// Who came with its first ping due earlier than an interval after that.
+    early: VecDeque<(Moment, u64)>,
+    /// Who came, or was pinged last.
+    pings: VecDeque<(Moment, u64)>,
+    /// Whose pong was asked for.
+    pongs: VecDeque<(Moment, u64)>,
 }
+
+/// A moment in nanoseconds: half of what an [`Instant`] takes, and there is one or two for each
+/// connection.
+type Moment = u64;
 
 /// Something that is due for a connection, by number.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +46,7 @@ impl Heartbeats {
         Self {
             interval,
             timeout,
+            start: Instant::now(),
             early: VecDeque::new(),
             pings: VecDeque::new(),
             pongs: VecDeque::new(),
@@ -52,40 +61,42 @@ impl Heartbeats {
 
     /// Begins with a new connection.
     pub(crate) fn add(&mut self, connection: u64, now: Instant) {
-        self.pings.push_back((now + self.interval, connection));
+        self.pings.push_back((self.moment(now), connection));
     }
 
     /// Begins with a connection whose client was pinged at most an interval ago by another way,
     /// and waits for the next for an interval and the timeout.
     pub(crate) fn add_early(&mut self, connection: u64, now: Instant) {
-        let first = self.interval.min(self.timeout / 2);
-        self.early.push_back((now + first, connection));
+        self.early.push_back((self.moment(now), connection));
     }
 
     /// Asked for again and again until nothing is due. Who is gone is simply not asked again:
     /// the caller says with [`Heartbeats::pinged`] who still is there.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Due> {
-        if let Some(&(due, asked, connection)) = self.pongs.front()
-            && due <= now
-        {
-            self.pongs.pop_front();
+        let start = self.start;
+        let pop = |queue: &mut VecDeque<(Moment, u64)>, delay| {
+            let (moment, connection) = queue
+                .pop_front_if(|(moment, _)| start + Duration::from_nanos(*moment) + delay <= now)?;
+            Some((start + Duration::from_nanos(moment), connection))
+        };
+        if let Some((asked, connection)) = pop(&mut self.pongs, self.timeout) {
             return Some(Due::Pong(connection, asked));
         }
-        for pings in [&mut self.early, &mut self.pings] {
-            if let Some(&(due, connection)) = pings.front()
-                && due <= now
-            {
-                pings.pop_front();
-                return Some(Due::Ping(connection));
-            }
-        }
-        None
+        let first = self.interval.min(self.timeout / 2);
+        let due = pop(&mut self.early, first).or_else(|| pop(&mut self.pings, self.interval));
+        due.map(|(_, connection)| Due::Ping(connection))
     }
 
     /// A ping was sent: the pong and the next ping are due in their time.
     pub(crate) fn pinged(&mut self, connection: u64, now: Instant) {
-        self.pongs.push_back((now + self.timeout, now, connection));
-        self.pings.push_back((now + self.interval, connection));
+        let moment = self.moment(now);
+        self.pongs.push_back((moment, connection));
+        self.pings.push_back((moment, connection));
+    }
+
+    fn moment(&self, now: Instant) -> Moment {
+        // They last for five hundred years.
+        u64::try_from(now.duration_since(self.start).as_nanos()).unwrap_or(Moment::MAX)
     }
 }
 
@@ -97,13 +108,13 @@ impl Connection {
             if state.phase != Phase::Open {
                 return;
             }
-            state.queue.shrink();
             state.queue.push_control(match self.dialect {
                 Dialect::SocketIo => frame::PING_PACKET,
                 Dialect::Native | Dialect::Unspecified => frame::PING,
             });
         }
         self.flush();
+        self.state.borrow_mut().queue.shrink();
     }
 
     /// Closes with 4002 if the client was not heard since `asked`. While the shard is behind the
@@ -122,9 +133,9 @@ mod tests {
 
     #[test]
     fn beats_come_in_order_and_stop_for_who_is_not_pinged_again() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
         let mut beats = Heartbeats::new(Duration::from_secs(10), Duration::from_secs(4));
+        let start = beats.start;
+        let at = |seconds| start + Duration::from_secs(seconds);
         beats.add(1, at(0));
         beats.add(2, at(1));
         assert_eq!(beats.due(at(9)), None);
@@ -140,9 +151,9 @@ mod tests {
 
     #[test]
     fn who_was_pinged_by_another_way_is_not_left_waiting() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
         let mut beats = Heartbeats::new(Duration::from_secs(10), Duration::from_secs(4));
+        let start = beats.start;
+        let at = |seconds| start + Duration::from_secs(seconds);
         beats.add(1, at(0));
         beats.add_early(2, at(1));
         assert_eq!(beats.due(at(2)), None);

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::net::Socket;
 use close::CloseReason;
 use queue::OutQueue;
+use read::Readers;
 pub(crate) use task::run;
 
 /// How many messages of a client may be unsettled at its shard before reading pauses.
@@ -100,6 +101,18 @@ struct State {
     task: Option<Waker>,
 }
 
+/// What all connections of a worker have in common.
+pub(crate) struct Shared {
+    metrics: Rc<Metrics>,
+    readers: Readers,
+}
+
+impl Shared {
+    pub(crate) fn new(metrics: Rc<Metrics>) -> Self {
+        Self { metrics, readers: Readers::default() }
+    }
+}
+
 pub(crate) struct Connection {
     pub(crate) number: u64,
     state: RefCell<State>,
@@ -108,7 +121,7 @@ pub(crate) struct Connection {
     heard: Cell<Instant>,
     /// Set while a batch has something for this connection that is not yet written.
     touched: Cell<bool>,
-    metrics: Rc<Metrics>,
+    shared: Rc<Shared>,
 }
 
 impl Connection {
@@ -117,7 +130,7 @@ impl Connection {
         dialect: Dialect,
         socket: Box<dyn Socket>,
         bounds: Bounds,
-        metrics: Rc<Metrics>,
+        shared: Rc<Shared>,
     ) -> Self {
         let state = State {
             socket: Some(socket),
@@ -135,7 +148,7 @@ impl Connection {
             state: RefCell::new(state),
             heard: Cell::new(Instant::now()),
             touched: Cell::new(false),
-            metrics,
+            shared,
         }
     }
 
@@ -194,7 +207,7 @@ impl Connection {
             state.queue.push_control(frame::close(reason.code, &reason.text));
             state.phase = Phase::Closing;
             state.wake();
-            self.metrics.closed(reason.code);
+            self.shared.metrics.closed(reason.code);
         }
     }
 }

@@ -14,8 +14,6 @@ use crate::frame::{Encoded, Kind};
 
 /// How many frames leave in one write.
 pub(crate) const SLICES: usize = 64;
-/// What an idle queue keeps, in entries.
-const IDLE_CAPACITY: usize = 4;
 
 #[derive(Debug)]
 struct Waiting {
@@ -28,7 +26,10 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct OutQueue {
     bounds: Bounds,
-    frames: VecDeque<Waiting>,
+    /// Most often only one frame waits, and that takes no memory of its own.
+    first: Option<Waiting>,
+    /// Those behind it.
+    rest: VecDeque<Waiting>,
     /// The first frame has left in part: it must be finished whatever happens.
     begun: bool,
     used: Used,
@@ -37,12 +38,12 @@ pub(crate) struct OutQueue {
 
 impl OutQueue {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let frames = VecDeque::new();
-        Self { bounds, frames, begun: false, used: Used::default(), control: 0 }
+        let (first, rest) = (None, VecDeque::new());
+        Self { bounds, first, rest, begun: false, used: Used::default(), control: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.first.is_none()
     }
 
     /// Whether so much waits that nothing more should be read from this client.
@@ -65,11 +66,11 @@ impl OutQueue {
 
     /// Drops every frame that has not begun to leave.
     pub(crate) fn discard_unstarted(&mut self) {
-        let keep = usize::from(self.begun);
-        while self.frames.len() > keep {
-            if let Some(frame) = self.frames.pop_back() {
-                *self.used(frame.kind) -= frame.size;
-            }
+        while let Some(frame) = self.rest.pop_back() {
+            *self.used(frame.kind) -= frame.size;
+        }
+        if let Some(frame) = self.first.take_if(|_| !self.begun) {
+            *self.used(frame.kind) -= frame.size;
         }
     }
 
@@ -84,7 +85,7 @@ impl OutQueue {
     /// The bytes to write next, as many frames as one write takes.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let mut count = 0;
-        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
+        for (slice, frame) in slices.iter_mut().zip(self.first.iter().chain(&self.rest)) {
             *slice = IoSlice::new(&frame.bytes);
             count += 1;
         }
@@ -93,7 +94,7 @@ impl OutQueue {
 
     /// Notes that `written` bytes have left.
     pub(crate) fn advance(&mut self, mut written: usize) {
-        while let Some(first) = self.frames.front_mut() {
+        while let Some(first) = &mut self.first {
             let length = first.bytes.len();
             if written < length {
                 first.bytes.advance(written);
@@ -102,7 +103,7 @@ impl OutQueue {
             }
             written -= length;
             let (kind, size) = (first.kind, first.size);
-            self.frames.pop_front();
+            self.first = self.rest.pop_front();
             self.begun = false;
             *self.used(kind) -= size;
         }
@@ -110,15 +111,20 @@ impl OutQueue {
 
     /// Gives back the memory of a queue that was once long.
     pub(crate) fn shrink(&mut self) {
-        if self.frames.is_empty() && self.frames.capacity() > IDLE_CAPACITY {
-            self.frames = VecDeque::new();
+        if self.rest.is_empty() {
+            self.rest = VecDeque::new();
         }
     }
 
     fn append(&mut self, bytes: Bytes, kind: Kind) {
         let size = bytes.len();
         *self.used(kind) += size;
-        self.frames.push_back(Waiting { bytes, size, kind });
+        let frame = Waiting { bytes, size, kind };
+        if self.first.is_none() {
+            self.first = Some(frame);
+        } else {
+            self.rest.push_back(frame);
+        }
     }
 
     fn used(&mut self, kind: Kind) -> &mut usize {

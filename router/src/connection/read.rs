@@ -4,6 +4,7 @@
 //! §7); what it wants to write goes into the out-queue like every other frame, so that the order
 //! on the wire is the order of the queue.
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,8 +19,10 @@ use super::State;
 use super::boundary::Boundary;
 use super::close::CloseReason;
 
-/// Read at a time, and kept by an idle connection. A message's own length is read on top.
+/// Read at a time. A message's own length is read on top.
 const READ_BUFFER: usize = 1024;
+/// How many readers a worker keeps. One is enough unless messages come in pieces.
+const IDLE_READERS: usize = 8;
 /// A payload beyond this makes the reader's memory worth giving back.
 const SWOLLEN: u64 = 4 * READ_BUFFER as u64;
 
@@ -41,8 +44,68 @@ pub(super) enum Event {
     Lost,
 }
 
-/// A client's half-read frames and messages.
-pub(super) struct Reader {
+/// What a connection keeps of its reading. Between messages that is nothing but the limit: what
+/// reads is the worker's, and one for all.
+pub(super) struct Reading {
+    /// A message has begun that has not ended.
+    begun: Option<Box<Reader>>,
+    /// The largest message.
+    message: usize,
+}
+
+impl Reading {
+    /// `early` is what came right behind the upgrade request; `message` the largest message.
+    pub(super) fn new(early: &[u8], message: usize) -> Self {
+        let begun = (!early.is_empty()).then(|| Box::new(Reader::new(early, message)));
+        Self { begun, message }
+    }
+
+    /// Reads one message or control frame, and tells whether anything came.
+    pub(super) fn poll(
+        &mut self,
+        state: &mut State,
+        readers: &Readers,
+        cx: &mut Context<'_>,
+    ) -> (Event, bool) {
+        let mut reader = self.begun.take().unwrap_or_else(|| readers.take(self.message));
+        let (event, heard) = reader.poll(state, cx);
+        if matches!(event, Event::Pending) && reader.boundary.is_between_messages() {
+            readers.give_back(reader);
+        } else {
+            self.begun = Some(reader);
+        }
+        (event, heard)
+    }
+}
+
+/// Readers between two messages, which any connection of the worker may take.
+#[derive(Default)]
+pub(super) struct Readers {
+    #[allow(clippy::vec_box)] // they are large, and go from hand to hand with every message
+    idle: RefCell<Vec<Box<Reader>>>,
+}
+
+impl Readers {
+    fn take(&self, message: usize) -> Box<Reader> {
+        match self.idle.borrow_mut().pop() {
+            Some(mut reader) => {
+                reader.limit(message);
+                reader
+            }
+            None => Box::new(Reader::new(&[], message)),
+        }
+    }
+
+    fn give_back(&self, reader: Box<Reader>) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_READERS && !reader.swollen {
+            idle.push(reader);
+        }
+    }
+}
+
+/// Half-read frames and messages.
+struct Reader {
     context: WebSocketContext,
     boundary: Boundary,
     message: usize,
@@ -51,15 +114,23 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// `early` is what came right behind the upgrade request; `message` the largest message.
-    pub(super) fn new(early: Bytes, message: usize) -> Self {
+    fn new(early: &[u8], message: usize) -> Self {
         let mut boundary = Boundary::default();
-        let swollen = boundary.follow(&early) > SWOLLEN;
-        Self { context: context(early.into(), message), boundary, message, swollen }
+        let swollen = boundary.follow(early) > SWOLLEN;
+        Self { context: context(early.to_vec(), message), boundary, message, swollen }
     }
 
-    /// Reads one message or control frame.
-    pub(super) fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> (Event, bool) {
+    fn limit(&mut self, message: usize) {
+        if self.message != message {
+            self.message = message;
+            self.context.set_config(|config| {
+                config.max_message_size = Some(message);
+                config.max_frame_size = Some(message);
+            });
+        }
+    }
+
+    fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> (Event, bool) {
         let mut wire = Wire { state, cx, boundary: &mut self.boundary, heard: false, longest: 0 };
         let event = match self.context.read(&mut wire) {
             Ok(Message::Text(text)) => Event::Message { payload: text.into(), binary: false },
@@ -78,10 +149,6 @@ impl Reader {
         };
         let Wire { heard, longest, .. } = wire;
         self.swollen |= longest > SWOLLEN;
-        if self.swollen && matches!(event, Event::Pending) && self.boundary.is_between_messages() {
-            self.context = context(Vec::new(), self.message);
-            self.swollen = false;
-        }
         (event, heard)
     }
 }

@@ -11,9 +11,9 @@ use trunkline_config::settings::{self, Settings, SocketIo};
 use trunkline_proto::out_queue::Bounds;
 use trunkline_proto::trunk::Dialect;
 
-use super::Connection;
 use super::close::CloseReason;
 use super::heartbeat::{Due, Heartbeats};
+use super::{Connection, Shared};
 use crate::metrics::Metrics;
 use crate::net::Socket;
 
@@ -35,7 +35,7 @@ pub(crate) struct Roster {
     last: Cell<u64>,
     emptied: Notify,
     closing: Cell<bool>,
-    metrics: Rc<Metrics>,
+    shared: Rc<Shared>,
 }
 
 impl Roster {
@@ -49,7 +49,7 @@ impl Roster {
             last: Cell::new(0),
             emptied: Notify::new(),
             closing: Cell::new(false),
-            metrics,
+            shared: Rc::new(Shared::new(metrics)),
         }
     }
 
@@ -67,13 +67,13 @@ impl Roster {
     ) -> Rc<Connection> {
         self.last.set(self.last.get() + 1);
         let number = self.last.get();
-        let metrics = Rc::clone(&self.metrics);
-        let connection = Rc::new(Connection::new(number, dialect, socket, bounds, metrics));
+        let shared = Rc::clone(&self.shared);
+        let connection = Rc::new(Connection::new(number, dialect, socket, bounds, shared));
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         if dialect == Dialect::Native {
             self.heartbeats.borrow_mut().add(number, Instant::now());
         }
-        self.metrics.connections.inc();
+        self.shared.metrics.connections.inc();
         if self.closing.get() {
             connection.close(&CloseReason::GOING_AWAY);
         }
@@ -93,7 +93,7 @@ impl Roster {
     pub(crate) fn remove(&self, connection: u64) {
         let mut connections = self.connections.borrow_mut();
         if connections.remove(&connection).is_some() {
-            self.metrics.connections.dec();
+            self.shared.metrics.connections.dec();
         }
         if connections.is_empty() {
             *connections = HashMap::new();

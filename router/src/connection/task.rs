@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 use trunkline_proto::trunk::Dialect;
 
 use super::close::CloseReason;
-use super::read::{Event, Reader};
+use super::read::{Event, Reading};
 use super::{Connection, Incoming, Pause, Phase, State, Taken, Uplink};
 
 /// How long the end of a WebSocket may take, from queueing the Close to the client's FIN.
@@ -21,25 +21,32 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Frames that are read before other connections get a turn.
 const FRAMES_PER_TURN: usize = 32;
 
-/// Serves a connection until its socket is gone.
-pub(crate) async fn run(
+/// Serves a connection until its socket is gone; `place` is dropped then. `early` is what came
+/// right behind the upgrade request, `message` the largest message.
+///
+/// This is what a connection is for most of its life, so it is written as a struct: an `async`
+/// block would keep room for what it was begun with besides.
+pub(crate) fn run<P: Unpin>(
     connection: Rc<Connection>,
     uplink: Rc<dyn Uplink>,
-    early: Bytes,
+    early: &[u8],
     message: usize,
-) {
-    let reader = Some(Reader::new(early, message));
-    Task { connection, uplink: Some(uplink), reader, ending: None }.await;
+    place: P,
+) -> impl Future<Output = ()> + use<P> {
+    let reading = Some(Reading::new(early, message));
+    Task { connection, uplink: Some(uplink), reading, ending: None, _place: place }
 }
 
-struct Task {
+struct Task<P> {
     connection: Rc<Connection>,
     /// None once the shard was told that the client is gone: when closing begins, not when it
     /// ends, since nothing passes any more and others should not see a ghost meanwhile.
     uplink: Option<Rc<dyn Uplink>>,
     /// None once nothing is understood any more: memory is given back early.
-    reader: Option<Reader>,
-    ending: Option<Ending>,
+    reading: Option<Reading>,
+    ending: Option<Box<Ending>>,
+    /// Held for as long as the task is there.
+    _place: P,
 }
 
 /// The end of a WebSocket: our half is closed after the Close, and what the client still sends
@@ -51,11 +58,11 @@ struct Ending {
     client_done: bool,
 }
 
-impl Future for Task {
+impl<P: Unpin> Future for Task<P> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { connection, uplink, reader, ending } = self.get_mut();
+        let Self { connection, uplink, reading, ending, .. } = self.get_mut();
         let mut state = connection.state.borrow_mut();
         if !state.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             state.task = Some(cx.waker().clone());
@@ -74,13 +81,13 @@ impl Future for Task {
                 state.phase = Phase::Gone;
                 continue;
             }
-            let turn = match (state.phase, reader.as_mut(), uplink.as_deref()) {
-                (Phase::Open, Some(reader), Some(uplink)) => {
-                    connection.poll_read(&mut state, reader, uplink, cx)
+            let turn = match (state.phase, reading.as_mut(), uplink.as_deref()) {
+                (Phase::Open, Some(reading), Some(uplink)) => {
+                    connection.poll_read(&mut state, reading, uplink, cx)
                 }
                 _ => {
-                    *reader = None;
-                    ending.get_or_insert_with(Ending::new).poll(&mut state, cx)
+                    *reading = None;
+                    ending.get_or_insert_with(Box::default).poll(&mut state, cx)
                 }
             };
             if turn.is_pending() {
@@ -97,7 +104,7 @@ impl Connection {
     fn poll_read(
         &self,
         state: &mut State,
-        reader: &mut Reader,
+        reading: &mut Reading,
         uplink: &dyn Uplink,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
@@ -111,7 +118,7 @@ impl Connection {
         if state.pause != Pause::No {
             return Poll::Pending;
         }
-        let (event, heard) = reader.poll(state, cx);
+        let (event, heard) = reading.poll(state, &self.shared.readers, cx);
         if heard && self.dialect == Dialect::Native {
             self.hear();
         }
@@ -121,7 +128,7 @@ impl Connection {
             Event::Control => {}
             Event::Closed(code) => {
                 state.phase = Phase::Closing;
-                self.metrics.closed(code);
+                self.shared.metrics.closed(code);
             }
             Event::Broken(reason) => {
                 state.queue.discard_unstarted();
@@ -149,11 +156,13 @@ impl Connection {
     }
 }
 
-impl Ending {
-    fn new() -> Self {
+impl Default for Ending {
+    fn default() -> Self {
         Self { deadline: Box::pin(sleep(CLOSE_TIMEOUT)), half_closed: false, client_done: false }
     }
+}
 
+impl Ending {
     fn poll(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
         let done = self.deadline.as_mut().poll(cx).is_ready()
             || self.poll_exchange(state, cx).is_err()

@@ -105,7 +105,7 @@ pub(crate) async fn serve(
     let Some((upgrade, admission)) = client.upgrade.take() else { return };
     let Ok(upgraded) = upgrade.await else { return };
     if let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Box<dyn Socket>>>() {
-        worker.admit(io.into_inner(), read_buf, admission, seat);
+        worker.admit(io.into_inner(), &read_buf, admission, seat);
     }
 }
 

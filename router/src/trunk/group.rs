@@ -1,43 +1,42 @@
 //! Who is on the other side of a trunk: its connections, and the groups that hear one topic.
 //!
 //! What a group means is the shard's business. A fan walks a dense list; joining and leaving
-//! cost the same however large the group is.
+//! cost the same however large the group is, because each member knows its places in the lists.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::connection::Connection;
 
-#[derive(Default)]
-struct Group {
-    members: Vec<Rc<Connection>>,
-    /// Where in `members` a connection is.
-    places: HashMap<u64, usize>,
-}
-
 struct Member {
     connection: Rc<Connection>,
-    groups: Vec<u64>,
+    joined: Vec<Place>,
+}
+
+/// Where in a group's list a member is.
+struct Place {
+    group: u64,
+    index: usize,
 }
 
 /// The connections and groups of one trunk, for as long as its stream lives.
 #[derive(Default)]
 pub(super) struct Members {
     connections: HashMap<u64, Member>,
-    groups: HashMap<u64, Group>,
+    groups: HashMap<u64, Vec<Rc<Connection>>>,
 }
 
 impl Members {
     pub(super) fn attach(&mut self, connection: &Rc<Connection>) {
-        let member = Member { connection: Rc::clone(connection), groups: Vec::new() };
+        let member = Member { connection: Rc::clone(connection), joined: Vec::new() };
         self.connections.insert(connection.number, member);
     }
 
     /// Takes a connection out of its groups. False if it is not attached.
     pub(super) fn detach(&mut self, connection: u64) -> bool {
         let Some(member) = self.connections.remove(&connection) else { return false };
-        for group in member.groups {
-            self.take_out(group, connection);
+        for place in member.joined {
+            self.take_out(&place);
         }
         true
     }
@@ -52,40 +51,53 @@ impl Members {
 
     /// The members of a group; none if there is no such group.
     pub(super) fn group(&self, group: u64) -> &[Rc<Connection>] {
-        self.groups.get(&group).map_or(&[], |group| &group.members)
+        self.groups.get(&group).map_or(&[], Vec::as_slice)
     }
 
     /// Adds a connection to a group, which the first member makes. A connection that is gone
     /// is not added: the shard will hear so by its Detach.
     pub(super) fn join(&mut self, group: u64, connection: u64) {
         let Some(member) = self.connections.get_mut(&connection) else { return };
-        let joined = self.groups.entry(group).or_default();
-        if !joined.places.contains_key(&connection) {
-            joined.places.insert(connection, joined.members.len());
-            joined.members.push(Rc::clone(&member.connection));
-            member.groups.push(group);
+        if member.place(group).is_some() {
+            return;
         }
+        let members = self.groups.entry(group).or_default();
+        // Most are in one group at most.
+        if member.joined.is_empty() {
+            member.joined.reserve_exact(1);
+        }
+        member.joined.push(Place { group, index: members.len() });
+        members.push(Rc::clone(&member.connection));
     }
 
     /// Takes a connection out of a group.
     pub(super) fn leave(&mut self, group: u64, connection: u64) {
         let Some(member) = self.connections.get_mut(&connection) else { return };
-        if let Some(place) = member.groups.iter().position(|joined| *joined == group) {
-            member.groups.swap_remove(place);
-            self.take_out(group, connection);
+        if let Some(joined) = member.place(group) {
+            let place = member.joined.swap_remove(joined);
+            self.take_out(&place);
         }
     }
 
-    fn take_out(&mut self, number: u64, connection: u64) {
-        let Some(group) = self.groups.get_mut(&number) else { return };
-        let Some(place) = group.places.remove(&connection) else { return };
-        group.members.swap_remove(place);
-        if let Some(moved) = group.members.get(place) {
-            group.places.insert(moved.number, place);
+    /// Takes who is at a place out of the group; the last of the list moves there.
+    fn take_out(&mut self, place: &Place) {
+        let Some(members) = self.groups.get_mut(&place.group) else { return };
+        members.swap_remove(place.index);
+        if members.is_empty() {
+            self.groups.remove(&place.group);
+        } else if let Some(moved) = members.get(place.index)
+            && let Some(moved) = self.connections.get_mut(&moved.number)
+            && let Some(joined) = moved.place(place.group)
+        {
+            moved.joined[joined].index = place.index;
         }
-        if group.members.is_empty() {
-            self.groups.remove(&number);
-        }
+    }
+}
+
+impl Member {
+    /// Which of its places is in a group.
+    fn place(&self, group: u64) -> Option<usize> {
+        self.joined.iter().position(|place| place.group == group)
     }
 }
 

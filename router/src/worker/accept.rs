@@ -1,6 +1,7 @@
 //! Accepting clients, and TLS.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::Worker;
 use crate::http;
@@ -56,10 +58,26 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
+/// Serves a socket from its first byte on. Many may come at once and take their time to send it,
+/// so that until then there is nothing but the socket: what HTTP and TLS need is many times that.
 async fn serve(worker: Rc<Worker>, socket: Box<dyn Socket>, peer: SocketAddr, seat: Seat) {
-    let Some(tls) = &worker.tls else {
-        return http::serve(worker, socket, peer, seat).await;
-    };
+    let readable = poll_fn(|cx| socket.poll_readable(cx));
+    if timeout(worker.settings.limits.header_timeout, readable).await.is_err() {
+        return worker.metrics.handshake_failed("timeout");
+    }
+    match worker.tls.clone() {
+        None => Box::pin(http::serve(worker, socket, peer, seat)).await,
+        Some(tls) => Box::pin(serve_tls(worker, tls, socket, peer, seat)).await,
+    }
+}
+
+async fn serve_tls(
+    worker: Rc<Worker>,
+    tls: TlsAcceptor,
+    socket: Box<dyn Socket>,
+    peer: SocketAddr,
+    seat: Seat,
+) {
     match timeout(worker.settings.limits.header_timeout, tls.accept(socket)).await {
         Ok(Ok(socket)) => http::serve(worker, Box::new(socket), peer, seat).await,
         Ok(Err(error)) => {

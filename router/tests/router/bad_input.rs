@@ -107,6 +107,29 @@ async fn a_frame_sent_byte_by_byte_is_a_frame() {
 }
 
 #[tokio::test]
+async fn messages_that_come_in_pieces_at_the_same_time_stay_apart() {
+    let mut stage = Stage::set().await;
+    let (mut a, first) = stage.raw("").await;
+    let (mut b, second) = stage.raw("").await;
+    let whole = frame(TEXT, b"whole");
+    let from_a =
+        [whole.clone(), frame(0x01, b"from "), frame(PING, b""), frame(0x80, b"a")].concat();
+    let from_b = [frame(0x01, b"from "), frame(PING, b""), frame(0x80, b"b"), whole].concat();
+    for (to_a, to_b) in from_a.iter().zip(&from_b) {
+        a.write(&[*to_a]).await;
+        b.write(&[*to_b]).await;
+    }
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        heard.push(stage.trunk.message().await);
+    }
+    heard.sort();
+    let expected =
+        [(first, 1, "whole"), (first, 2, "from a"), (second, 1, "from b"), (second, 2, "whole")];
+    assert_eq!(heard, expected.map(|(from, sequence, text)| (from, sequence, text.to_owned())));
+}
+
+#[tokio::test]
 async fn frames_right_behind_the_request_are_not_lost() {
     let mut stage = Stage::set().await;
     let mut raw = Raw::connect(stage.address()).await;

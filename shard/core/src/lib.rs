@@ -32,6 +32,7 @@ mod rights;
 mod rules;
 mod session_id;
 mod settings;
+mod small_map;
 mod time;
 mod topic;
 

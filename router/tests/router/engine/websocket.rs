@@ -102,3 +102,22 @@ async fn who_sends_pongs_stays() {
     }
     assert_eq!(stage.metric("trunkline_connections"), 1);
 }
+
+#[tokio::test]
+async fn what_reads_for_both_dialects_keeps_to_the_limit_of_each() {
+    let mut stage = Stage::set().await;
+    let (mut socketio, s) = client(&mut stage).await;
+    let (mut native, n) = stage.raw("").await;
+    let large = "4".repeat(100_000);
+    for _ in 0..2 {
+        socketio.write(&frame(0x81, b"4")).await;
+        assert_eq!(stage.trunk.message().await.0, s);
+        native.write(&frame(0x81, b"hi")).await;
+        assert_eq!(stage.trunk.message().await.0, n);
+    }
+    socketio.write(&frame(0x81, large.as_bytes())).await;
+    let (from, _, text) = stage.trunk.message().await;
+    assert_eq!((from, text.len()), (s, large.len() - 1));
+    native.try_write(&frame(0x81, large.as_bytes())).await;
+    assert_eq!(native.close_code().await, 1009);
+}

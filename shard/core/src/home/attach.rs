@@ -1,7 +1,5 @@
 //! Clients come, change their connection, and go.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::Home;
@@ -16,6 +14,7 @@ use crate::input::Attach;
 use crate::output::{CloseCode, Output, Part};
 use crate::peer::PeerMessage;
 use crate::session_id::SessionId;
+use crate::small_map::SmallMap;
 use crate::topic::Topic;
 use crate::{ConnectionId, Dialect, TrunkId};
 
@@ -31,7 +30,7 @@ impl Home {
                 let session = Session::native(attach, at);
                 self.lines.insert(id, Line::new(at, Speaks::Native));
                 let inbox = session.inbox_topic();
-                self.sessions.insert(id, session);
+                self.sessions.insert(id, Box::new(session));
                 self.watch_expiry(io, id);
                 // An inbox out of reach must not keep the client from its rooms.
                 if !self.join_own(io, id, &inbox, None) {
@@ -45,7 +44,7 @@ impl Home {
                     authenticated,
                     guest,
                     assembly: Assembly::default(),
-                    sockets: BTreeMap::new(),
+                    sockets: SmallMap::default(),
                     connects: 0,
                 };
                 self.lines.insert(id, Line::new(at, Speaks::SocketIo(Box::new(multiplex))));
@@ -179,7 +178,7 @@ impl Home {
         session.broken = Some(io.now.mono);
         self.orphans.push(io.now.mono, (id, io.now.mono));
         let dialect = session.dialect();
-        for (room, membership) in &session.rooms {
+        for (room, membership) in session.rooms.iter() {
             let topic = session.room(room);
             let owner = io.owner_of(&topic);
             if membership.live {

@@ -295,6 +295,7 @@ impl Home {
     pub(super) fn session(&mut self, origin: Origin) -> Result<&mut Session, Problem> {
         self.sessions
             .get_mut(&origin.session)
+            .map(Box::as_mut)
             .ok_or_else(|| Problem::new(ErrorCode::Unavailable, "the session has ended"))
     }
 

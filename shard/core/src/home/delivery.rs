@@ -398,7 +398,7 @@ impl Position {
 
 /// Has members that have not been welcomed hear something later.
 fn hold(
-    sessions: &mut BTreeMap<SessionId, Session>,
+    sessions: &mut BTreeMap<SessionId, Box<Session>>,
     members: impl Iterator<Item = SessionId>,
     what: impl Fn() -> Held,
 ) {

@@ -2,14 +2,13 @@
 //! and for which sessions it speaks. A native client's is one; a Socket.IO client has one in each
 //! namespace.
 
-use std::collections::BTreeMap;
-
 use crate::core::Io;
 use crate::dialect::socketio::Assembly;
 use crate::input::Identity;
 use crate::name::Namespace;
 use crate::output::Output;
 use crate::session_id::SessionId;
+use crate::small_map::SmallMap;
 use crate::{ConnectionId, TrunkId};
 
 /// Where a connection is.
@@ -41,7 +40,7 @@ pub(super) struct Multiplex {
     pub(super) authenticated: bool,
     pub(super) guest: bool,
     pub(super) assembly: Assembly,
-    pub(super) sockets: BTreeMap<Namespace, SessionId>,
+    pub(super) sockets: SmallMap<Namespace, SessionId>,
     /// How often it has connected to a namespace.
     pub(super) connects: u64,
 }
@@ -105,7 +104,7 @@ struct Settling {
     seen: u64,
     settled: u64,
     /// What each message still waits for, counted.
-    outstanding: BTreeMap<u64, u32>,
+    outstanding: SmallMap<u64, u32>,
     /// The sequence that the router's 0 stands for.
     origin: u64,
 }
@@ -135,7 +134,7 @@ impl Settling {
                 self.outstanding.remove(&sequence);
             }
         }
-        let settled = match self.outstanding.first_key_value() {
+        let settled = match self.outstanding.first() {
             Some((oldest, _)) => oldest - 1,
             None => self.seen,
         };

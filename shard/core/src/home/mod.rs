@@ -55,7 +55,8 @@ pub(crate) struct Home {
     /// By the session that the router has attached.
     lines: BTreeMap<SessionId, Line>,
     connections: BTreeMap<At, SessionId>,
-    sessions: BTreeMap<SessionId, Session>,
+    /// Boxed, as they are large and a tree's nodes are never full.
+    sessions: BTreeMap<SessionId, Box<Session>>,
     subscriptions: Subscriptions,
     requests: Requests,
     handovers: Handovers,
@@ -129,7 +130,7 @@ impl Home {
 
     pub(crate) fn link_up(&mut self, io: &mut Io, peer: ShardIndex) {
         for (topic, subscription) in self.subscriptions.of_owner(peer) {
-            let member = |id| self.sessions.get(&id).map(Session::member);
+            let member = |id| self.sessions.get(&id).map(|session| session.member());
             let members: Vec<Member> = subscription.members().filter_map(member).collect();
             let after = subscription.position.clone();
             io.tell(peer, PeerMessage::Claim { topic: topic.clone(), after, members });
@@ -179,8 +180,8 @@ impl Home {
         self.end_overdue_gathers(io);
         while let Some((id, broken)) = self.orphans.pop_due(now) {
             // It may have come back, and its trunk have broken again.
-            let is_away = |it: &Session| it.at.is_none() && it.broken == Some(broken);
-            if self.sessions.get(&id).is_some_and(is_away) {
+            let session = self.sessions.get(&id);
+            if session.is_some_and(|it| it.at.is_none() && it.broken == Some(broken)) {
                 self.finish(io, id, "transport close");
             }
         }

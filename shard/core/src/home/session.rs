@@ -1,7 +1,5 @@
 //! A session: the logical client, whose connection may be gone for a while.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::greeting::Greeting;
@@ -16,6 +14,7 @@ use crate::output::{Frame, FrameKind, Output, Part};
 use crate::peer::Member;
 use crate::position::Position;
 use crate::session_id::SessionId;
+use crate::small_map::SmallMap;
 use crate::time::Mono;
 use crate::topic::Topic;
 
@@ -34,7 +33,7 @@ pub(super) struct Session {
     pub(super) broken: Option<Mono>,
     /// When its token ends, if it does.
     pub(super) expires: Option<Mono>,
-    pub(super) rooms: BTreeMap<RoomId, Membership>,
+    pub(super) rooms: SmallMap<RoomId, Membership>,
     pub(super) inbox: Membership,
     /// The position that the client named for its inbox; used until the inbox has answered.
     pub(super) inbox_after: Option<Position>,
@@ -103,7 +102,7 @@ impl Session {
             at: Some(at),
             broken: None,
             expires: None,
-            rooms: BTreeMap::new(),
+            rooms: SmallMap::default(),
             inbox: Membership::default(),
             inbox_after: None,
             rate: Rate::default(),
@@ -158,7 +157,9 @@ impl Session {
     /// A join is on its way.
     pub(super) fn joins(&mut self, topic: &Topic) {
         let membership = match topic {
-            Topic::Room(_, room) => self.rooms.entry(room.clone()).or_default(),
+            Topic::Room(_, room) => {
+                self.rooms.get_or_insert_with(room.clone(), Membership::default)
+            }
             Topic::Inbox(_) => &mut self.inbox,
         };
         membership.wanted = true;

@@ -1,6 +1,6 @@
 //! What this shard hears of a topic, and which of its connections hear it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::line::At;
 use crate::core::Io;
@@ -8,6 +8,7 @@ use crate::link::ShardIndex;
 use crate::output::{Frame, Output};
 use crate::position::Position;
 use crate::session_id::SessionId;
+use crate::small_map::{SmallMap, SmallSet};
 use crate::topic::Topic;
 use crate::{Dialect, GroupId, TrunkId};
 
@@ -17,10 +18,10 @@ pub(super) struct Subscription {
     pub(super) owner: ShardIndex,
     /// All members have been passed everything up to here.
     pub(super) position: Position,
-    members: BTreeSet<SessionId>,
+    members: SmallSet<SessionId>,
     /// Members that have not been welcomed: what they are to hear waits with them.
-    held: BTreeSet<SessionId>,
-    groups: BTreeMap<(TrunkId, Dialect), Group>,
+    held: SmallSet<SessionId>,
+    groups: SmallMap<(TrunkId, Dialect), Group>,
 }
 
 #[derive(Debug)]
@@ -31,11 +32,11 @@ struct Group {
 
 impl Subscription {
     pub(super) fn members(&self) -> impl Iterator<Item = SessionId> {
-        self.members.iter().copied()
+        self.members.keys().copied()
     }
 
     pub(super) fn held(&self) -> impl Iterator<Item = SessionId> {
-        self.held.iter().copied()
+        self.held.keys().copied()
     }
 
     /// Whether a connection hears it in this dialect.
@@ -45,7 +46,7 @@ impl Subscription {
 
     /// Queues a frame for every member that speaks its dialect, once per router worker.
     pub(super) fn fan(&self, io: &mut Io, frame: &Frame, except: Option<At>) {
-        for ((trunk, dialect), group) in &self.groups {
+        for ((trunk, dialect), group) in self.groups.iter() {
             if *dialect == frame.dialect {
                 let except = except.filter(|(at, _)| at == trunk).map(|(_, connection)| connection);
                 let (trunk, group, frame) = (*trunk, group.id, frame.clone());
@@ -58,24 +59,26 @@ impl Subscription {
 /// All topics that sessions of this shard are live members of.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    topics: BTreeMap<Topic, Subscription>,
+    /// Boxed, as a tree's nodes are never full.
+    topics: BTreeMap<Topic, Box<Subscription>>,
     groups: u64,
 }
 
 impl Subscriptions {
     pub(super) fn get(&self, topic: &Topic) -> Option<&Subscription> {
-        self.topics.get(topic)
+        self.topics.get(topic).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, topic: &Topic) -> Option<&mut Subscription> {
-        self.topics.get_mut(topic)
+        self.topics.get_mut(topic).map(Box::as_mut)
     }
 
     pub(super) fn of_owner(
         &self,
         owner: ShardIndex,
     ) -> impl Iterator<Item = (&Topic, &Subscription)> {
-        self.topics.iter().filter(move |(_, subscription)| subscription.owner == owner)
+        let all = self.topics.iter().map(|(topic, subscription)| (topic, subscription.as_ref()));
+        all.filter(move |(_, subscription)| subscription.owner == owner)
     }
 
     /// A session becomes a live member. `position` is where the owner stood when it let the
@@ -89,15 +92,17 @@ impl Subscriptions {
         owner: ShardIndex,
         position: Position,
     ) {
-        let subscription = self.topics.entry(topic.clone()).or_insert_with(|| Subscription {
-            owner,
-            position,
-            members: BTreeSet::new(),
-            held: BTreeSet::new(),
-            groups: BTreeMap::new(),
+        let subscription = self.topics.entry(topic.clone()).or_insert_with(|| {
+            Box::new(Subscription {
+                owner,
+                position,
+                members: SmallSet::default(),
+                held: SmallSet::default(),
+                groups: SmallMap::default(),
+            })
         });
-        if subscription.members.insert(session) {
-            subscription.held.insert(session);
+        if subscription.members.insert(session, ()).is_none() {
+            subscription.held.insert(session, ());
         }
     }
 
@@ -112,11 +117,11 @@ impl Subscriptions {
     ) {
         let Some(subscription) = self.topics.get_mut(topic) else { return };
         // An inbox has a connection or two: they are named, a group would cost more than it saves.
-        if !subscription.held.remove(&session) || !matches!(topic, Topic::Room(..)) {
+        if subscription.held.remove(&session).is_none() || !matches!(topic, Topic::Room(..)) {
             return;
         }
         let (trunk, connection) = at;
-        let group = subscription.groups.entry((trunk, dialect)).or_insert_with(|| {
+        let group = subscription.groups.get_or_insert_with((trunk, dialect), || {
             self.groups += 1;
             Group { id: GroupId(self.groups), connections: 0 }
         });
@@ -136,10 +141,10 @@ impl Subscriptions {
         socket: Socket,
     ) {
         let Some(subscription) = self.topics.get_mut(topic) else { return };
-        if !subscription.members.remove(&session) {
+        if subscription.members.remove(&session).is_none() {
             return;
         }
-        if !subscription.held.remove(&session) {
+        if subscription.held.remove(&session).is_none() {
             subscription.quit(io, at, dialect, socket);
         }
         if subscription.members.is_empty() {
@@ -157,7 +162,9 @@ impl Subscriptions {
         to: At,
     ) {
         let Some(subscription) = self.topics.get_mut(topic) else { return };
-        if !subscription.members.contains(&session) || !subscription.held.insert(session) {
+        if !subscription.members.contains_key(&session)
+            || subscription.held.insert(session, ()).is_some()
+        {
             return;
         }
         subscription.quit(io, from, Dialect::SocketIo, Socket::Open);

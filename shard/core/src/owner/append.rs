@@ -151,8 +151,8 @@ impl Owner {
         reply: &Reply,
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        let repeats = owned.dedupe.settle(identity, reply);
-        for asker in std::iter::once(asker).chain(repeats) {
+        let repeats = owned.dedupe.as_mut().map(|dedupe| dedupe.settle(identity, reply));
+        for asker in std::iter::once(asker).chain(repeats.into_iter().flatten()) {
             asker.answer(io, Ok(reply.clone()));
         }
     }
@@ -199,8 +199,8 @@ impl Owner {
 
     fn refuse_pending(&mut self, io: &mut Io, topic: &Topic, pending: &Pending) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        let repeats = owned.dedupe.abandon(&pending.identity);
-        for asker in std::iter::once(pending.asker).chain(repeats) {
+        let repeats = owned.dedupe.as_mut().map(|dedupe| dedupe.abandon(&pending.identity));
+        for asker in std::iter::once(pending.asker).chain(repeats.into_iter().flatten()) {
             asker.answer(io, Err(Refusal::Unavailable));
         }
     }

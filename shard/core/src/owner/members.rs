@@ -1,20 +1,18 @@
 //! Who is in a topic: sessions, the users they speak for, and the shards that must hear of it.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
 use crate::link::ShardIndex;
 use crate::name::UserId;
 use crate::peer::{Member, UserPresence};
 use crate::session_id::SessionId;
+use crate::small_map::SmallMap;
 
 /// The members of one topic.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    sessions: BTreeMap<SessionId, Standing>,
-    users: BTreeMap<UserId, u32>,
+    sessions: SmallMap<SessionId, Standing>,
+    users: SmallMap<UserId, u32>,
     /// How many sure members each shard has; what has none is not delivered to.
-    subscribers: BTreeMap<ShardIndex, u32>,
+    subscribers: SmallMap<ShardIndex, u32>,
     doubted: usize,
 }
 
@@ -97,13 +95,13 @@ impl Members {
                 Change::Nothing
             }
             None => {
-                let connections = self.users.entry(user.clone()).or_default();
+                let connections = self.users.get_or_insert_with(user.clone(), || 0);
                 *connections += 1;
                 if *connections == 1 { Change::User } else { Change::Nothing }
             }
         };
         self.sessions.insert(session, Standing { user, home, doubt: None });
-        *self.subscribers.entry(home).or_default() += 1;
+        *self.subscribers.get_or_insert_with(home, || 0) += 1;
         change
     }
 
@@ -172,9 +170,8 @@ impl Members {
 
     /// Users in the order of their names, after `after`, at most `limit`.
     pub(super) fn page(&self, after: Option<&UserId>, limit: usize) -> Vec<UserPresence> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.users
-            .range((from, Bound::Unbounded))
+            .after(after)
             .take(limit)
             .map(|(user, connections)| UserPresence {
                 user: user.clone(),

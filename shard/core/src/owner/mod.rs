@@ -59,7 +59,8 @@ enum Waiting {
 /// The topics of this shard.
 #[derive(Debug)]
 pub(crate) struct Owner {
-    topics: BTreeMap<Topic, OwnedTopic>,
+    /// Boxed, as they are large and a tree's nodes are never full.
+    topics: BTreeMap<Topic, Box<OwnedTopic>>,
     tickets: BTreeMap<Ticket, (Topic, Waiting)>,
     tally: Tally,
     /// Until then there may be members of an earlier process of this shard who have not come back.
@@ -165,7 +166,7 @@ impl Owner {
         if !self.topics.contains_key(topic) {
             self.open(io, topic);
         }
-        self.topics.get_mut(topic)
+        self.topics.get_mut(topic).map(Box::as_mut)
     }
 
     /// A session is no member any more, and wants no answer.
@@ -181,8 +182,11 @@ impl Owner {
             queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
             return;
         }
-        if !owned.joins_elsewhere(home, session) && !owned.members.is_elsewhere(home, session) {
-            owned.dedupe.forget(session);
+        if !owned.joins_elsewhere(home, session)
+            && !owned.members.is_elsewhere(home, session)
+            && let Some(dedupe) = &mut owned.dedupe
+        {
+            dedupe.forget(session);
         }
         self.part(io, home, topic, session);
         self.tidy(io, topic);
@@ -328,8 +332,11 @@ impl Owner {
         if !owned.is_at_rest() {
             return;
         }
-        owned.dedupe.expire(io.now.mono);
-        if owned.dedupe.is_empty() {
+        let remembers = owned.dedupe.as_mut().is_some_and(|dedupe| {
+            dedupe.expire(io.now.mono);
+            !dedupe.is_empty()
+        });
+        if !remembers {
             self.topics.remove(topic);
         } else if !owned.listed_idle {
             owned.listed_idle = true;

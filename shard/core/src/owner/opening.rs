@@ -1,7 +1,7 @@
 //! Learning where a topic stands: when it is first asked for, and again after an append failed.
 
 use super::tail::Tail;
-use super::topic::{OwnedTopic, Stage};
+use super::topic::Stage;
 use super::{Owner, Waiting};
 use crate::core::Io;
 use crate::log::{LogOutcome, LogRequest, Opened, ReadQuery};
@@ -12,7 +12,7 @@ use crate::topic::Topic;
 impl Owner {
     /// Makes a topic and asks the log where it stands.
     pub(super) fn open(&mut self, io: &mut Io, topic: &Topic) {
-        self.topics.insert(topic.clone(), OwnedTopic::new(&io.settings));
+        self.topics.insert(topic.clone(), Box::default());
         self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
     }
 
@@ -35,7 +35,7 @@ impl Owner {
             None => self.ready(io, topic, Tail::new(&opened)),
             Some(tail) if *tail.epoch() == opened.epoch && tail.last() == opened.last => {
                 self.abandon_unknown(io, topic);
-                self.ready(io, topic, tail);
+                self.ready(io, topic, *tail);
             }
             Some(tail) => {
                 // Something was kept that nobody was told of, or the history is another one.
@@ -46,7 +46,7 @@ impl Owner {
                 // The tail that stood before is of no more use; the new one begins where reading does.
                 let fresh = Opened { epoch, first, last: after, handed: 0, waiting_bytes: 0 };
                 if let Stage::Opening { before, .. } = &mut owned.stage {
-                    *before = Some(Tail::new(&fresh));
+                    *before = Some(Box::new(Tail::new(&fresh)));
                 }
                 let query = ReadQuery { after, before: last + 1, limit: usize::MAX, newest: false };
                 let waiting = Waiting::Recover { after, last, anew: !same };

@@ -5,7 +5,7 @@ use super::members::Change;
 use super::{Owner, Waiting};
 use crate::asker::Asker;
 use crate::core::Io;
-use crate::dedupe::{Identity, Key, Seen};
+use crate::dedupe::{Dedupe, Identity, Key, Seen};
 use crate::link::ShardIndex;
 use crate::log::{LogRequest, ReadQuery};
 use crate::peer::{Action, Delivery, Member, Refusal, Reply};
@@ -56,7 +56,9 @@ impl Owner {
 
     fn publish(&mut self, io: &mut Io, topic: &Topic, pending: Pending, ephemeral: bool) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        match owned.dedupe.begin(io.now.mono, &pending.identity, pending.asker) {
+        let window = io.settings.key_window;
+        let dedupe = owned.dedupe.get_or_insert_with(|| Box::new(Dedupe::new(window)));
+        match dedupe.begin(io.now.mono, &pending.identity, pending.asker) {
             Seen::New => {}
             Seen::Pending => return,
             Seen::Done(reply) => return pending.asker.answer(io, Ok(reply)),

@@ -14,7 +14,6 @@ use crate::link::ShardIndex;
 use crate::peer::{GatherId, Member, PeerMessage};
 use crate::position::Position;
 use crate::session_id::SessionId;
-use crate::settings::CoreSettings;
 
 /// Messages that may wait for a topic's log, or behind a claim.
 const QUEUE: usize = 16 * 1024;
@@ -25,7 +24,8 @@ pub(super) struct OwnedTopic {
     pub(super) stage: Stage,
     pub(super) members: Members,
     pub(super) appends: Appends,
-    pub(super) dedupe: Dedupe,
+    /// What was published to it, so that repeats are recognised; made by the first.
+    pub(super) dedupe: Option<Box<Dedupe>>,
     pub(super) handing: Handing,
     /// Messages that clients are asked to acknowledge.
     pub(super) gathering: BTreeMap<GatherId, Gathering>,
@@ -45,7 +45,7 @@ pub(super) enum Stage {
         /// What waits for its answer.
         queue: Queue,
         /// Where the topic stood before an append failed; `None` when it is first opened.
-        before: Option<Tail>,
+        before: Option<Box<Tail>>,
     },
     /// It is.
     Open(Tail),
@@ -56,7 +56,7 @@ impl Stage {
     pub(super) fn reopen(&mut self) {
         let opening = |before| Stage::Opening { queue: Queue::default(), before };
         *self = match std::mem::replace(self, opening(None)) {
-            Stage::Open(tail) => opening(Some(tail)),
+            Stage::Open(tail) => opening(Some(Box::new(tail))),
             already => already,
         };
     }
@@ -106,13 +106,13 @@ impl Queue {
     }
 }
 
-impl OwnedTopic {
-    pub(super) fn new(settings: &CoreSettings) -> Self {
+impl Default for OwnedTopic {
+    fn default() -> Self {
         Self {
             stage: Stage::Opening { queue: Queue::default(), before: None },
             members: Members::default(),
             appends: Appends::default(),
-            dedupe: Dedupe::new(settings.key_window),
+            dedupe: None,
             handing: Handing::default(),
             gathering: BTreeMap::new(),
             joining: BTreeMap::new(),
@@ -120,7 +120,9 @@ impl OwnedTopic {
             listed_idle: false,
         }
     }
+}
 
+impl OwnedTopic {
     pub(super) fn tail(&self) -> Option<&Tail> {
         match &self.stage {
             Stage::Open(tail) => Some(tail),

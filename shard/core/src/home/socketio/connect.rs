@@ -89,7 +89,7 @@ impl Home {
         session.authenticated = authenticated;
         session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
         session.greeting = Greeting::Due(Box::new(due));
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         self.privates.insert(private_id, id);
         Some(id)
     }

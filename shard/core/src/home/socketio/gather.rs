@@ -11,7 +11,6 @@ use crate::core::Io;
 use crate::dialect::native;
 use crate::dialect::socketio::{self, Meta, Packet};
 use crate::home::Home;
-use crate::home::session::Session;
 use crate::link::{ShardIndex, Via};
 use crate::message::{Arguments, Body};
 use crate::name::UserId;
@@ -87,7 +86,7 @@ impl Home {
     ) {
         let Topic::Room(namespace, room) = topic else { return };
         let Some(subscription) = self.subscriptions.get(topic) else { return };
-        let answers = |id: &SessionId| self.sessions.get(id).is_some_and(Session::is_in_namespace);
+        let answers = |id: &SessionId| self.sessions.get(id).is_some_and(|it| it.is_in_namespace());
         let asked: BTreeSet<SessionId> = subscription.members().filter(answers).collect();
         if subscription.is_heard_in(Dialect::Native) {
             let text = native::ephemeral(room, from, body);
