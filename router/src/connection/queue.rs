@@ -76,10 +76,7 @@ impl OutQueue {
 
     /// The bytes of the frame that waits, if it is the only one.
     pub(crate) fn only(&self) -> Option<&[u8]> {
-        match self.frames.len() {
-            1 => self.frames.front().map(|frame| &*frame.bytes),
-            _ => None,
-        }
+        self.first.as_ref().filter(|_| self.rest.is_empty()).map(|frame| &*frame.bytes)
     }
 
     /// The bytes to write next, as many frames as one write takes.
