@@ -24,9 +24,10 @@ use tokio::time::{Instant, Sleep, sleep};
 pub const HOLD: Duration = Duration::from_millis(5);
 
 /// Whether somebody waits for an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Haste {
     /// Nobody does: it may be held back for [`HOLD`].
+    #[default]
     Later,
     /// It leaves at once, and everything that was queued before it too.
     Now,

@@ -349,6 +349,8 @@ fn gather_peer(gathered: &mut Gathered, peer: ShardIndex, message: PeerMessage) 
 fn haste_of(message: &PeerMessage) -> Haste {
     match message {
         PeerMessage::Forget { .. } | PeerMessage::Moved { .. } => Haste::Later,
+        PeerMessage::Reply { request, .. } if !request.is_awaited() => Haste::Later,
+        PeerMessage::Handed { handover, .. } if !handover.is_awaited() => Haste::Later,
         _ => Haste::Now,
     }
 }

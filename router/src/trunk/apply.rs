@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use trunkline_proto::outbox::Haste;
 use trunkline_proto::trunk::{
     Acknowledge, ApiAnswer, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer, Receipt,
     Send, Up, down, up,
@@ -22,6 +23,8 @@ use crate::metrics::Tally;
 pub(super) struct Applied {
     pub(super) tally: Tally,
     pub(super) receipts: Vec<Up>,
+    /// What the most urgent of the receipts needs.
+    pub(super) haste: Haste,
     pub(super) polled: Vec<PollAnswer>,
     pub(super) answered: Vec<ApiAnswer>,
 }
@@ -71,6 +74,9 @@ impl Applier {
             }
         }
         if send.receipt != 0 {
+            // The shard has numbered it so (trunk.proto).
+            let is_awaited = send.receipt & 1 == 1;
+            applied.haste = applied.haste.max(if is_awaited { Haste::Now } else { Haste::Later });
             let receipt = Receipt { receipt: send.receipt, passed };
             applied.receipts.push(Up { item: Some(up::Item::Receipt(receipt)) });
         }

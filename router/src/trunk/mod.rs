@@ -166,8 +166,9 @@ impl Trunk {
         if applied.receipts.is_empty() {
             return true;
         }
+        let haste = applied.haste;
         let receipts = applied.receipts.into_iter().map(|item| (item, ITEM_SIZE));
-        outbox.push_all(receipts, Haste::Now).is_ok()
+        outbox.push_all(receipts, haste).is_ok()
     }
 
     /// Ends the stream after what is queued for the shard, for good.

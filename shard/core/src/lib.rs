@@ -13,6 +13,7 @@
 
 mod api;
 mod asker;
+mod awaited;
 mod binary;
 mod core;
 mod deadlines;
@@ -84,3 +85,9 @@ pub struct Ticket(pub u64);
 /// Names a frame whose arrival in an out-queue is to be reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptId(pub u64);
+
+impl ReceiptId {
+    pub(crate) fn new(count: u64, is_awaited: bool) -> Self {
+        Self(awaited::number(count, is_awaited))
+    }
+}

@@ -225,3 +225,19 @@ fn what_the_core_leaves_to_the_shell_is_carried_out() {
     let refused = driver.metrics.calls.calls.with_label_values(&["refused"]);
     assert_eq!(refused.get(), 1);
 }
+
+#[test]
+fn an_answer_is_held_back_only_if_nobody_waits_for_it() {
+    use trunkline_core::{HandoverId, Reply, RequestId, Topic, UserId};
+    let reply = |number| PeerMessage::Reply { request: RequestId(number), result: Ok(Reply::Left) };
+    assert_eq!(haste_of(&reply(2)), Haste::Later);
+    assert_eq!(haste_of(&reply(3)), Haste::Now);
+    let topic = Topic::Inbox(UserId::parse("alice").unwrap());
+    let handed = |number| PeerMessage::Handed {
+        topic: topic.clone(),
+        handover: HandoverId(number),
+        passed: true,
+    };
+    assert_eq!(haste_of(&handed(2)), Haste::Later);
+    assert_eq!(haste_of(&handed(3)), Haste::Now);
+}

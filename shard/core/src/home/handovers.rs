@@ -19,6 +19,15 @@ pub(super) enum ReportTo {
     Sender { asker: Asker, identity: Identity, to: SessionId },
 }
 
+impl ReportTo {
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Inbox { handover, .. } => handover.is_awaited(),
+            Self::Sender { asker, .. } => asker.request.is_awaited(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Handover {
     report_to: ReportTo,
@@ -43,7 +52,7 @@ impl Handovers {
             .iter()
             .map(|trunk| {
                 self.next += 1;
-                let receipt = ReceiptId(self.next);
+                let receipt = ReceiptId::new(self.next, report_to.is_awaited());
                 self.receipts.insert(receipt, (*trunk, number));
                 receipt
             })

@@ -26,6 +26,16 @@ pub(super) struct Pending {
     pub(super) subject: Subject,
 }
 
+impl Pending {
+    /// Whether somebody waits for the answer. With the others than messages it is the home itself.
+    fn is_awaited(&self) -> bool {
+        match self.subject {
+            Subject::Publish(_) | Subject::Send { .. } => self.reply_to.is_awaited(),
+            _ => true,
+        }
+    }
+}
+
 /// What was asked, as far as the answer needs it.
 #[derive(Debug)]
 pub(super) enum Subject {
@@ -63,7 +73,7 @@ impl Requests {
 
     pub(super) fn begin(&mut self, pending: Pending) -> RequestId {
         self.next += 1;
-        let request = RequestId(self.next);
+        let request = RequestId::new(self.next, pending.is_awaited());
         self.deadlines.push(pending.started, request);
         self.pending.insert(request, pending);
         request

@@ -30,6 +30,18 @@ pub(super) enum ReplyTo {
     Relay(Asker),
 }
 
+impl ReplyTo {
+    /// Whether somebody hears of success.
+    pub(super) fn is_awaited(self) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Native(number) | Self::Event(number) => number.is_some(),
+            Self::Api { .. } => true,
+            Self::Relay(asker) => asker.request.is_awaited(),
+        }
+    }
+}
+
 impl Session {
     /// What a client whose request was granted is told. `write` makes the object, with the
     /// client's number if it has one.

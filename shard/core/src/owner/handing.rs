@@ -155,7 +155,8 @@ impl Owner {
             return None;
         }
         self.handovers += 1;
-        let handover = HandoverId(self.handovers);
+        let is_awaited = sender.as_ref().is_some_and(|(asker, _)| asker.request.is_awaited());
+        let handover = HandoverId::new(self.handovers, is_awaited);
         owned
             .handing
             .under_way
