@@ -16,7 +16,7 @@ const PUBLISH: &str = r#"21["message","lobby","a message of ordinary length, as 
 
 /// A batch has one of each member.
 #[test]
-fn fifty_messages_to_a_room_of_fifty() {
+fn fifty_messages_to_a_room() {
     let mut settings = Settings::default();
     settings.limits.publish_rate = u32::MAX;
     settings.limits.publish_burst = u32::MAX;
