@@ -1,5 +1,5 @@
-//! What a delivery costs a router: the part of its commonest work that grows with the clients, as a
-//! unit whose instructions `tests/cost/check` counts.
+//! What a delivery costs a router, the part of its commonest work that grows with the clients: the
+//! scenario is counted by `tests/cost/check`.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -119,13 +119,13 @@ fn a_message_to_fifty_connections() {
         |connection| down::Item::Group(GroupChange { group: GROUP, connection, member: true });
     assert!(trunk.apply((1..=MEMBERS).map(join).map(item).collect()));
     let batch = Bytes::from(DownBatch { items: vec![item(fan())] }.encode_to_vec());
-    let mut units = 0;
+    let mut messages = 0;
     repeat(|| {
-        units += 1;
+        messages += 1;
         let batch = DownBatch::decode(batch.clone()).expect("a batch");
         assert!(trunk.apply(batch.items));
     });
-    let deliveries = units * usize::try_from(MEMBERS).expect("few");
+    let deliveries = messages * usize::try_from(MEMBERS).expect("few");
     assert_eq!(sink.writes.load(Ordering::Relaxed), deliveries, "one write for each");
     // Two bytes of header and two of length.
     assert_eq!(sink.bytes.load(Ordering::Relaxed), deliveries * (LENGTH + 4));

@@ -1,5 +1,4 @@
-//! What the two directions of a trunk cost a shard, as units whose instructions `tests/cost/check`
-//! counts.
+//! What the two directions of a trunk cost a shard: scenarios that `tests/cost/check` counts.
 
 use std::hint::black_box;
 

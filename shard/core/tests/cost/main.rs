@@ -1,4 +1,4 @@
-//! What the core does for its commonest work, as units whose instructions `tests/cost/check` counts.
+//! What the core does for its commonest work, as scenarios that `tests/cost/check` counts.
 
 #[path = "../../../../tests/cost/repeat.rs"]
 mod repeat;

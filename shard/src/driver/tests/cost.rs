@@ -1,5 +1,5 @@
 //! What a shard does for messages to a room, from the bytes of a router's batch to those of the
-//! answer, as a unit whose instructions `tests/cost/check` counts.
+//! answer: the scenario is counted by `tests/cost/check`.
 
 use std::hint::black_box;
 
