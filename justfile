@@ -28,6 +28,10 @@ bench:
 compare *ARGS:
     tests/compare/run {{ARGS}}
 
+# Count what the hot paths cost, with valgrind; `just cost --accept` takes what is counted.
+cost *ARGS:
+    tests/cost/check {{ARGS}}
+
 # Everything that a change must pass.
 all:
     tests/run

@@ -13,6 +13,9 @@ mod link;
 mod log;
 mod metrics;
 mod net;
+#[cfg(test)]
+#[path = "../../tests/cost/repeat.rs"]
+mod repeat;
 mod start;
 mod streams;
 mod trunk;

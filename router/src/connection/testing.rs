@@ -1,4 +1,4 @@
-//! Connections over a pipe, for unit tests.
+//! Connections over a pipe, or another socket that is none, for unit tests.
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -21,9 +21,13 @@ impl Socket for DuplexStream {
 /// A connection and the client's end of its socket.
 pub(crate) fn connection(number: u64) -> (Rc<Connection>, DuplexStream) {
     let (client, server) = duplex(1024);
+    (connection_over(number, Box::new(server)), client)
+}
+
+/// A connection whose socket is this.
+pub(crate) fn connection_over(number: u64, socket: Box<dyn Socket>) -> Rc<Connection> {
     let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
     let shared = Rc::new(Shared::new(metrics));
     let bounds = Bounds { messages: 1000, replies: 4000 };
-    let dialect = Dialect::Native;
-    (Rc::new(Connection::new(number, dialect, Box::new(server), bounds, shared)), client)
+    Rc::new(Connection::new(number, Dialect::Native, socket, bounds, shared))
 }

@@ -6,6 +6,8 @@
 mod apply;
 pub(crate) mod board;
 mod calls;
+#[cfg(test)]
+mod cost;
 mod dial;
 mod group;
 mod polls;

@@ -14,10 +14,15 @@ use trunkline_proto::outbox::{Batches, Bounds, outbox};
 
 use super::*;
 
+mod cost;
+
 const TRUNK: TrunkId = TrunkId(1);
 
 fn driver(registry: &Registry) -> Driver {
-    let settings = Settings::default();
+    driver_with(registry, &Settings::default())
+}
+
+fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
     let shard = Shard {
         id: "a".to_owned(),
         grpc: "a:1".to_owned(),
@@ -30,9 +35,9 @@ fn driver(registry: &Registry) -> Driver {
     let metrics = Metrics::new(registry, std::iter::empty()).unwrap();
     let calls = metrics.calls.clone();
     Driver {
-        core: Core::new(Arc::clone(&map), ShardIndex(0), CoreSettings::new(&settings)),
-        engine: Engine::new(&settings, map.hash_key()),
-        application: Application::new(&settings, Arc::clone(&clock), calls, jitter).unwrap(),
+        core: Core::new(Arc::clone(&map), ShardIndex(0), CoreSettings::new(settings)),
+        engine: Engine::new(settings, map.hash_key()),
+        application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: MemoryLog::new(settings.history, settings.inbox, settings.limits.memory, entropy),
         verifier: None,
         clock,

@@ -2,6 +2,8 @@
 //! peer sends is checked here, once, and a message that makes no sense ends its stream.
 
 mod api;
+#[cfg(test)]
+mod cost;
 mod engine;
 mod peer;
 mod peer_reply;
