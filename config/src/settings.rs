@@ -321,7 +321,7 @@ impl Default for RouterSettings {
 
 impl Default for RuntimeSettings {
     fn default() -> Self {
-        Self { flush_delay: Duration::from_millis(1) }
+        Self { flush_delay: Duration::ZERO }
     }
 }
 

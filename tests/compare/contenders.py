@@ -116,11 +116,12 @@ class Contender:
 class Trunkline(Contender):
     """Routers and shards with the defaults, as `cluster.toml` has them when it is empty."""
 
-    def __init__(self, tools, key=None, dialect="socketio", shards=3, routers=1):
+    def __init__(self, tools, key=None, dialect="socketio", shards=3, routers=1, settings=""):
         super().__init__(tools, key)
         self.dialect = dialect
         self.shards = shards
         self.routers = routers
+        self.settings = settings
 
     @property
     def shard_map(self):
@@ -132,7 +133,7 @@ class Trunkline(Contender):
             key = f'jwt = {{ algorithm = "HS256", key = "{self.key}" }}'
             auth = f'[auth]\nmode = "jwt"\n{key}\n'
         config = self.folder / "cluster.toml"
-        config.write_text(f'[log]\nlevel = "warn"\n{auth}')
+        config.write_text(f'[log]\nlevel = "warn"\n{auth}{self.settings}')
         ids = [f"s{number}" for number in range(self.shards)]
         shards = [
             f'[[shard]]\nid = "{id}"\n'
