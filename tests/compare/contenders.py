@@ -114,7 +114,8 @@ class Contender:
 
 
 class Trunkline(Contender):
-    """Routers and shards with the defaults, as `cluster.toml` has them when it is empty."""
+    """Routers and shards with the defaults, as `cluster.toml` has them when it is empty, but for one
+    thing: a router's worker for each core is for machines that run nothing else."""
 
     def __init__(self, tools, key=None, dialect="socketio", shards=3, routers=1, settings=""):
         super().__init__(tools, key)
@@ -133,7 +134,8 @@ class Trunkline(Contender):
             key = f'jwt = {{ algorithm = "HS256", key = "{self.key}" }}'
             auth = f'[auth]\nmode = "jwt"\n{key}\n'
         config = self.folder / "cluster.toml"
-        config.write_text(f'[log]\nlevel = "warn"\n{auth}{self.settings}')
+        router = "[router]\nworkers = 1\n"
+        config.write_text(f'[log]\nlevel = "warn"\n{router}{auth}{self.settings}')
         ids = [f"s{number}" for number in range(self.shards)]
         shards = [
             f'[[shard]]\nid = "{id}"\n'

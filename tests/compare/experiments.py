@@ -12,8 +12,9 @@ KEY = "the key of a comparison, 32 bytes"
 CONTENDERS = {
     "trunkline": Trunkline,
     "trunkline-native": partial(Trunkline, dialect="native"),
-    # Where CPU time is worth more than a few milliseconds.
+    # Where CPU time is worth more than some milliseconds.
     "trunkline-4ms": partial(Trunkline, settings='[runtime]\nflush_delay = "4ms"\n'),
+    "trunkline-8ms": partial(Trunkline, settings='[runtime]\nflush_delay = "8ms"\n'),
     "socketio-cluster": SocketIoCluster,
     "socketio": SocketIo,
     "socketioxide": SocketIoxide,
@@ -54,7 +55,7 @@ def of_all(names, scenario, options, key=None, apart=False):
     """The same load on everybody."""
     rows = []
     for name in names:
-        if name == "trunkline-4ms" and scenario not in ("fanout", "private"):
+        if name.endswith("ms") and scenario not in ("fanout", "private"):
             continue
         is_trunkline = name.startswith("trunkline")
         base = "trunkline-native" if name in AGAINST_NATIVE else "trunkline"
