@@ -23,13 +23,13 @@ use crate::terminal::say;
 pub(crate) struct BenchArgs {
     /// What the clients do
     #[arg(value_enum)]
-    scenario: ScenarioName,
+    scenario: Scenario,
     /// Where to connect; of several, clients take one after the other
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080")]
     url: Vec<String>,
     /// How the clients speak
-    #[arg(long, value_enum, default_value_t = SpeechName::Native)]
-    dialect: SpeechName,
+    #[arg(long, value_enum, default_value_t = Speech::Native)]
+    dialect: Speech,
     /// How many clients; of storm, how many at once at most
     #[arg(long, value_name = "N", default_value_t = 500)]
     clients: usize,
@@ -84,55 +84,6 @@ pub(crate) struct BenchArgs {
     quiet: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ScenarioName {
-    /// Publishes to rooms
-    Fanout,
-    /// Private messages
-    Private,
-    /// Connections that say nothing
-    Idle,
-    /// Clients that connect, join and go
-    Storm,
-    /// A chat: rooms, private messages, typing, coming and going
-    Mixed,
-    /// Publishes to one room with all clients
-    HotRoom,
-}
-
-impl From<ScenarioName> for Scenario {
-    fn from(name: ScenarioName) -> Self {
-        match name {
-            ScenarioName::Fanout => Self::Fanout,
-            ScenarioName::Private => Self::Private,
-            ScenarioName::Idle => Self::Idle,
-            ScenarioName::Storm => Self::Storm,
-            ScenarioName::Mixed => Self::Mixed,
-            ScenarioName::HotRoom => Self::HotRoom,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SpeechName {
-    /// trunkline.v1
-    Native,
-    /// Socket.IO over a WebSocket
-    Socketio,
-    /// NATS over a WebSocket, to compare with
-    Nats,
-}
-
-impl From<SpeechName> for Speech {
-    fn from(name: SpeechName) -> Self {
-        match name {
-            SpeechName::Native => Self::Native,
-            SpeechName::Socketio => Self::SocketIo,
-            SpeechName::Nats => Self::Nats,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Place {
     Room,
@@ -185,7 +136,7 @@ fn output(path: &std::path::Path) -> anyhow::Result<Box<dyn std::io::Write>> {
 }
 
 fn plan(args: BenchArgs) -> anyhow::Result<Plan> {
-    let scenario = Scenario::from(args.scenario);
+    let scenario = args.scenario;
     let rate = match scenario {
         Scenario::Private => 2000.0,
         Scenario::Storm => 200.0,
@@ -197,7 +148,7 @@ fn plan(args: BenchArgs) -> anyhow::Result<Plan> {
     };
     Ok(Plan {
         scenario,
-        speech: args.dialect.into(),
+        speech: args.dialect,
         urls: args.url,
         clients: args.clients,
         first: args.first,

@@ -2,25 +2,26 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use trunkline_config::{ShardKey, ShardMap};
 
 use crate::BenchError;
 use crate::servers::Selection;
 
 /// What the clients do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
-    /// Clients spread over rooms publish to their own.
+    /// Publishes to rooms, over which the clients are spread
     Fanout,
-    /// Clients send private messages to each other.
+    /// Private messages
     Private,
-    /// Clients are connected and say nothing.
+    /// Connections that say nothing
     Idle,
-    /// Clients connect, join and go.
+    /// Clients that connect, join and go
     Storm,
-    /// A chat: most messages to rooms, some private, some typing, some coming and going.
+    /// A chat: most messages to rooms, some private, some typing, some coming and going
     Mixed,
-    /// All clients are in one room.
+    /// Publishes to one room with all clients
     HotRoom,
 }
 
@@ -40,13 +41,14 @@ impl Scenario {
 }
 
 /// How the clients speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Speech {
-    /// `trunkline.v1`.
+    /// trunkline.v1
     Native,
-    /// Socket.IO 5 over a WebSocket.
+    /// Socket.IO 5 over a WebSocket
+    #[value(name = "socketio")]
     SocketIo,
-    /// NATS over a WebSocket, to put its server beside the native protocol.
+    /// NATS over a WebSocket, to put its server beside the native protocol
     Nats,
 }
 

@@ -7,6 +7,7 @@ mod application;
 mod auth;
 mod bad_bytes;
 mod bad_requests;
+mod bench;
 mod chat;
 mod echo;
 mod failures;

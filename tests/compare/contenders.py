@@ -114,8 +114,9 @@ class Contender:
 
 
 class Trunkline(Contender):
-    """Routers and shards with the defaults, as `cluster.toml` has them when it is empty, but for one
-    thing: a router's worker for each core is for machines that run nothing else."""
+    """Routers and shards with the defaults, as `cluster.toml` has them when it is empty, but for
+    two things: a router's worker for each core is for machines that run nothing else, and that one
+    may have as many connections as its descriptors allow."""
 
     def __init__(self, tools, key=None, dialect="socketio", shards=3, routers=1, settings=""):
         super().__init__(tools, key)
@@ -134,7 +135,7 @@ class Trunkline(Contender):
             key = f'jwt = {{ algorithm = "HS256", key = "{self.key}" }}'
             auth = f'[auth]\nmode = "jwt"\n{key}\n'
         config = self.folder / "cluster.toml"
-        router = "[router]\nworkers = 1\n"
+        router = "[router]\nworkers = 1\n[limits]\nconnections_per_worker = 18000\n"
         config.write_text(f'[log]\nlevel = "warn"\n{router}{auth}{self.settings}')
         ids = [f"s{number}" for number in range(self.shards)]
         shards = [

@@ -86,7 +86,7 @@ def experiments(names, is_smoke=False):
     small = load(10_000, 200, 400)
     hot = load(10_000, 1, 2)
     shards = load(500, 40, 1600)
-    many, routers = (120, 2) if is_smoke else (100_000, 6)
+    few, many, routers = (40, 120, 2) if is_smoke else (5000, 100_000, 6)
     return [
         Experiment(
             "fanout-400",
@@ -144,8 +144,17 @@ def experiments(names, is_smoke=False):
         ),
         Experiment(
             "idle-many",
-            f"{many:,} clients that say nothing, at {routers} routers, with heartbeats",
-            [Row("trunkline", partial(Trunkline, routers=routers), "idle", {"clients": many})],
+            f"clients that say nothing, with heartbeats: few at one router, many at {routers}",
+            [
+                Row(f"{few:,}", Trunkline, "idle", {"clients": few}),
+                Row(
+                    f"{many:,}",
+                    partial(Trunkline, routers=routers),
+                    "idle",
+                    {"clients": many},
+                    base=f"{few:,}",
+                ),
+            ],
             None,
             is_many=True,
         ),

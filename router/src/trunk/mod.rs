@@ -92,8 +92,13 @@ impl Trunk {
     ) -> Result<(), Unattached> {
         let mut live = self.live.borrow_mut();
         let Some(live) = live.as_mut() else { return Err(Unattached::Down) };
+        // A Socket.IO client is answered when it has said something, which this leaves with.
+        let haste = match attach.dialect() {
+            Dialect::SocketIo => Haste::Later,
+            Dialect::Native | Dialect::Unspecified => Haste::Now,
+        };
         let item = Up { item: Some(up::Item::Attach(attach)) };
-        live.outbox.push(item, ATTACH_SIZE).map_err(|_| Unattached::Full)?;
+        live.outbox.push_all([(item, ATTACH_SIZE)], haste).map_err(|_| Unattached::Full)?;
         live.members.attach(connection);
         Ok(())
     }
