@@ -5,8 +5,8 @@
 //! vector when the transport asks for the next message, so batches grow by themselves exactly
 //! when the transport is the slower side.
 //!
-//! Some items nobody waits for: an acknowledgement that only bounds a queue, or that a client has
-//! gone. A batch of nothing else is held back for [`HOLD`], so that it leaves with something that
+//! Some items nobody waits for: an acknowledgement that only bounds a queue, or that a session has
+//! left a topic. A batch of nothing else is held back for [`HOLD`], so that it leaves with something that
 //! can't wait; every batch costs both sides a wake-up and a system call. The order stays.
 
 use std::collections::BTreeMap;

@@ -345,10 +345,10 @@ fn gather_peer(gathered: &mut Gathered, peer: ShardIndex, message: PeerMessage) 
     gathered.links.entry(peer).or_default().add(item, size, haste);
 }
 
-/// That somebody has gone is news for the others, who don't wait for it.
+/// That somebody has left a topic is news for the others, who don't wait for it.
 fn haste_of(message: &PeerMessage) -> Haste {
     match message {
-        PeerMessage::Forget { .. } | PeerMessage::Moved { .. } => Haste::Later,
+        PeerMessage::Forget { .. } => Haste::Later,
         PeerMessage::Reply { request, .. } if !request.is_awaited() => Haste::Later,
         PeerMessage::Handed { handover, .. } if !handover.is_awaited() => Haste::Later,
         _ => Haste::Now,

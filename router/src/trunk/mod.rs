@@ -207,8 +207,9 @@ impl Uplink for Trunk {
         if !members.detach(connection) {
             return;
         }
+        // At once: the client may come back by another trunk, where nothing waits for this one.
         let detach = Up { item: Some(up::Item::Detach(Detach { connection })) };
-        if outbox.push_all([(detach, ITEM_SIZE)], Haste::Later).is_err() {
+        if outbox.push(detach, ITEM_SIZE).is_err() {
             // A shard that misses a Detach would keep a ghost; without the trunk it knows that
             // all are gone.
             self.cut.notify_one();
