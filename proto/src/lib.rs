@@ -23,6 +23,11 @@ mod generated {
             tonic::include_proto!("trunkline.api.v1");
         }
     }
+    pub mod log {
+        pub mod v1 {
+            tonic::include_proto!("trunkline.log.v1");
+        }
+    }
     pub mod trunk {
         pub mod v1 {
             tonic::include_proto!("trunkline.trunk.v1");
@@ -37,6 +42,8 @@ mod generated {
 
 /// What servers of an application ask.
 pub use generated::api::v1 as api;
+/// What a durable log keeps.
+pub use generated::log::v1 as log;
 /// The link: shard ↔ shard.
 pub use generated::peer::v1 as peer;
 /// The trunk: router ↔ shard.

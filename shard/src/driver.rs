@@ -8,6 +8,8 @@ mod application;
 mod polling;
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -23,12 +25,12 @@ use trunkline_proto::{peer, trunk};
 use crate::application::Application;
 use crate::engine::{Engine, is_polling};
 use crate::event::{Event, LinkId};
-use crate::log::MemoryLog;
 use crate::metrics::Metrics;
 use crate::wire::{
     Sorted, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity, peer_size,
     sort_up,
 };
+use trunkline_log::TopicLog;
 use trunkline_proto::net::Clock;
 
 /// Events that are taken before outputs are sent.
@@ -44,7 +46,7 @@ pub(crate) struct Driver {
     pub(crate) core: Core,
     /// The clients that poll.
     pub(crate) engine: Engine,
-    pub(crate) log: MemoryLog,
+    pub(crate) log: Box<dyn TopicLog>,
     pub(crate) application: Application,
     pub(crate) verifier: Option<TokenVerifier>,
     pub(crate) clock: Clock,
@@ -127,6 +129,9 @@ impl Driver {
                 (ticket, answer) = self.application.answered() => {
                     self.handle(Input::Called { ticket, answer });
                 }
+                (ticket, outcome) = poll_fn(|cx| self.log.poll_outcome(cx)) => {
+                    self.handle(Input::Log { ticket, outcome });
+                }
                 () = sleep => {
                     ticked = Instant::now();
                     self.tick_engine();
@@ -141,7 +146,17 @@ impl Driver {
                 }
             }
             self.take_answers();
+            self.take_outcomes();
             self.send();
+        }
+    }
+
+    /// Takes what the log has done by now: a store in memory has done all of it.
+    fn take_outcomes(&mut self) {
+        // The loop asks again before it sleeps, and is woken then.
+        let mut nobody = Context::from_waker(Waker::noop());
+        while let Poll::Ready((ticket, outcome)) = self.log.poll_outcome(&mut nobody) {
+            self.handle(Input::Log { ticket, outcome });
         }
     }
 
@@ -298,9 +313,8 @@ impl Driver {
             output if is_polling(&output) => self.carry_out_polling(output),
             Output::Peer { peer, message } => gather_peer(gathered, peer, message),
             Output::Log(request) => {
-                if let Some((ticket, outcome)) = self.log.submit(request, (self.clock)()) {
-                    self.handle(Input::Log { ticket, outcome });
-                }
+                self.log.submit(request, (self.clock)());
+                self.take_outcomes();
             }
             Output::Verify { ticket, token } => {
                 let verified = self

@@ -10,7 +10,6 @@ mod engine;
 mod event;
 mod hello;
 mod link;
-mod log;
 mod metrics;
 mod net;
 #[cfg(test)]

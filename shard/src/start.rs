@@ -13,6 +13,7 @@ use tracing::info;
 use trunkline_config::ShardMap;
 use trunkline_config::settings::{Auth, Settings};
 use trunkline_core::{Core, CoreSettings, ShardIndex};
+use trunkline_log::{LogSettings, MemoryLog};
 use trunkline_proto::net::{Connector, Tcp, clock, entropy};
 use trunkline_proto::peer::peer_server::PeerServer;
 use trunkline_proto::token::{KeyError, TokenVerifier};
@@ -24,7 +25,6 @@ use crate::driver::Driver;
 use crate::engine::Engine;
 use crate::event;
 use crate::link::{PeerService, keep_dialling};
-use crate::log::MemoryLog;
 use crate::metrics::Metrics;
 use crate::net;
 use crate::streams::Streams;
@@ -121,11 +121,12 @@ impl Shard {
         let metrics = Metrics::new(&registry, peers)?;
         let jitter = StdRng::seed_from_u64(entropy.random());
         let calls = metrics.calls.clone();
+        let log = memory_log(&settings, &core_settings, &mut entropy);
         let driver = Driver {
             core: Core::new(Arc::clone(&map), me, core_settings),
             engine: Engine::new(&settings, map.hash_key()),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
-            log: memory_log(&settings, &mut entropy),
+            log: Box::new(log),
             verifier: verifier(&settings.auth)?,
             clock: Arc::clone(&clock),
             started: Instant::now(),
@@ -193,9 +194,9 @@ impl Shard {
     }
 }
 
-fn memory_log(settings: &Settings, entropy: &mut StdRng) -> MemoryLog {
+fn memory_log(settings: &Settings, core: &CoreSettings, entropy: &mut StdRng) -> MemoryLog {
     let seed = StdRng::seed_from_u64(entropy.random());
-    MemoryLog::new(settings.history, settings.inbox, settings.limits.memory, seed)
+    MemoryLog::new(LogSettings::new(settings, core), settings.limits.memory, seed)
 }
 
 fn verifier(auth: &Auth) -> Result<Option<TokenVerifier>, KeyError> {

@@ -102,6 +102,18 @@ impl Dedupe {
                 Entry::Done(reply) => Seen::Done(reply.clone()),
             };
         }
+        self.insert(now, identity, || Entry::Pending(Vec::new()));
+        Seen::New
+    }
+
+    /// The log knows of a publish that this owner may not have seen.
+    pub(crate) fn remember(&mut self, now: Mono, identity: &Identity, reply: &Reply) {
+        if self.find(identity).is_none() {
+            self.insert(now, identity, || Entry::Done(reply.clone()));
+        }
+    }
+
+    fn insert(&mut self, now: Mono, identity: &Identity, entry: impl Fn() -> Entry) {
         let Identity { member, sequence, key } = identity;
         let expiring = &mut self.expiring;
         let window = self.sessions.entry(member.session).or_insert_with(|| {
@@ -112,14 +124,13 @@ impl Dedupe {
         if window.entries.len() == WINDOW {
             window.entries.pop_front();
         }
-        window.entries.push_back((*sequence, Entry::Pending(Vec::new())));
+        window.entries.push_back((*sequence, entry()));
         if let Some(key) = key {
             let keys = self.keys.entry(member.user.clone()).or_default();
-            keys.insert(key.clone(), (now, Entry::Pending(Vec::new())));
+            keys.insert(key.clone(), (now, entry()));
             self.key_count += 1;
             self.expiring.push(now, Expiring::Key(member.user.clone(), key.clone(), now));
         }
-        Seen::New
     }
 
     /// The publish has its answer. Gives those who asked again meanwhile. A private message that

@@ -42,7 +42,7 @@ pub use api::{ApiCall, ApiCallId, ApiProblem};
 pub use binary::{BodyError, arguments_to_json_array};
 pub use input::{Attach, CallFailure, Identity, Input};
 pub use link::ShardIndex;
-pub use log::{LogFailure, LogOutcome, LogRequest, Opened, ReadQuery};
+pub use log::{LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery};
 pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
 pub use output::{Call, CloseCode, Frame, FrameKind, Output, Part};

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::Ticket;
 use crate::message::Record;
+use crate::name::UserId;
 use crate::position::{Epoch, Position};
+use crate::session_id::SessionId;
 use crate::topic::Topic;
 
 /// A request to the log. Each ticket is answered by exactly one [`LogOutcome`].
@@ -92,10 +94,66 @@ pub struct Opened {
     pub first: u64,
     /// The newest record's offset, 0 if there never was one.
     pub last: u64,
+    /// When that was taken, as far as the log knows: no later record has an earlier time.
+    pub last_time_ms: u64,
     /// Inboxes: all up to this one have been handed to a connection.
     pub handed: u64,
     /// About how many bytes the records after `handed` take.
     pub waiting_bytes: usize,
+    /// Who published what within the idempotency window, oldest first, as far as the log knows it:
+    /// so that a repeat is recognised by an owner that wasn't there for the first.
+    pub publications: Vec<Publication>,
+}
+
+impl Opened {
+    /// A topic that nobody has written to.
+    #[must_use]
+    pub fn new(epoch: Epoch) -> Self {
+        let publications = Vec::new();
+        Self {
+            epoch,
+            first: 1,
+            last: 0,
+            last_time_ms: 0,
+            handed: 0,
+            waiting_bytes: 0,
+            publications,
+        }
+    }
+}
+
+/// What a log remembers of a publish, longer than it keeps the message if need be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// The message's place.
+    pub offset: u64,
+    /// See [`Record::time_ms`].
+    pub time_ms: u64,
+    /// See [`Record::from`].
+    pub from: UserId,
+    /// See [`Record::session`].
+    pub session: SessionId,
+    /// See [`Record::sequence`].
+    pub sequence: u64,
+    /// See [`Record::key`].
+    pub key: Option<Arc<str>>,
+}
+
+impl Publication {
+    /// What is to be remembered of a record.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let Record { offset, time_ms, from, session, sequence, key, .. } = record;
+        let (from, key) = (from.clone(), key.clone());
+        Self {
+            offset: *offset,
+            time_ms: *time_ms,
+            from,
+            session: *session,
+            sequence: *sequence,
+            key,
+        }
+    }
 }
 
 /// Why a request failed.

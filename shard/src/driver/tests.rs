@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use trunkline_config::settings::Settings;
 use trunkline_config::{HashKey, Shard, ShardMap};
 use trunkline_core::CoreSettings;
+use trunkline_log::{LogSettings, MemoryLog};
 use trunkline_proto::outbox::{Batches, Bounds, outbox};
 
 use super::*;
@@ -34,11 +35,13 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
     let clock: Clock = Arc::new(|| 1_790_000_000_000);
     let metrics = Metrics::new(registry, std::iter::empty()).unwrap();
     let calls = metrics.calls.clone();
+    let core_settings = CoreSettings::new(settings);
+    let keeps = LogSettings::new(settings, &core_settings);
     Driver {
-        core: Core::new(Arc::clone(&map), ShardIndex(0), CoreSettings::new(settings)),
+        core: Core::new(Arc::clone(&map), ShardIndex(0), core_settings),
         engine: Engine::new(settings, map.hash_key()),
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
-        log: MemoryLog::new(settings.history, settings.inbox, settings.limits.memory, entropy),
+        log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
         verifier: None,
         clock,
         started: Instant::now(),

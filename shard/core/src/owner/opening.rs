@@ -4,9 +4,11 @@ use super::tail::Tail;
 use super::topic::Stage;
 use super::{Owner, Waiting};
 use crate::core::Io;
-use crate::log::{LogOutcome, LogRequest, Opened, ReadQuery};
+use crate::dedupe::{Dedupe, Identity, Key};
+use crate::log::{LogOutcome, LogRequest, Opened, Publication, ReadQuery};
 use crate::output::Output;
-use crate::peer::PeerMessage;
+use crate::peer::{Member, PeerMessage, Reply, SendStatus};
+use crate::position::Position;
 use crate::topic::Topic;
 
 impl Owner {
@@ -31,8 +33,19 @@ impl Owner {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let Stage::Opening { before, .. } = &mut owned.stage else { return };
         owned.handing.resume(opened.handed, opened.waiting_bytes);
+        if !opened.publications.is_empty() {
+            let window = io.settings.key_window;
+            let dedupe = owned.dedupe.get_or_insert_with(|| Box::new(Dedupe::new(window)));
+            for publication in &opened.publications {
+                let reply = first_answer(topic, &opened, publication.offset);
+                dedupe.remember(io.now.mono, &identity(publication), &reply);
+            }
+        }
         match before.take() {
-            None => self.ready(io, topic, Tail::new(&opened)),
+            None => {
+                let Opened { epoch, first, last, last_time_ms, .. } = opened;
+                self.ready(io, topic, Tail::new(epoch, first, last, last_time_ms));
+            }
             Some(tail) if *tail.epoch() == opened.epoch && tail.last() == opened.last => {
                 self.abandon_unknown(io, topic);
                 self.ready(io, topic, *tail);
@@ -42,11 +55,10 @@ impl Owner {
                 let same = *tail.epoch() == opened.epoch;
                 let after = if same { tail.last() } else { opened.first.saturating_sub(1) };
                 let last = opened.last;
-                let Opened { epoch, first, .. } = opened;
+                let Opened { epoch, first, last_time_ms, .. } = opened;
                 // The tail that stood before is of no more use; the new one begins where reading does.
-                let fresh = Opened { epoch, first, last: after, handed: 0, waiting_bytes: 0 };
                 if let Stage::Opening { before, .. } = &mut owned.stage {
-                    *before = Some(Box::new(Tail::new(&fresh)));
+                    *before = Some(Box::new(Tail::new(epoch, first, after, last_time_ms)));
                 }
                 let query = ReadQuery { after, before: last + 1, limit: usize::MAX, newest: false };
                 let waiting = Waiting::Recover { after, last, anew: !same };
@@ -73,13 +85,8 @@ impl Owner {
         let Stage::Opening { before, .. } = &mut owned.stage else { return };
         let Some(stood) = before.take() else { return };
         let readable = records.first().map_or(last + 1, |record| record.offset);
-        let mut tail = Tail::new(&Opened {
-            epoch: stood.epoch().clone(),
-            first: stood.first().max(if readable == after + 1 { 0 } else { readable }),
-            last: readable - 1,
-            handed: 0,
-            waiting_bytes: 0,
-        });
+        let first = stood.first().max(if readable == after + 1 { 0 } else { readable });
+        let mut tail = Tail::new(stood.epoch().clone(), first, readable - 1, 0);
         for record in &records {
             tail.push(record.clone());
         }
@@ -163,5 +170,23 @@ impl Owner {
         self.tickets.insert(ticket, (topic.clone(), waiting));
         io.output(Output::Log(request(ticket, topic.clone())));
         ticket
+    }
+}
+
+/// What a publish is recognised by.
+fn identity(publication: &Publication) -> Identity {
+    let Publication { from, session, sequence, key, .. } = publication;
+    let member = Member { session: *session, user: from.clone() };
+    // What has a place in the log was not ephemeral.
+    let key = key.clone().map(|text| Key { text, ephemeral: false });
+    Identity { member, sequence: *sequence, key }
+}
+
+/// What a publish that the log has was answered, or would have been.
+fn first_answer(topic: &Topic, opened: &Opened, offset: u64) -> Reply {
+    match topic {
+        Topic::Room(..) => Reply::Published(Position { epoch: opened.epoch.clone(), offset }),
+        Topic::Inbox(_) if offset <= opened.handed => Reply::Sent(SendStatus::Delivered),
+        Topic::Inbox(_) => Reply::Sent(SendStatus::Queued),
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::log::Opened;
 use crate::message::Record;
 use crate::position::{Epoch, Position};
 
@@ -25,16 +24,9 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn new(opened: &Opened) -> Self {
-        let Opened { epoch, first, last, handed: _, waiting_bytes: _ } = opened;
-        Self {
-            epoch: epoch.clone(),
-            first: *first,
-            last: *last,
-            last_time_ms: 0,
-            records: VecDeque::new(),
-            bytes: 0,
-        }
+    /// A topic that stands there; what it has kept is read when it is asked for.
+    pub(super) fn new(epoch: Epoch, first: u64, last: u64, last_time_ms: u64) -> Self {
+        Self { epoch, first, last, last_time_ms, records: VecDeque::new(), bytes: 0 }
     }
 
     pub(super) fn epoch(&self) -> &Epoch {
@@ -125,8 +117,7 @@ mod tests {
     use crate::session_id::SessionId;
 
     fn tail(last: u64) -> Tail {
-        let opened = Opened { epoch: Epoch::new("e"), first: 1, last, handed: 0, waiting_bytes: 0 };
-        Tail::new(&opened)
+        Tail::new(Epoch::new("e"), 1, last, 0)
     }
 
     fn record(offset: u64) -> Arc<Record> {

@@ -206,7 +206,7 @@ impl Shards {
         let (ticket, outcome) = match request {
             LogRequest::Open { ticket, .. } => {
                 let epoch = Epoch::new("e");
-                let opened = Opened { epoch, first: 1, last: 0, handed: 0, waiting_bytes: 0 };
+                let opened = Opened::new(epoch);
                 (ticket, LogOutcome::Opened(opened))
             }
             LogRequest::Append { ticket, records, .. } => {

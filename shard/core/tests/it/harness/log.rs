@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trunkline_core::{
-    CoreSettings, Epoch, LogFailure, LogOutcome, LogRequest, Opened, ReadQuery, Record, Ticket,
-    Topic,
+    CoreSettings, Epoch, LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery,
+    Record, Ticket, Topic,
 };
 
 /// A record that the store has taken.
@@ -23,6 +23,7 @@ pub(crate) struct ModelLog {
     epoch: Epoch,
     rooms: (usize, Duration),
     inboxes: (usize, Duration),
+    window: Duration,
     topics: BTreeMap<Topic, KeptTopic>,
 }
 
@@ -50,6 +51,7 @@ impl ModelLog {
             epoch: Epoch::new(epoch),
             rooms: (settings.history.messages, settings.history.age),
             inboxes: (settings.inbox_messages, settings.inbox_age),
+            window: settings.key_window,
             topics: BTreeMap::new(),
         }
     }
@@ -79,7 +81,9 @@ impl ModelLog {
         let epoch = self.epoch.clone();
         let kept = self.topics.entry(topic.clone()).or_default();
         kept.trim(most, since_ms);
-        let (outcome, new) = kept.carry_out(request, &epoch);
+        let window_ms = u64::try_from(self.window.as_millis()).expect("a window in reason");
+        let recent_ms = wall_ms.saturating_sub(window_ms);
+        let (outcome, new) = kept.carry_out(request, &epoch, recent_ms);
         kept.trim(most, since_ms);
         let outcome = match outcome {
             LogOutcome::Appended { .. } => LogOutcome::Appended { first: kept.first() },
@@ -128,7 +132,12 @@ impl KeptTopic {
         }
     }
 
-    fn carry_out(&mut self, request: LogRequest, epoch: &Epoch) -> (LogOutcome, Vec<Arc<Record>>) {
+    fn carry_out(
+        &mut self,
+        request: LogRequest,
+        epoch: &Epoch,
+        recent_ms: u64,
+    ) -> (LogOutcome, Vec<Arc<Record>>) {
         match request {
             LogRequest::Append { after, records, .. } => {
                 if after.epoch != *epoch || after.offset != self.last {
@@ -148,7 +157,18 @@ impl KeptTopic {
                 let (first, last, handed) = (self.first(), self.last, self.handed);
                 let waiting = self.records.range(handed + 1..).map(|(_, record)| record.size());
                 let waiting_bytes = waiting.sum();
-                let opened = Opened { epoch: epoch.clone(), first, last, handed, waiting_bytes };
+                let recent = self.records.values().filter(|it| it.time_ms > recent_ms);
+                let publications = recent.map(|record| Publication::of(record)).collect();
+                let last_time_ms = self.records.values().next_back().map_or(0, |it| it.time_ms);
+                let opened = Opened {
+                    epoch: epoch.clone(),
+                    first,
+                    last,
+                    last_time_ms,
+                    handed,
+                    waiting_bytes,
+                    publications,
+                };
                 (LogOutcome::Opened(opened), Vec::new())
             }
         }

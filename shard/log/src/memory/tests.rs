@@ -1,5 +1,7 @@
 //! The bounds of the memory store, and what it refuses.
 
+use std::time::Duration;
+
 use super::*;
 use rand::SeedableRng;
 use trunkline_core::{Arguments, Body, SessionId, UserId};
@@ -8,9 +10,11 @@ const CAPACITY: usize = 1024 * 1024;
 const NOW_MS: u64 = 1_790_000_000_000;
 
 fn log(messages: usize, bytes: usize) -> MemoryLog {
-    let history = Retention { messages, bytes, age: Duration::from_secs(60) };
-    let inbox = InboxSettings { messages: 10, bytes: 1024, age: Duration::from_secs(60) };
-    MemoryLog::new(history, inbox, CAPACITY, StdRng::seed_from_u64(1))
+    let age = Duration::from_secs(60);
+    let rooms = Retention { messages, bytes, age };
+    let inboxes = Retention { messages: 10, bytes: usize::MAX, age };
+    let settings = LogSettings { rooms, inboxes, window: age };
+    MemoryLog::new(settings, CAPACITY, StdRng::seed_from_u64(1))
 }
 
 fn topic() -> Topic {
@@ -22,7 +26,7 @@ fn topic() -> Topic {
 
 fn open(log: &mut MemoryLog, wall_ms: u64) -> Opened {
     let request = LogRequest::Open { ticket: Ticket(1), topic: topic() };
-    match log.submit(request, wall_ms) {
+    match log.carry_out(request, wall_ms) {
         Some((Ticket(1), LogOutcome::Opened(opened))) => opened,
         other => panic!("{other:?}"),
     }
@@ -46,7 +50,7 @@ fn append(log: &mut MemoryLog, after: &Position, time_ms: u64) -> LogOutcome {
     let records = vec![Arc::new(record)];
     let after = after.clone();
     let request = LogRequest::Append { ticket: Ticket(2), topic: topic(), after, records };
-    log.submit(request, time_ms).unwrap().1
+    log.carry_out(request, time_ms).unwrap().1
 }
 
 fn fill(log: &mut MemoryLog, count: u64) -> Epoch {
@@ -60,7 +64,7 @@ fn fill(log: &mut MemoryLog, count: u64) -> Epoch {
 
 fn offsets(log: &mut MemoryLog, query: ReadQuery) -> Vec<u64> {
     let request = LogRequest::Read { ticket: Ticket(3), topic: topic(), query };
-    match log.submit(request, NOW_MS) {
+    match log.carry_out(request, NOW_MS) {
         Some((_, LogOutcome::Records { records })) => records.iter().map(|r| r.offset).collect(),
         other => panic!("{other:?}"),
     }

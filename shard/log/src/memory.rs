@@ -5,26 +5,31 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use rand::Rng;
 use rand::rngs::StdRng;
-use trunkline_config::settings::{InboxSettings, Retention};
+use trunkline_config::settings::Retention;
 use trunkline_core::{
-    Epoch, LogFailure, LogOutcome, LogRequest, Opened, Position, ReadQuery, Record, Ticket, Topic,
+    Epoch, LogFailure, LogOutcome, LogRequest, Opened, Position, Publication, ReadQuery, Record,
+    Ticket, Topic,
 };
+
+use crate::TopicLog;
+use crate::epoch::new_epoch;
+use crate::settings::{LogSettings, millis};
 
 /// Topics in memory, within the configured bounds.
 #[derive(Debug)]
-pub(crate) struct MemoryLog {
+pub struct MemoryLog {
     topics: BTreeMap<Topic, Kept>,
-    rooms: Retention,
-    inboxes: Retention,
+    settings: LogSettings,
     /// What all records may take, and what they take, in bytes.
     capacity: usize,
     used: usize,
+    /// Of topics that nobody has written to.
     epoch: Epoch,
     entropy: StdRng,
+    outcomes: VecDeque<(Ticket, LogOutcome)>,
 }
 
 /// What is kept of one topic.
@@ -40,38 +45,27 @@ struct Kept {
 
 impl MemoryLog {
     /// An empty store for `capacity` bytes of records.
-    pub(crate) fn new(
-        history: Retention,
-        inbox: InboxSettings,
-        capacity: usize,
-        mut entropy: StdRng,
-    ) -> Self {
-        // The core lets no more wait than the inbox's bytes; what goes here by its age or count
-        // alone has been handed over, or is too old.
-        let InboxSettings { messages, bytes: _, age } = inbox;
-        let inboxes = Retention { messages, bytes: usize::MAX, age };
+    #[must_use]
+    pub fn new(settings: LogSettings, capacity: usize, mut entropy: StdRng) -> Self {
         let epoch = new_epoch(&mut entropy);
-        let topics = BTreeMap::new();
-        Self { topics, rooms: history, inboxes, capacity, used: 0, epoch, entropy }
+        let (topics, outcomes) = (BTreeMap::new(), VecDeque::new());
+        Self { topics, settings, capacity, used: 0, epoch, entropy, outcomes }
     }
 
     /// Carries out a request. `None` for one that has no outcome.
-    pub(crate) fn submit(
-        &mut self,
-        request: LogRequest,
-        wall_ms: u64,
-    ) -> Option<(Ticket, LogOutcome)> {
+    fn carry_out(&mut self, request: LogRequest, wall_ms: u64) -> Option<(Ticket, LogOutcome)> {
         match request {
             LogRequest::Open { ticket, topic } => {
-                let retention = self.retention(&topic);
+                let retention = self.settings.retention(&topic);
+                let since_ms = self.settings.window_start(wall_ms);
                 // A topic that nobody writes to takes no memory.
                 let opened = match self.topics.get_mut(&topic) {
                     Some(kept) => {
                         kept.used_ms = wall_ms;
                         self.used -= kept.trim(retention, wall_ms);
-                        kept.standing()
+                        kept.standing(since_ms)
                     }
-                    None => Kept::new(self.epoch.clone(), 0).standing(),
+                    None => Kept::new(self.epoch.clone(), 0).standing(since_ms),
                 };
                 Some((ticket, LogOutcome::Opened(opened)))
             }
@@ -80,7 +74,7 @@ impl MemoryLog {
                 Some((ticket, outcome))
             }
             LogRequest::Read { ticket, topic, query } => {
-                let retention = self.retention(&topic);
+                let retention = self.settings.retention(&topic);
                 let records = match self.topics.get_mut(&topic) {
                     Some(kept) => {
                         self.used -= kept.trim(retention, wall_ms);
@@ -99,28 +93,6 @@ impl MemoryLog {
         }
     }
 
-    /// Lets go of what has reached its age in topics that nobody asks for. A topic of which
-    /// nothing is left is forgotten; should it come again, it is another history.
-    pub(crate) fn sweep(&mut self, wall_ms: u64) {
-        let (rooms, inboxes) = (self.rooms, self.inboxes);
-        let (mut forgotten, mut freed) = (false, 0);
-        self.topics.retain(|topic, kept| {
-            let retention = match topic {
-                Topic::Room(..) => rooms,
-                Topic::Inbox(_) => inboxes,
-            };
-            freed += kept.trim(retention, wall_ms);
-            let unused = wall_ms.saturating_sub(kept.used_ms) > millis(retention.age);
-            let gone = kept.records.is_empty() && unused;
-            forgotten |= gone;
-            !gone
-        });
-        self.used -= freed;
-        if forgotten {
-            self.epoch = new_epoch(&mut self.entropy);
-        }
-    }
-
     fn append(
         &mut self,
         topic: Topic,
@@ -128,7 +100,7 @@ impl MemoryLog {
         records: Vec<Arc<Record>>,
         wall_ms: u64,
     ) -> LogOutcome {
-        let retention = self.retention(&topic);
+        let retention = self.settings.retention(&topic);
         let size: usize = records.iter().map(|record| record.size()).sum();
         if self.used + size > self.capacity {
             return LogOutcome::Failed(LogFailure::Unavailable);
@@ -150,11 +122,35 @@ impl MemoryLog {
         self.used -= kept.trim(retention, wall_ms);
         LogOutcome::Appended { first: kept.first() }
     }
+}
 
-    fn retention(&self, topic: &Topic) -> Retention {
-        match topic {
-            Topic::Room(..) => self.rooms,
-            Topic::Inbox(_) => self.inboxes,
+impl TopicLog for MemoryLog {
+    fn submit(&mut self, request: LogRequest, wall_ms: u64) {
+        let outcome = self.carry_out(request, wall_ms);
+        self.outcomes.extend(outcome);
+    }
+
+    /// What is submitted is carried out, so that nobody has to be woken.
+    fn poll_outcome(&mut self, _: &mut Context<'_>) -> Poll<(Ticket, LogOutcome)> {
+        self.outcomes.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Lets go of what has reached its age in topics that nobody asks for. A topic of which
+    /// nothing is left is forgotten; should it come again, it is another history.
+    fn sweep(&mut self, wall_ms: u64) {
+        let settings = self.settings;
+        let (mut forgotten, mut freed) = (false, 0);
+        self.topics.retain(|topic, kept| {
+            let retention = settings.retention(topic);
+            freed += kept.trim(retention, wall_ms);
+            let unused = wall_ms.saturating_sub(kept.used_ms) > millis(retention.age);
+            let gone = kept.records.is_empty() && unused;
+            forgotten |= gone;
+            !gone
+        });
+        self.used -= freed;
+        if forgotten {
+            self.epoch = new_epoch(&mut self.entropy);
         }
     }
 }
@@ -168,12 +164,16 @@ impl Kept {
         self.records.front().map_or(self.last + 1, |record| record.offset)
     }
 
-    fn standing(&self) -> Opened {
+    /// Where it stands, with what was published since `since_ms`.
+    fn standing(&self, since_ms: u64) -> Opened {
         let epoch = self.epoch.clone();
         let waiting = self.records.partition_point(|record| record.offset <= self.handed);
         let waiting_bytes = self.records.range(waiting..).map(|record| record.size()).sum();
         let (first, last, handed) = (self.first(), self.last, self.handed);
-        Opened { epoch, first, last, handed, waiting_bytes }
+        let recent = self.records.iter().filter(|record| record.time_ms >= since_ms);
+        let publications = recent.map(|record| Publication::of(record)).collect();
+        let last_time_ms = self.records.back().map_or(0, |record| record.time_ms);
+        Opened { epoch, first, last, last_time_ms, handed, waiting_bytes, publications }
     }
 
     /// Lets go of what is beyond the bounds; gives how many bytes that was.
@@ -200,23 +200,5 @@ impl Kept {
         let to = self.records.partition_point(|record| record.offset < before).max(from);
         let skip = if newest { (to - from).saturating_sub(limit) } else { 0 };
         self.records.range(from + skip..to).take(limit).cloned().collect()
-    }
-}
-
-fn millis(age: Duration) -> u64 {
-    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A name that no other history has: 48 random bits, in base 36.
-fn new_epoch(entropy: &mut StdRng) -> Epoch {
-    let mut number: u64 = entropy.random_range(0..1 << 48);
-    let mut name = Vec::new();
-    loop {
-        let digit = u32::try_from(number % 36).unwrap_or_default();
-        name.extend(char::from_digit(digit, 36));
-        number /= 36;
-        if number == 0 {
-            return Epoch::new(&name.iter().rev().collect::<String>());
-        }
     }
 }

@@ -1,0 +1,71 @@
+//! What every store does, whatever it is made of: one suite, run over each of them.
+
+mod durable;
+mod facts;
+mod hand;
+mod memory;
+
+use std::time::Duration;
+
+use trunkline_config::settings::Retention;
+use trunkline_log::{LogSettings, TopicLog};
+
+/// A store that the suite can make.
+trait Store {
+    /// A fresh one that keeps this much.
+    async fn new(settings: LogSettings) -> Self;
+    /// The log that a shard would have.
+    async fn log(&self) -> Box<dyn TopicLog>;
+}
+
+/// Twenty records of a room, ten of an inbox, for a minute each; who published for half of that.
+fn settings() -> LogSettings {
+    let age = Duration::from_secs(60);
+    LogSettings {
+        rooms: Retention { messages: 20, bytes: 64 * 1024, age },
+        inboxes: Retention { messages: 10, bytes: usize::MAX, age },
+        window: Duration::from_secs(30),
+    }
+}
+
+/// A test for each fact, about one store. `durable` has those of stores that outlive the process.
+macro_rules! conformance {
+    ($store:ty: $facts:ident { $($fact:ident,)* }) => {
+        $(
+            #[tokio::test]
+            async fn $fact() {
+                crate::$facts::$fact::<$store>().await;
+            }
+        )*
+    };
+    ($store:ty) => {
+        crate::conformance!($store: facts {
+            a_topic_that_nobody_wrote_to_stands_at_nothing_in_one_epoch,
+            what_was_appended_is_read_as_it_was,
+            an_append_that_expects_another_place_is_refused_and_keeps_nothing,
+            an_append_to_another_history_is_refused,
+            what_is_read_lies_between_its_bounds,
+            topics_do_not_mix,
+            count_bounds_what_is_kept,
+            bytes_bound_what_is_kept,
+            age_bounds_what_is_kept,
+            an_inbox_knows_what_was_handed_over,
+            who_published_is_told_within_the_window,
+            each_of_many_requests_has_one_outcome,
+            appends_submitted_one_after_the_other_are_kept_in_that_order,
+            a_topic_of_which_nothing_is_left_comes_again_as_another_history,
+        });
+    };
+    ($store:ty, durable) => {
+        crate::conformance!($store);
+        crate::conformance!($store: durable {
+            a_topic_stands_where_it_stood_before_the_restart,
+            a_topic_that_nobody_wrote_to_keeps_its_epoch_over_a_restart,
+            an_inbox_knows_after_a_restart_what_was_handed_over,
+            a_key_is_remembered_longer_than_its_message,
+            who_published_is_remembered_over_a_restart,
+            bounds_hold_over_a_restart,
+        });
+    };
+}
+pub(crate) use conformance;
