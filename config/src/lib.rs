@@ -12,6 +12,7 @@ mod read;
 pub mod seal;
 pub mod settings;
 pub mod shard_map;
+pub mod store;
 mod value;
 
 pub use key::{Digest, HashKey, ShardKey};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::events::{EventRules, Pattern};
+use crate::store::StoreSettings;
 
 /// All of `cluster.toml`.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub struct Settings {
     pub history: Retention,
     /// `[inbox]`
     pub inbox: InboxSettings,
+    /// `[store]`
+    pub store: StoreSettings,
     /// `[presence]`
     pub presence: PresenceSettings,
     /// `[socketio]`

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::source::Source;
 use super::table::{Field, Table};
-use super::{application, auth, event, security, socketio};
+use super::{application, auth, event, security, socketio, store};
 use crate::settings::{AllowedOrigins, Certificate, LogFormat, RouterSettings, Settings};
 use crate::value::pem::Holds;
 use crate::value::{Wrong, address, duration, filter, network, pem, size};
@@ -68,6 +68,7 @@ pub(crate) fn read(source: &Source) -> Option<ClusterFile> {
     root.section("heartbeat", |table| heartbeat(table, &mut settings));
     root.section("history", |table| history(table, &mut settings));
     root.section("inbox", |table| inbox(table, &mut settings));
+    root.section("store", |table| store::read(table, &mut settings.store));
     root.section("presence", |table| presence(table, &mut settings));
     root.section("socketio", |table| socketio::read(table, &mut settings.socketio));
     let may_call = root

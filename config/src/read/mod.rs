@@ -14,6 +14,7 @@ mod render;
 mod security;
 mod socketio;
 mod source;
+mod store;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! only knows TOML's own types.
 
 use std::ops::{Range, RangeInclusive};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -110,6 +111,11 @@ impl<'t> Table<'t> {
     /// Reports a problem with the table as a whole.
     pub(crate) fn report(&self, message: impl Into<String>) {
         self.source.report(self.span.clone(), message);
+    }
+
+    /// Where the file is, which paths are relative to.
+    pub(crate) fn folder(&self) -> &'t Path {
+        self.source.folder()
     }
 
     fn full_name(&self, key: &str) -> String {

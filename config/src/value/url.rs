@@ -24,6 +24,18 @@ pub(crate) fn http(text: &str) -> Result<String, Wrong> {
     ))
 }
 
+/// The URL of a NATS server.
+pub(crate) fn nats(field: &str) -> Result<String, Wrong> {
+    let rest = field.strip_prefix("nats://").or_else(|| field.strip_prefix("tls://"));
+    if rest.is_some_and(network::is_authority) {
+        return Ok(field.to_owned());
+    }
+    Err(Wrong::new(
+        format!("is {field:?}, which is not a NATS server's URL"),
+        "write one such as \"nats://10.0.0.1:4222\", or tls:// in place of nats://",
+    ))
+}
+
 /// A path with a slash at both ends that no other page of the router has.
 pub(crate) fn served_path(text: &str) -> Result<String, Wrong> {
     let wrong = |what: &str| {

@@ -1,0 +1,103 @@
+//! `[store]`: where messages are kept.
+
+use std::path::PathBuf;
+
+/// `[store]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Where; none: embedded if there is a folder for it, else in memory.
+    pub kind: Option<StoreKind>,
+    /// The folder of the embedded store, in which each shard has a file of its own.
+    pub data: Option<PathBuf>,
+    /// `[store.jetstream]`
+    pub jetstream: JetStreamSettings,
+}
+
+/// What keeps messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// The process: what is kept ends with it.
+    Memory,
+    /// A file of each shard's.
+    Embedded,
+    /// NATS JetStream.
+    JetStream,
+}
+
+/// `[store.jetstream]`
+#[derive(Clone, PartialEq, Eq)]
+pub struct JetStreamSettings {
+    /// URLs of the servers, such as `nats://10.0.0.1:4222`; one that is reached names the others.
+    pub servers: Vec<String>,
+    /// The stream's name, and the first token of its subjects.
+    pub stream: String,
+    /// How many servers keep each message, 1 to 5.
+    pub replicas: u8,
+    /// How the cluster shows the servers who it is.
+    pub login: Login,
+    /// The authority that signed the servers' certificates, a file in PEM; none: the system's.
+    pub ca: Option<PathBuf>,
+    /// Pages (`http://HOST:8222`) where the servers say how they are configured.
+    pub monitors: Vec<String>,
+    /// Whether to go on with servers that may lose acknowledged messages when power fails.
+    pub allow_unsafe_sync: bool,
+}
+
+/// How a cluster shows NATS servers who it is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Login {
+    /// It doesn't.
+    #[default]
+    None,
+    /// A token.
+    Token(String),
+    /// A user's name and password.
+    User {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+    /// A `.creds` file, with a JWT and a key.
+    Credentials(PathBuf),
+}
+
+impl Default for JetStreamSettings {
+    fn default() -> Self {
+        Self {
+            servers: vec!["nats://127.0.0.1:4222".to_owned()],
+            stream: "trunkline".to_owned(),
+            replicas: 3,
+            login: Login::None,
+            ca: None,
+            monitors: Vec::new(),
+            allow_unsafe_sync: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for JetStreamSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { servers, stream, replicas, login, ca, monitors, allow_unsafe_sync } = self;
+        f.debug_struct("JetStreamSettings")
+            .field("servers", servers)
+            .field("stream", stream)
+            .field("replicas", replicas)
+            .field("login", login)
+            .field("ca", ca)
+            .field("monitors", monitors)
+            .field("allow_unsafe_sync", allow_unsafe_sync)
+            .finish()
+    }
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Token(_) => f.write_str("Token(…)"),
+            Self::User { name, .. } => write!(f, "User({name}, …)"),
+            Self::Credentials(path) => write!(f, "Credentials({})", path.display()),
+        }
+    }
+}
