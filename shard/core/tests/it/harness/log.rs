@@ -33,6 +33,8 @@ struct KeptTopic {
     last: u64,
     handed: u64,
     records: BTreeMap<u64, Arc<Record>>,
+    /// Who published what within the window, whether or not it is still kept.
+    published: Vec<Publication>,
 }
 
 /// How a request fails, if it does.
@@ -147,6 +149,7 @@ impl KeptTopic {
                     assert_eq!(record.offset, self.last + 1, "an append has no gap");
                     self.last = record.offset;
                     self.records.insert(record.offset, Arc::clone(record));
+                    self.published.push(Publication::of(record));
                 }
                 (LogOutcome::Appended { first: self.first() }, records)
             }
@@ -157,8 +160,8 @@ impl KeptTopic {
                 let (first, last, handed) = (self.first(), self.last, self.handed);
                 let waiting = self.records.range(handed + 1..).map(|(_, record)| record.size());
                 let waiting_bytes = waiting.sum();
-                let recent = self.records.values().filter(|it| it.time_ms > recent_ms);
-                let publications = recent.map(|record| Publication::of(record)).collect();
+                self.published.retain(|it| it.time_ms > recent_ms);
+                let publications = self.published.clone();
                 let last_time_ms = self.records.values().next_back().map_or(0, |it| it.time_ms);
                 let opened = Opened {
                     epoch: epoch.clone(),

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) slow_log: (f64, Delay),
     /// How often a request to the store fails.
     pub(crate) log_failure: f64,
+    /// Whether the store outlives the process.
+    pub(crate) durable: bool,
     /// How often a frame finds no room in a client's out-queue.
     pub(crate) no_room: f64,
 }
@@ -43,6 +45,7 @@ impl Plan {
             notice: 0..=0,
             slow_log: (0.0, 0..=0),
             log_failure: 0.0,
+            durable: false,
             no_room: 0.0,
         }
     }

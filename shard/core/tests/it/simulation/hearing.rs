@@ -115,7 +115,10 @@ impl Hearing {
     pub(super) fn joins_again(&mut self, listener: Listener<'_>, parts: &[Value], leaving: bool) {
         let ok = parts.last().expect("a join's frame has an ok");
         let at = place(ok);
-        if !leaving {
+        if leaving {
+            // Nor has it heard who came and went meanwhile.
+            self.users = None;
+        } else {
             assert!(parts.iter().all(|part| part["type"] != "message"), "a member missed nothing");
             assert_eq!(at.0, self.place.0, "a member knows the room's history");
             listener.follows(&self.place, at.1 + 1);

@@ -19,10 +19,11 @@ use crate::harness::{Plan, Trace, World};
 pub(super) struct Observed(BTreeMap<&'static str, u64>);
 
 /// What must have happened somewhere in a few hundred seeds.
-const EXPECTED: [&str; 12] = [
+const EXPECTED: [&str; 13] = [
     "link cut",
     "trunk cut",
     "crash",
+    "crash of a durable shard",
     "closed",
     "unavailable",
     "gap",
@@ -123,6 +124,7 @@ fn plan(chance: &mut StdRng) -> Plan {
         notice: 0..=one_of(&[0, 10, 300]),
         slow_log: (f64::from(u32::try_from(one_of(&[0, 0, 10])).unwrap_or(0)) / 1000.0, 500..=6000),
         log_failure: f64::from(u32::try_from(one_of(&[0, 0, 20])).unwrap_or(0)) / 1000.0,
+        durable: one_of(&[0, 1]) == 1,
         no_room: f64::from(u32::try_from(one_of(&[0, 0, 5])).unwrap_or(0)) / 1000.0,
     }
 }

@@ -75,7 +75,8 @@ impl Script {
         } else if dice < links + trunks {
             (world.cut_trunk((router, shard), outage), "trunk cut")
         } else {
-            (world.crash(shard, outage), "crash")
+            let what = if world.plan.durable { "crash of a durable shard" } else { "crash" };
+            (world.crash(shard, outage), what)
         };
         if done {
             judge.count(what);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::Rng;
 use trunkline_core::{Core, CoreSettings, Input};
 
 use super::{Event, On, Stranger, World, index};
@@ -36,9 +37,13 @@ impl World {
 
     /// Ends a shard's process, which starts again after a while; false if it isn't running.
     pub(crate) fn crash(&mut self, shard: usize, outage: Duration) -> bool {
-        if self.shards[shard].core.take().is_none() {
+        if self.shards[shard].core.is_none() {
             return false;
         }
+        if self.plan.durable {
+            self.keep_some(shard);
+        }
+        self.shards[shard].core = None;
         self.shards[shard].links.clear();
         self.shards[shard].trunks.clear();
         self.see(Arrival::Crashed { shard });
@@ -57,11 +62,32 @@ impl World {
         true
     }
 
+    /// Of what a store was asked and has not done, it still does the first few, or all, or none:
+    /// nobody will hear of it.
+    fn keep_some(&mut self, shard: usize) {
+        let mut asked = Vec::new();
+        for event in self.events.values() {
+            if let Event::Store { shard: of, life, request } = event
+                && *of == shard
+                && *life == self.shards[shard].life
+            {
+                asked.push(request.clone());
+            }
+        }
+        asked.truncate(self.chance.random_range(0..=asked.len()));
+        let life = self.shards[shard].life;
+        for request in asked {
+            self.store(shard, life, request);
+        }
+    }
+
     pub(super) fn start(&mut self, shard: usize) {
         let it = &mut self.shards[shard];
         it.life += 1;
         let settings = settings_of(&self.plan.settings, shard, it.life);
-        it.log = ModelLog::new(&format!("{shard}-{}", it.life), &settings);
+        if !self.plan.durable || it.life == 1 {
+            it.log = ModelLog::new(&format!("{shard}-{}", it.life), &settings);
+        }
         it.core = Some(Core::new(Arc::clone(&self.map), index(shard), settings));
     }
 
