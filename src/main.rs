@@ -10,6 +10,7 @@ mod configuration;
 mod ending;
 mod locate;
 mod logging;
+mod map_file;
 mod ops;
 mod process;
 mod router;
@@ -71,15 +72,15 @@ fn main() -> ExitCode {
 }
 
 /// One thread runs everything but the router's workers, which bring their own.
-fn on_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     on_gathering_runtime(Duration::ZERO, work)
 }
 
 /// Like [`on_runtime`], on a thread that carries traffic.
-fn on_gathering_runtime(
+fn on_gathering_runtime<T>(
     flush_delay: Duration,
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let runtime = trunkline_proto::runtime::gathering(flush_delay)?;
     tokio::task::LocalSet::new().block_on(&runtime, work)
 }

@@ -12,7 +12,7 @@ use trunkline_router::{Router, RouterOptions};
 
 use crate::on_runtime;
 use crate::ops::Ops;
-use crate::process::{self, ProcessArgs, serve_until};
+use crate::process::{self, End, ProcessArgs, serve_until};
 
 /// RFC 7518 §3.2: an HS256 key has at least as many bits as the hash.
 const HS256_KEY_BYTES: usize = 32;
@@ -39,10 +39,10 @@ pub(crate) struct RouterArgs {
 /// If the files are wrong or a port is taken.
 pub(crate) fn run(args: RouterArgs) -> anyhow::Result<()> {
     let loaded = process::load(&args.process)?;
-    on_runtime(serve(args, loaded))
+    on_runtime(serve(args, loaded))?.conclude()
 }
 
-async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<()> {
+async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<End> {
     let Loaded { mut settings, map } = loaded;
     let ending = process::begin(&args.process, &settings)?;
     settings.api.grpc = args.grpc.or(settings.api.grpc);
@@ -52,8 +52,10 @@ async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<()> {
     let scheme = if settings.router.tls.is_some() { "https" } else { "http" };
     let registry = Registry::new();
     let ops = Ops::bind(&metrics.to_string()).await?;
+    let settings = Arc::new(settings);
+    let end = process::end(&args.process, ending, &settings, map.id());
     let router = Router::start(RouterOptions {
-        settings: Arc::new(settings),
+        settings: Arc::clone(&settings),
         map: Arc::new(map),
         listen,
         registry: registry.clone(),
@@ -61,9 +63,9 @@ async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<()> {
     .await
     .context("cannot start the router")?;
     let ready_line = format!("ready {scheme}://{}", router.local_addr());
-    serve_until(ending.wait(), ops, registry, router.readiness(), &ready_line).await;
+    let end = serve_until(end, ops, registry, router.readiness(), &ready_line).await;
     router.shutdown().await;
-    Ok(())
+    Ok(end)
 }
 
 /// What is no reason to refuse, for it is meant in development, and the tokens of a running system

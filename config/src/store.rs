@@ -1,6 +1,6 @@
 //! `[store]`: where messages are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `[store]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,31 @@ pub struct StoreSettings {
     pub jetstream: JetStreamSettings,
 }
 
-/// What keeps messages.
+impl StoreSettings {
+    /// What keeps messages when a process is given this folder, or none, by its command line.
+    #[must_use]
+    pub fn choose(&self, data: Option<&Path>) -> Store<'_> {
+        let folder = data.map(Path::to_path_buf).or_else(|| self.data.clone());
+        match (self.kind, folder) {
+            (Some(StoreKind::JetStream), _) => Store::JetStream(&self.jetstream),
+            (Some(StoreKind::Memory), _) | (_, None) => Store::Memory,
+            (Some(StoreKind::Embedded) | None, Some(folder)) => Store::Embedded(folder),
+        }
+    }
+}
+
+/// What keeps messages, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store<'a> {
+    /// The process.
+    Memory,
+    /// Files in this folder.
+    Embedded(PathBuf),
+    /// NATS servers.
+    JetStream(&'a JetStreamSettings),
+}
+
+/// The values of `store.kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {
     /// The process: what is kept ends with it.

@@ -16,6 +16,7 @@ mod net;
 #[path = "../../tests/cost/repeat.rs"]
 mod repeat;
 mod start;
+mod store;
 mod streams;
 mod trunk;
 mod wire;

@@ -1,6 +1,7 @@
 //! Starting a shard, and ending it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tracing::info;
 use trunkline_config::ShardMap;
 use trunkline_config::settings::{Auth, Settings};
 use trunkline_core::{Core, CoreSettings, ShardIndex};
-use trunkline_log::{LogSettings, MemoryLog};
+use trunkline_log::LogSettings;
 use trunkline_proto::net::{Connector, Tcp, clock, entropy};
 use trunkline_proto::peer::peer_server::PeerServer;
 use trunkline_proto::token::{KeyError, TokenVerifier};
@@ -27,6 +28,7 @@ use crate::event;
 use crate::link::{PeerService, keep_dialling};
 use crate::metrics::Metrics;
 use crate::net;
+use crate::store::{self, StoreError};
 use crate::streams::Streams;
 use crate::trunk::TrunkService;
 
@@ -42,6 +44,8 @@ pub struct ShardOptions {
     pub map: Arc<ShardMap>,
     /// This shard's ID.
     pub id: String,
+    /// The folder of its embedded store, if not what the settings say.
+    pub data: Option<PathBuf>,
     /// Where its metrics are registered.
     pub registry: prometheus::Registry,
 }
@@ -73,6 +77,9 @@ pub enum StartError {
     /// The key of `auth.jwt` is none.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The store can't be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The application can't be called as it is configured.
     #[error(transparent)]
     Application(#[from] ApplicationError),
@@ -96,7 +103,7 @@ impl Shard {
     /// # Errors
     /// [`StartError`] says what is in the way.
     pub async fn start(options: ShardOptions) -> Result<Self, StartError> {
-        let ShardOptions { settings, map, id, registry } = options;
+        let ShardOptions { settings, map, id, data, registry } = options;
         let Some(me) = map.index_of(&id).map(ShardIndex) else {
             let known: Vec<_> = map.shards().iter().map(|shard| shard.id.as_str()).collect();
             return Err(StartError::UnknownShard { id, known: known.join(", ") });
@@ -121,12 +128,14 @@ impl Shard {
         let metrics = Metrics::new(&registry, peers)?;
         let jitter = StdRng::seed_from_u64(entropy.random());
         let calls = metrics.calls.clone();
-        let log = memory_log(&settings, &core_settings, &mut entropy);
+        let keeps = LogSettings::new(&settings, &core_settings);
+        let seed = StdRng::seed_from_u64(entropy.random());
+        let log = store::open(&settings, keeps, &id, data.as_deref(), seed).await?;
         let driver = Driver {
             core: Core::new(Arc::clone(&map), me, core_settings),
             engine: Engine::new(&settings, map.hash_key()),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
-            log: Box::new(log),
+            log,
             verifier: verifier(&settings.auth)?,
             clock: Arc::clone(&clock),
             started: Instant::now(),
@@ -192,11 +201,6 @@ impl Shard {
             tracing::warn!("some streams did not end in time");
         }
     }
-}
-
-fn memory_log(settings: &Settings, core: &CoreSettings, entropy: &mut StdRng) -> MemoryLog {
-    let seed = StdRng::seed_from_u64(entropy.random());
-    MemoryLog::new(LogSettings::new(settings, core), settings.limits.memory, seed)
 }
 
 fn verifier(auth: &Auth) -> Result<Option<TokenVerifier>, KeyError> {

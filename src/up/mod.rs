@@ -19,8 +19,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use tokio::sync::{mpsc, watch};
-use trunkline_config::render_map;
 use trunkline_config::settings::Auth;
+use trunkline_config::store::Store;
+use trunkline_config::{Loaded, render_map};
 
 use self::child::{Event, Keeper, Program};
 use self::plan::Plan;
@@ -29,6 +30,8 @@ use crate::ending::Ending;
 use crate::terminal::say;
 
 const ROUTER: &str = "router";
+/// Where shards keep their files if nobody says, beside the settings.
+const DATA: &str = "trunkline-data";
 /// Events that may wait to be heard; children wait beyond it.
 const EVENTS: usize = 16;
 
@@ -40,8 +43,8 @@ pub(crate) struct UpArgs {
     /// How many shards to run, if not those of the shard map
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     shards: Option<u16>,
-    /// Where to keep what the cluster writes, such as the map that it runs with; a temporary
-    /// folder if not given
+    /// Where to keep the rooms' histories, the inboxes, and the map that the cluster runs with
+    /// [default: trunkline-data beside the settings]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -59,11 +62,12 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
         None => temporary.path(),
     };
     let (config, loaded) = args.files.load(folder)?;
+    let data = data_folder(&args, &loaded)?;
     let plan = Plan::new(&loaded, args.shards.map(usize::from))?;
     let map = folder.join("resolved-shards.toml");
     write_map(&map, &render_map(&plan.map))?;
 
-    let programs = Programs { executable: std::env::current_exe()?, config, map };
+    let programs = Programs { executable: std::env::current_exe()?, config, map, data };
     let (events, heard) = mpsc::channel(EVENTS);
     let (ready, was_ready) = watch::channel(false);
     let keep = |program| Keeper::start(program, events.clone(), was_ready.clone());
@@ -104,6 +108,20 @@ async fn follow(
     None
 }
 
+/// Where the shards keep what outlives them, if they keep it in files.
+fn data_folder(args: &UpArgs, loaded: &Loaded) -> anyhow::Result<Option<PathBuf>> {
+    let beside = args.files.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let store = &loaded.settings.store;
+    let usual = store.data.clone().unwrap_or_else(|| beside.join(DATA));
+    match store.choose(Some(args.data.as_deref().unwrap_or(&usual))) {
+        Store::Embedded(folder) => {
+            private_folder(&folder)?;
+            Ok(Some(folder))
+        }
+        Store::Memory | Store::JetStream(_) => Ok(None),
+    }
+}
+
 /// Makes a folder, if it is not there, that only this user may look into.
 fn private_folder(path: &Path) -> anyhow::Result<&Path> {
     DirBuilder::new()
@@ -132,6 +150,8 @@ struct Programs {
     executable: PathBuf,
     config: PathBuf,
     map: PathBuf,
+    /// Where shards keep their files, if they do.
+    data: Option<PathBuf>,
 }
 
 impl Programs {
@@ -141,7 +161,11 @@ impl Programs {
     }
 
     fn shard(&self, id: &str) -> Program {
-        self.program(&format!("shard {id}"), "shard", &["--id", id])
+        let mut program = self.program(&format!("shard {id}"), "shard", &["--id", id]);
+        if let Some(data) = &self.data {
+            program.arguments.extend(["--data".into(), data.clone().into()]);
+        }
+        program
     }
 
     fn program(&self, name: &str, command: &str, more: &[&str]) -> Program {

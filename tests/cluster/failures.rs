@@ -99,10 +99,12 @@ async fn a_shard_with_another_map_gets_no_link_and_says_why() {
     let mut cluster = Setup::new().start().await;
     cluster.kill_shard("c").await;
     let good = std::fs::read_to_string(cluster.path("shards.toml")).unwrap();
-    std::fs::write(cluster.path("shards.toml"), good.replace("version = 1", "version = 2"))
-        .unwrap();
+    let other = cluster.path("other.toml");
+    std::fs::write(&other, good.replace("version = 1", "version = 2")).unwrap();
+    let (config, other) = (cluster.config(), other.to_str().unwrap().to_owned());
     let errors = cluster.path("odd.log");
-    let odd = Process::start(&errors, &["shard", "--config", &cluster.config(), "--id", "c"]);
+    let arguments = ["shard", "--config", &config, "--shard-map", &other, "--id", "c"];
+    let odd = Process::start(&errors, &arguments);
     cluster
         .eventually("the odd one says why", async || odd.errors().contains("shard maps differ"))
         .await;
@@ -112,6 +114,59 @@ async fn a_shard_with_another_map_gets_no_link_and_says_why() {
         alice.refused(json!({"type": "join", "room": cluster.room_on("c")})).await,
         "unavailable"
     );
+}
+
+#[tokio::test]
+async fn a_map_of_a_higher_version_is_taken_by_all_processes() {
+    let mut cluster = Setup::new().start().await;
+    let before = cluster.ids();
+    let map = cluster.path("shards.toml");
+    let first = std::fs::read_to_string(&map).unwrap();
+    let alice = cluster.connect("alice").await;
+
+    // Shard c gets next to nothing, and what was written half-way is not taken.
+    let second = first.replace("version = 1", "version = 2");
+    let second = second.replacen("metrics", "weight = 1000.0\nmetrics", 2);
+    std::fs::write(&map, "version = 2\n[[shard").unwrap();
+    std::fs::write(&map, &second).unwrap();
+    assert!(alice.closed().await.code.comes_back());
+    cluster.router.as_mut().unwrap().line("ready").await;
+    for shard in cluster.shards.values_mut() {
+        shard.line("ready").await;
+    }
+    cluster.map = trunkline_config::load(&cluster.path("cluster.toml")).unwrap().map;
+    cluster.all_trunks_are_up().await;
+    // The same processes go on, under the same numbers.
+    cluster.runs_as(&before);
+    let mut people = Vec::new();
+    for number in 0..6 {
+        let mut person = cluster.connect(&format!("person-{number}")).await;
+        assert_eq!(person.join("lobby").await["members"], number + 1);
+        people.push(person);
+    }
+    people[0].publish("lobby", "hi").await;
+    for person in &mut people {
+        assert_eq!(person.next_of("message").await["data"], "hi");
+    }
+    let on_c = cluster.shard_metric("c", "trunkline_sessions").await;
+    assert!(on_c < 1.0, "{on_c} sessions on the shard that gets next to nothing");
+}
+
+#[tokio::test]
+async fn a_map_that_changes_without_a_higher_version_is_not_taken() {
+    let mut cluster = Setup::new().start().await;
+    let before = cluster.ids();
+    let map = cluster.path("shards.toml");
+    let other = std::fs::read_to_string(&map).unwrap();
+    std::fs::write(&map, other.replacen("metrics", "weight = 2.0\nmetrics", 1)).unwrap();
+    cluster
+        .eventually("all say so", async || {
+            let logs = ["router.log", "shard-a.log", "shard-b.log", "shard-c.log"];
+            let says = |log: &str| std::fs::read_to_string(cluster.path(log)).unwrap();
+            logs.iter().all(|log| says(log).contains("not a higher version"))
+        })
+        .await;
+    cluster.goes_on_as(&before).await;
 }
 
 #[tokio::test]

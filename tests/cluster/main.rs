@@ -9,6 +9,7 @@ mod bad_bytes;
 mod bad_requests;
 mod bench;
 mod chat;
+mod durability;
 mod echo;
 mod failures;
 mod harness;
