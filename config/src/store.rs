@@ -59,6 +59,8 @@ pub struct JetStreamSettings {
     pub replicas: u8,
     /// How the cluster shows the servers who it is.
     pub login: Login,
+    /// The key-value bucket that has the cluster's shard map, if it has one; none: the file has it.
+    pub map_bucket: Option<String>,
     /// The authority that signed the servers' certificates, a file in PEM; none: the system's.
     pub ca: Option<PathBuf>,
     /// Pages (`http://HOST:8222`) where the servers say how they are configured.
@@ -93,6 +95,7 @@ impl Default for JetStreamSettings {
             stream: "trunkline".to_owned(),
             replicas: 3,
             login: Login::None,
+            map_bucket: None,
             ca: None,
             monitors: Vec::new(),
             allow_unsafe_sync: false,
@@ -102,12 +105,14 @@ impl Default for JetStreamSettings {
 
 impl std::fmt::Debug for JetStreamSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { servers, stream, replicas, login, ca, monitors, allow_unsafe_sync } = self;
+        let Self { servers, stream, replicas, login, map_bucket, ca, monitors, allow_unsafe_sync } =
+            self;
         f.debug_struct("JetStreamSettings")
             .field("servers", servers)
             .field("stream", stream)
             .field("replicas", replicas)
             .field("login", login)
+            .field("map_bucket", map_bucket)
             .field("ca", ca)
             .field("monitors", monitors)
             .field("allow_unsafe_sync", allow_unsafe_sync)

@@ -55,7 +55,8 @@ fn path(field: &Field<'_>) -> Result<PathBuf, Wrong> {
 
 fn jetstream(table: &mut Table<'_>, settings: &mut JetStreamSettings) {
     table.set("servers", &mut settings.servers, servers);
-    table.set("stream", &mut settings.stream, stream);
+    table.set("stream", &mut settings.stream, name);
+    settings.map_bucket = table.read("map_bucket", name);
     table.set("replicas", &mut settings.replicas, |f| f.integer(1..=5));
     if let Some(login) = login(table) {
         settings.login = login;
@@ -70,13 +71,13 @@ fn jetstream(table: &mut Table<'_>, settings: &mut JetStreamSettings) {
 /// The one way to log in that is written down.
 fn login(table: &mut Table<'_>) -> Option<Login> {
     let token = table.read("token", secret).map(Login::Token);
-    let name = table.read("user", |f| Ok(f.text()?.to_owned()));
+    let user = table.read("user", |f| Ok(f.text()?.to_owned()));
     let password = table.read("password", secret);
     let credentials = table.read("credentials", path).map(Login::Credentials);
-    if name.is_some() != password.is_some() {
+    if user.is_some() != password.is_some() {
         table.report("one of user and password is missing; write both, or neither");
     }
-    let user = name.zip(password).map(|(name, password)| Login::User { name, password });
+    let user = user.zip(password).map(|(name, password)| Login::User { name, password });
     let mut ways = [token, user, credentials].into_iter().flatten();
     let way = ways.next();
     if ways.next().is_some() {
@@ -92,8 +93,8 @@ fn servers(field: &Field<'_>) -> Result<Vec<String>, Wrong> {
     field.list(url::nats)
 }
 
-/// A stream's name is also the first token of its subjects.
-fn stream(field: &Field<'_>) -> Result<String, Wrong> {
+/// The name of a stream, which is also the first token of its subjects, or of a bucket.
+fn name(field: &Field<'_>) -> Result<String, Wrong> {
     let name = field.text()?;
     let is_good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if (1..=64).contains(&name.len()) && name.bytes().all(is_good) {
