@@ -3,6 +3,7 @@
 //! The core says what is to be kept, read and forgotten ([`LogRequest`]), and acts on what became
 //! of it ([`LogOutcome`]), whichever of the stores is behind [`TopicLog`].
 
+mod embedded;
 mod epoch;
 mod memory;
 mod record;
@@ -13,6 +14,7 @@ use std::task::{Context, Poll};
 
 use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
+pub use embedded::{EmbeddedLog, OpenError, RepairError, RepairReport, TopicDamage, repair};
 pub use memory::MemoryLog;
 pub use settings::LogSettings;
 

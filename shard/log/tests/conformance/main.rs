@@ -1,6 +1,7 @@
 //! What every store does, whatever it is made of: one suite, run over each of them.
 
 mod durable;
+mod embedded;
 mod facts;
 mod hand;
 mod memory;

@@ -1,0 +1,312 @@
+//! One write transaction: what requests do to the tables.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use redb::{ReadableTable, Table, WriteTransaction};
+use trunkline_core::{
+    Epoch, LogFailure, LogOutcome, Opened, Position, Publication, Record, Topic,
+};
+
+use super::fault::Fault;
+use super::frame;
+use super::scan::{first_since, forward};
+use super::state::{State, decode_publication};
+use super::tables::{
+    EPOCH, KEYS, META, NEXT_ID, Place, SEGMENTS, TOPICS, seal, topic_name, unseal,
+};
+use crate::epoch::new_epoch;
+use crate::settings::{LogSettings, millis};
+
+/// A segment takes records until it would be longer than this: with its place in the tree it then
+/// fills one page of redb, the least that is written when a record is appended.
+const SEGMENT_BYTES: usize = 3_584;
+
+/// The tables of a transaction, and whether it has changed them.
+pub(super) struct Changes<'a> {
+    meta: Table<'a, &'static str, &'static [u8]>,
+    topics: Table<'a, &'static [u8], &'static [u8]>,
+    pub(super) segments: Table<'a, Place, &'static [u8]>,
+    pub(super) keys: Table<'a, Place, &'static [u8]>,
+    pub(super) settings: LogSettings,
+    changed: bool,
+}
+
+/// What is written some time soon and answers nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Note {
+    pub(super) handed: u64,
+    pub(super) used_ms: u64,
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn begin(
+        transaction: &'a WriteTransaction,
+        settings: LogSettings,
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            meta: transaction.open_table(META)?,
+            topics: transaction.open_table(TOPICS)?,
+            segments: transaction.open_table(SEGMENTS)?,
+            keys: transaction.open_table(KEYS)?,
+            settings,
+            changed: false,
+        })
+    }
+
+    /// Whether there is anything to commit.
+    pub(super) fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Where a topic stands, without what has reached its age; and whether that is worth a note
+    /// that it was asked for.
+    pub(super) fn open(
+        &self,
+        topic: &Topic,
+        wall_ms: u64,
+    ) -> Result<(Opened, Option<Note>), Fault> {
+        let name = topic_name(topic);
+        let Some(state) = self.state(topic, &name)? else {
+            return Ok((Opened::new(self.epoch()?), None));
+        };
+        let age_ms = millis(self.settings.retention(topic).age);
+        let aged = self.aged(&state, wall_ms.saturating_sub(age_ms))?;
+        let waiting_bytes = if state.handed < aged.first {
+            state.bytes - aged.bytes
+        } else {
+            self.bytes_after(&state, state.handed)?
+        };
+        let opened = Opened {
+            epoch: state.epoch.clone(),
+            first: aged.first,
+            last: state.last,
+            last_time_ms: state.last_time_ms,
+            handed: state.handed,
+            waiting_bytes: usize::try_from(waiting_bytes).unwrap_or(usize::MAX),
+            publications: self.publications(&state, aged.first, wall_ms)?,
+        };
+        // A topic that is asked for isn't forgotten. One that is written to isn't anyway, so that
+        // a note now and then is enough.
+        let stale = wall_ms.saturating_sub(state.used_ms) > age_ms / 2;
+        Ok((opened, stale.then_some(Note { handed: 0, used_ms: wall_ms })))
+    }
+
+    /// Keeps records, if they follow `after` and that is where the topic stands.
+    pub(super) fn append(
+        &mut self,
+        topic: &Topic,
+        after: &Position,
+        records: &[Arc<Record>],
+        wall_ms: u64,
+    ) -> Result<LogOutcome, Fault> {
+        let name = topic_name(topic);
+        let mut state = match self.state(topic, &name)? {
+            Some(state) => state,
+            // No other process has the file: of a topic that was forgotten while the core still
+            // held it, the core knows best where it stands.
+            None => State::new(self.next_id()?, after.epoch.clone(), after.offset, wall_ms),
+        };
+        let follow = records.iter().zip(after.offset + 1..).all(|(it, next)| it.offset == next);
+        if state.epoch != after.epoch || state.last != after.offset || !follow {
+            return Ok(LogOutcome::Failed(LogFailure::Conflict));
+        }
+        self.extend(&mut state, records)?;
+        state.used_ms = state.used_ms.max(wall_ms);
+        let retention = self.settings.retention(topic);
+        self.trim(&mut state, retention, wall_ms)?;
+        self.keep(&name, &state)?;
+        Ok(LogOutcome::Appended { first: state.first })
+    }
+
+    /// Writes what was noted of a topic, if it is still there.
+    pub(super) fn note(&mut self, topic: &Topic, note: Note) -> Result<(), Fault> {
+        let name = topic_name(topic);
+        let Some(mut state) = self.state(topic, &name)? else {
+            return Ok(());
+        };
+        let before = state.clone();
+        state.handed = state.handed.max(note.handed);
+        state.used_ms = state.used_ms.max(note.used_ms);
+        if state != before {
+            self.keep(&name, &state)?;
+        }
+        Ok(())
+    }
+
+    /// Where a topic stands.
+    fn state(&self, topic: &Topic, name: &[u8]) -> Result<Option<State>, Fault> {
+        let Some(sealed) = self.topics.get(name)? else {
+            return Ok(None);
+        };
+        State::decode(name, sealed.value()).map(Some).ok_or_else(|| Fault::topic(topic))
+    }
+
+    pub(super) fn keep(&mut self, name: &[u8], state: &State) -> Result<(), Fault> {
+        self.changed = true;
+        self.topics.insert(name, state.encode(name).as_slice())?;
+        Ok(())
+    }
+
+    /// The names and standings of up to `limit` topics after a name.
+    pub(super) fn topics_after(
+        &self,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Option<State>)>, Fault> {
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let mut found = Vec::new();
+        for entry in self.topics.range::<&[u8]>((from, std::ops::Bound::Unbounded))?.take(limit) {
+            let (name, sealed) = entry?;
+            let name = name.value().to_vec();
+            let state = State::decode(&name, sealed.value());
+            found.push((name, state));
+        }
+        Ok(found)
+    }
+
+    /// Forgets a topic of which nothing is left. Should it come again, it is another history.
+    pub(super) fn forget(&mut self, name: &[u8]) -> Result<(), Fault> {
+        self.changed = true;
+        self.topics.remove(name)?;
+        Ok(())
+    }
+
+    /// Gives topics that nobody has written to another epoch.
+    pub(super) fn begin_epoch(&mut self, entropy: &mut StdRng) -> Result<(), Fault> {
+        self.changed = true;
+        let epoch = new_epoch(entropy);
+        let sealed = seal(EPOCH.as_bytes(), epoch.as_str().as_bytes());
+        self.meta.insert(EPOCH, sealed.as_slice())?;
+        Ok(())
+    }
+
+    fn epoch(&self) -> Result<Epoch, Fault> {
+        let sealed = self.meta.get(EPOCH)?.ok_or_else(|| Fault::meta(EPOCH))?;
+        let epoch = unseal(EPOCH.as_bytes(), sealed.value());
+        let epoch = epoch.and_then(|epoch| std::str::from_utf8(epoch).ok());
+        Ok(Epoch::new(epoch.ok_or_else(|| Fault::meta(EPOCH))?))
+    }
+
+    fn next_id(&mut self) -> Result<u64, Fault> {
+        let id = match self.meta.get(NEXT_ID)? {
+            None => 1,
+            Some(sealed) => {
+                let id = unseal(NEXT_ID.as_bytes(), sealed.value());
+                let id = id.and_then(|id| id.try_into().ok());
+                u64::from_le_bytes(id.ok_or_else(|| Fault::meta(NEXT_ID))?)
+            }
+        };
+        let sealed = seal(NEXT_ID.as_bytes(), &(id + 1).to_le_bytes());
+        self.meta.insert(NEXT_ID, sealed.as_slice())?;
+        Ok(id)
+    }
+
+    /// Puts records behind those that are there.
+    fn extend(&mut self, state: &mut State, records: &[Arc<Record>]) -> Result<(), Fault> {
+        let id = state.id;
+        let mut tail = match state.segment {
+            0 => Vec::new(),
+            start => {
+                let segment = self.segments.get((id, start))?;
+                segment.ok_or_else(|| Fault::segment((id, start)))?.value().to_vec()
+            }
+        };
+        let mut dirty = false;
+        for record in records {
+            let frame = frame::write(id, record);
+            if tail.is_empty() || tail.len() + frame.len() > SEGMENT_BYTES {
+                if dirty {
+                    self.segments.insert((id, state.segment), tail.as_slice())?;
+                }
+                tail.clear();
+                state.segment = record.offset;
+            }
+            tail.extend_from_slice(&frame);
+            dirty = true;
+            if state.count() == 0 {
+                state.first_time_ms = record.time_ms;
+            }
+            state.last = record.offset;
+            state.last_time_ms = state.last_time_ms.max(record.time_ms);
+            state.bytes += record.size() as u64;
+        }
+        if dirty {
+            self.changed = true;
+            self.segments.insert((id, state.segment), tail.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// What of a topic is older than `oldest_ms`, though it is still there.
+    fn aged(&self, state: &State, oldest_ms: u64) -> Result<Aged, Fault> {
+        let mut aged = Aged { first: state.first, bytes: 0 };
+        if state.count() == 0 || state.first_time_ms >= oldest_ms {
+            return Ok(aged);
+        }
+        forward(&self.segments, state.id, state.first, |frame| {
+            if frame.time_ms >= oldest_ms {
+                return Ok(ControlFlow::Break(()));
+            }
+            aged = Aged { first: frame.offset + 1, bytes: aged.bytes + frame.size };
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(aged)
+    }
+
+    fn bytes_after(&self, state: &State, offset: u64) -> Result<u64, Fault> {
+        let mut bytes = 0;
+        if offset < state.last {
+            forward(&self.segments, state.id, offset + 1, |frame| {
+                bytes += frame.size;
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(bytes)
+    }
+
+    /// Who published what within the window, oldest first: of records before `first` only those
+    /// with a key.
+    fn publications(
+        &self,
+        state: &State,
+        first: u64,
+        wall_ms: u64,
+    ) -> Result<Vec<Publication>, Fault> {
+        let since_ms = self.settings.window_start(wall_ms);
+        let mut publications = Vec::new();
+        if state.last_time_ms < since_ms {
+            return Ok(publications);
+        }
+        if state.keys > 0 {
+            for entry in self.keys.range((state.id, 0)..=(state.id, u64::MAX))? {
+                let (place, sealed) = entry?;
+                let place = place.value();
+                let publication = decode_publication(place, sealed.value());
+                let publication = publication.ok_or_else(|| Fault::key(place))?;
+                if publication.time_ms >= since_ms {
+                    publications.push(publication);
+                }
+            }
+        }
+        let State { id, first: kept, last, .. } = *state;
+        let since = first_since(&self.segments, id, kept, last, since_ms)?;
+        forward(&self.segments, id, since, |frame| {
+            if frame.offset >= first || frame.keyed {
+                let record = frame.record().map_err(|_| Fault::segment((id, frame.offset)))?;
+                publications.push(Publication::of(&record));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(publications)
+    }
+}
+
+/// What has reached its age.
+#[derive(Clone, Copy)]
+struct Aged {
+    /// The oldest that hasn't.
+    first: u64,
+    bytes: u64,
+}

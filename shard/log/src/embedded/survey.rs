@@ -1,0 +1,182 @@
+//! Looks at everything in the file: every checksum, and whether offsets follow each other.
+
+use std::ops::RangeInclusive;
+
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+
+use super::damage::TopicDamage;
+use super::fault::{Fault, contained};
+use super::frame::Frames;
+use super::scan::Segments;
+use super::state::{State, decode_publication};
+use super::tables::{KEYS, Place, SEGMENTS, TOPICS, topic_of};
+
+/// What is in a file, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) topics: u64,
+    pub(super) records: u64,
+    /// What stops the shard.
+    pub(super) damages: Vec<TopicDamage>,
+    /// Topics whose newest records are damaged, and nothing else: by name.
+    pub(super) tails: Vec<(Vec<u8>, State, TopicDamage)>,
+    /// Keys that can't be read.
+    pub(super) keys: Vec<Place>,
+}
+
+/// What of a topic is as it was written.
+pub(super) struct Examined {
+    /// Offsets with no gap, oldest first.
+    pub(super) runs: Vec<RangeInclusive<u64>>,
+    bytes: u64,
+    segments: u64,
+    newest_segment: u64,
+}
+
+/// Looks at everything.
+pub(super) fn survey(database: &redb::Database) -> Result<Survey, Fault> {
+    let transaction = database.begin_read()?;
+    let (topics, segments) =
+        (transaction.open_table(TOPICS)?, transaction.open_table(SEGMENTS)?);
+    let keys = transaction.open_table(KEYS)?;
+    let mut survey = Survey::default();
+    let (mut seen_segments, mut seen_keys) = (0, 0);
+    for entry in topics.iter()? {
+        let (name, sealed) = entry?;
+        let name = name.value();
+        survey.topics += 1;
+        let Some(state) = State::decode(name, sealed.value()) else {
+            survey.damages.push(unknown(&display(name), "where it stands can't be read"));
+            continue;
+        };
+        survey.records += state.count();
+        match contained(|| examine(&segments, &state)) {
+            Ok(examined) => {
+                seen_segments += examined.segments;
+                survey.judge(name, state.clone(), &examined);
+            }
+            Err(fault) => {
+                let damage = TopicDamage {
+                    should_be: state.first..=state.last,
+                    ..unknown(&display(name), &fault.to_string())
+                };
+                survey.damages.push(damage);
+            }
+        }
+        if state.keys > 0 {
+            for entry in keys.range((state.id, 0)..=(state.id, u64::MAX))? {
+                let (place, sealed) = entry?;
+                seen_keys += 1;
+                if decode_publication(place.value(), sealed.value()).is_none() {
+                    survey.keys.push(place.value());
+                }
+            }
+        }
+    }
+    let strays = segments.len()?.abs_diff(seen_segments);
+    if strays > 0 && survey.damages.is_empty() {
+        let what = format!("{strays} segments of records belong to no topic");
+        survey.damages.push(unknown("no topic", &what));
+    }
+    if keys.len()? != seen_keys && survey.damages.is_empty() {
+        survey.damages.push(unknown("no topic", "keys belong to no topic"));
+    }
+    Ok(survey)
+}
+
+/// Looks at the records of a topic.
+pub(super) fn examine(segments: &impl Segments, state: &State) -> Result<Examined, Fault> {
+    let mut examined = Examined { runs: Vec::new(), bytes: 0, segments: 0, newest_segment: 0 };
+    // Whether the next intact record goes on where the last one ended.
+    let mut unbroken = false;
+    let mut expected_last = 0;
+    for entry in segments.range((state.id, 0)..=(state.id, u64::MAX))? {
+        let (place, segment) = entry?;
+        let place = place.value();
+        examined.segments += 1;
+        examined.newest_segment = place.1;
+        for (nth, frame) in Frames::of(state.id, segment.value()).enumerate() {
+            let fits = |offset: u64| {
+                offset > expected_last && (nth > 0 || offset == place.1) && offset <= state.last
+            };
+            let Some(frame) = frame.ok().filter(|frame| fits(frame.offset)) else {
+                unbroken = false;
+                continue;
+            };
+            expected_last = frame.offset;
+            if frame.offset < state.first {
+                continue;
+            }
+            examined.bytes += frame.size;
+            match examined.runs.last_mut() {
+                Some(run) if unbroken && run.end() + 1 == frame.offset => {
+                    *run = *run.start()..=frame.offset;
+                }
+                _ => examined.runs.push(frame.offset..=frame.offset),
+            }
+            unbroken = true;
+        }
+    }
+    Ok(examined)
+}
+
+impl Survey {
+    fn judge(&mut self, name: &[u8], state: State, examined: &Examined) {
+        let should_be = state.first..=state.last;
+        let whole = match &examined.runs[..] {
+            [] => state.count() == 0,
+            [run] => *run == should_be,
+            _ => false,
+        };
+        let newest = examined.newest_segment;
+        if whole && examined.bytes == state.bytes && newest == state.segment {
+            return;
+        }
+        let kept = examined.runs.last().cloned();
+        let new_epoch = kept.as_ref().is_none_or(|kept| *kept.end() != state.last);
+        let lost = TopicDamage {
+            topic: display(name),
+            what: String::new(),
+            should_be: should_be.clone(),
+            kept: kept.clone(),
+            new_epoch: new_epoch && state.count() > 0,
+        };
+        let end = kept.as_ref().map_or(state.first, |kept| kept.end() + 1);
+        let from_first = kept.is_none_or(|kept| *kept.start() == state.first);
+        let tail = examined.runs.len() <= 1 && from_first && new_epoch && end >= state.segment;
+        if tail && state.count() > 0 && state.segment > 0 {
+            let what = format!("the last {} records are damaged", state.last + 1 - end);
+            self.tails.push((name.to_vec(), state, TopicDamage { what, ..lost }));
+        } else {
+            let what = if whole {
+                "what it takes isn't what is written of it".to_owned()
+            } else {
+                format!("damaged between {} and {}", should_be.start(), should_be.end())
+            };
+            self.damages.push(TopicDamage { what, ..lost });
+        }
+    }
+
+    /// Whether there is nothing to be done.
+    pub(super) fn is_clean(&self) -> bool {
+        self.damages.is_empty() && self.tails.is_empty() && self.keys.is_empty()
+    }
+}
+
+fn unknown(topic: &str, what: &str) -> TopicDamage {
+    #[expect(clippy::reversed_empty_ranges, reason = "it isn't known which")]
+    let should_be = 1..=0;
+    let (topic, what) = (topic.to_owned(), what.to_owned());
+    TopicDamage { topic, what, should_be, kept: None, new_epoch: true }
+}
+
+/// A topic's name for people.
+pub(super) fn display(name: &[u8]) -> String {
+    match topic_of(name) {
+        Some(trunkline_core::Topic::Room(namespace, room)) => {
+            format!("room {room} of namespace {namespace}")
+        }
+        Some(topic) => topic.to_string(),
+        None => format!("a topic called {:?}", String::from_utf8_lossy(name)),
+    }
+}
