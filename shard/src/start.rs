@@ -194,8 +194,12 @@ impl Shard {
         let Self { ready: _, stop, server, helpers } = self;
         let _ = stop.send(());
         // The driver and the dialling hold the streams open; when they are gone, the server is.
-        for helper in helpers {
+        for helper in &helpers {
             helper.abort();
+        }
+        // With the driver goes its log, which writes what it has been given.
+        for helper in helpers {
+            let _ = helper.await;
         }
         if tokio::time::timeout(SHUTDOWN, server).await.is_err() {
             tracing::warn!("some streams did not end in time");

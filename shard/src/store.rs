@@ -5,13 +5,20 @@ use std::path::Path;
 use rand::rngs::StdRng;
 use trunkline_config::settings::Settings;
 use trunkline_config::store::Store;
-use trunkline_log::{LogSettings, MemoryLog, TopicLog};
+use trunkline_log::{EmbeddedLog, LogSettings, MemoryLog, OpenError, TopicLog};
 
 /// Why a shard's store can't be had.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {}
+pub enum StoreError {
+    /// The embedded one can't be opened.
+    #[error(transparent)]
+    Embedded(#[from] OpenError),
+    /// The thread that opens it has ended.
+    #[error("cannot open the store: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
 
-/// Opens it, within a time that its kind sets.
+/// Opens it. Verifying an embedded one takes about a second per gigabyte.
 pub(crate) async fn open(
     settings: &Settings,
     keeps: LogSettings,
@@ -21,7 +28,11 @@ pub(crate) async fn open(
 ) -> Result<Box<dyn TopicLog>, StoreError> {
     match settings.store.choose(data) {
         Store::Memory => Ok(Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy))),
-        Store::Embedded(_folder) => todo!("{id}"),
+        Store::Embedded(folder) => {
+            let (path, id) = (folder.join(format!("shard-{id}.redb")), id.to_owned());
+            let open = move || EmbeddedLog::open(&path, &id, keeps, entropy);
+            Ok(Box::new(tokio::task::spawn_blocking(open).await??))
+        }
         Store::JetStream(_) => todo!(),
     }
 }

@@ -84,8 +84,8 @@ impl Ledger {
     pub(super) fn check_inbox(&self, user: &str, handed: &[String]) {
         let once: BTreeSet<&String> = handed.iter().collect();
         assert_eq!(once.len(), handed.len(), "{user} is handed each message once");
-        for (to, payload) in &self.kept {
-            assert!(to != user || once.contains(payload), "{payload}, kept for {user}, is lost");
-        }
+        let kept = self.kept.iter().filter(|(to, _)| to == user).map(|(_, payload)| payload);
+        let lost: Vec<&String> = kept.filter(|payload| !once.contains(payload)).collect();
+        assert!(lost.is_empty(), "{lost:?}, kept for {user}, are lost of {}", handed.len());
     }
 }
