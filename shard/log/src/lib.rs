@@ -4,6 +4,7 @@
 //! of it ([`LogOutcome`]), whichever of the stores is behind [`TopicLog`].
 
 mod epoch;
+mod jetstream;
 mod memory;
 mod record;
 mod settings;
@@ -13,6 +14,7 @@ use std::task::{Context, Poll};
 
 use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
+pub use jetstream::{ConnectError, JetStreamCredentials, JetStreamLog, JetStreamOptions};
 pub use memory::MemoryLog;
 pub use settings::LogSettings;
 

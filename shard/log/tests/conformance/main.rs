@@ -3,6 +3,7 @@
 mod durable;
 mod facts;
 mod hand;
+mod jetstream;
 mod memory;
 
 use std::time::Duration;
