@@ -10,7 +10,8 @@ mod configuration;
 mod ending;
 mod locate;
 mod logging;
-mod map_file;
+mod map;
+mod maps;
 mod ops;
 mod process;
 mod router;
@@ -43,6 +44,7 @@ enum Command {
     Spread(spread::SpreadArgs),
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
+    Map(map::MapArgs),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Spread(args) => spread::run(&args),
         Command::Chat(args) => on_runtime(chat::run(args)),
         Command::Bench(args) => bench::run(args),
+        Command::Map(args) => on_runtime(map::run(args)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

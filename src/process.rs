@@ -14,29 +14,38 @@ use trunkline_config::settings::Settings;
 use trunkline_config::{Loaded, MapId, load_with_map};
 
 use crate::ending::Ending;
-use crate::map_file::MapFile;
 use crate::ops::Ops;
-use crate::{logging, terminal};
+use crate::{logging, maps, terminal};
 
 /// What both are told.
 #[derive(Args, Debug)]
 pub(crate) struct ProcessArgs {
     /// The cluster's settings
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     /// A shard map to use in place of the one that the settings name
     #[arg(long, value_name = "FILE")]
-    shard_map: Option<PathBuf>,
+    pub(crate) shard_map: Option<PathBuf>,
     /// End with stdin, and leave SIGINT to the parent
     #[arg(long, hide = true)]
     under_parent: bool,
+}
+
+/// Reads the files, and the map that stands in the settings' bucket.
+///
+/// # Errors
+/// Every problem of the files; servers that can't be reached.
+pub(crate) fn load(args: &ProcessArgs) -> anyhow::Result<Loaded> {
+    let loaded = load_files(args)?;
+    let in_bucket = maps::of_bucket(args, &loaded.settings)?;
+    Ok(in_bucket.unwrap_or(loaded))
 }
 
 /// Reads the files.
 ///
 /// # Errors
 /// Every problem of the files.
-pub(crate) fn load(args: &ProcessArgs) -> anyhow::Result<Loaded> {
+pub(crate) fn load_files(args: &ProcessArgs) -> anyhow::Result<Loaded> {
     let loaded = match &args.shard_map {
         Some(map) => load_with_map(&args.config, map)?,
         None => trunkline_config::load(&args.config)?,
@@ -78,11 +87,9 @@ pub(crate) async fn end(
     settings: &Settings,
     map: MapId,
 ) -> End {
-    let mut maps = MapFile::new(settings.shard_map.clone(), map);
-    let newer = maps.newer(|| load(args).map(|loaded| loaded.map.id()));
     tokio::select! {
         () = ending.wait() => End::Asked,
-        id = newer => {
+        id = maps::newer(args, settings, map) => {
             tracing::info!(map = %id, "the shard map has changed; starting anew with it");
             End::OtherMap
         }

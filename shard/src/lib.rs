@@ -23,3 +23,4 @@ mod wire;
 
 pub use application::{ApplicationError, SecretError};
 pub use start::{Shard, ShardOptions, StartError};
+pub use store::StoreError;

@@ -5,7 +5,10 @@ use std::path::Path;
 use rand::rngs::StdRng;
 use trunkline_config::settings::Settings;
 use trunkline_config::store::Store;
-use trunkline_log::{EmbeddedLog, LogSettings, MemoryLog, OpenError, TopicLog};
+use trunkline_log::{
+    ConnectError, EmbeddedLog, JetStreamLog, JetStreamOptions, LogSettings, MemoryLog, OpenError,
+    TopicLog,
+};
 
 /// Why a shard's store can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +19,13 @@ pub enum StoreError {
     /// The thread that opens it has ended.
     #[error("cannot open the store: {0}")]
     Thread(#[from] tokio::task::JoinError),
+    /// JetStream can't be used.
+    #[error(transparent)]
+    JetStream(#[from] ConnectError),
 }
 
-/// Opens it. Verifying an embedded one takes about a second per gigabyte.
+/// Opens it. Verifying an embedded one takes about a second per gigabyte, JetStream is waited for
+/// half a minute.
 pub(crate) async fn open(
     settings: &Settings,
     keeps: LogSettings,
@@ -33,6 +40,9 @@ pub(crate) async fn open(
             let open = move || EmbeddedLog::open(&path, &id, keeps, entropy);
             Ok(Box::new(tokio::task::spawn_blocking(open).await??))
         }
-        Store::JetStream(_) => todo!(),
+        Store::JetStream(settings) => {
+            let options = JetStreamOptions::new(settings, id);
+            Ok(Box::new(JetStreamLog::connect(options, keeps, entropy).await?))
+        }
     }
 }

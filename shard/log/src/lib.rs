@@ -5,6 +5,7 @@
 
 mod embedded;
 mod epoch;
+mod jetstream;
 mod memory;
 mod record;
 mod settings;
@@ -15,6 +16,10 @@ use std::task::{Context, Poll};
 use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
 pub use embedded::{EmbeddedLog, OpenError, RepairError, RepairReport, TopicDamage, repair};
+pub use jetstream::{
+    BucketError, ConnectError, JetStreamCredentials, JetStreamLog, JetStreamOptions, MapBucket,
+    StoredMap,
+};
 pub use memory::MemoryLog;
 pub use settings::LogSettings;
 

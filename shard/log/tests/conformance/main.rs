@@ -4,6 +4,7 @@ mod durable;
 mod embedded;
 mod facts;
 mod hand;
+mod jetstream;
 mod memory;
 
 use std::time::Duration;

@@ -1,10 +1,12 @@
-//! The shard map's file, which is looked at again and again.
+//! The shard map in a file, which is looked at again and again.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 use trunkline_config::MapId;
+
+use super::judge;
 
 /// From one look to the next. A file counts as written when two looks have found the same.
 const LOOK: Duration = Duration::from_millis(500);
@@ -37,26 +39,8 @@ impl MapFile {
                 continue;
             }
             read = now;
-            if let Some(id) = self.judge(load()) {
+            if let Some(id) = judge(self.current, &self.path.display(), load()) {
                 return id;
-            }
-        }
-    }
-
-    /// Whether what was loaded is another map, by which to go on.
-    fn judge(&self, loaded: anyhow::Result<MapId>) -> Option<MapId> {
-        let (file, map) = (self.path.display(), self.current);
-        match loaded {
-            Ok(id) if id == map => None,
-            Ok(id) if id.version > map.version => Some(id),
-            Ok(other) => {
-                tracing::warn!(%file, %map, %other,
-                    "the file has another map, but not a higher version; count it up");
-                None
-            }
-            Err(error) => {
-                tracing::warn!(%file, error = format!("{error:#}"), "the map in use stays in use");
-                None
             }
         }
     }

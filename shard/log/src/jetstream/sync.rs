@@ -1,0 +1,116 @@
+//! Whether what a server acknowledges survives a power failure.
+//!
+//! A server that syncs its files before it acknowledges says so in its monitoring (`/varz`:
+//! `jetstream.config.sync_always`) and to the system account, but in nothing that the account of a
+//! stream may ask: neither when it is connected to, nor about the stream or the account.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, Uri, header};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::connect::{ConnectError, is_new_enough};
+use super::options::JetStreamOptions;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What a server may tell about itself, in bytes.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
+/// What is asked of a server's monitoring.
+#[derive(Debug, Deserialize)]
+struct Server {
+    server_name: String,
+    version: String,
+    #[serde(default)]
+    jetstream: JetStream,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct JetStream {
+    config: Option<Config>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Config {
+    #[serde(default)]
+    sync_always: bool,
+}
+
+/// Refuses servers that don't sync before they acknowledge, or don't tell, unless that is allowed.
+/// `peers` are those that keep the stream.
+pub(super) async fn check(
+    options: &JetStreamOptions,
+    peers: &[String],
+) -> Result<(), ConnectError> {
+    let mut told = BTreeMap::new();
+    let mut silent = Vec::new();
+    for url in &options.monitors {
+        match timeout(PATIENCE, monitor(url)).await {
+            Ok(Ok(server)) if !is_new_enough(&server.version) => {
+                return Err(ConnectError::Version(server.version));
+            }
+            Ok(Ok(server)) => {
+                told.insert(server.server_name, server.jetstream.config.is_some_and(|it| it.sync_always));
+            }
+            Ok(Err(error)) => silent.push(format!("{url} can't be asked ({error})")),
+            Err(_) => silent.push(format!("{url} doesn't answer")),
+        }
+    }
+    let mut doubts: Vec<_> = peers.iter().filter_map(|peer| doubt(peer, told.get(peer))).collect();
+    if doubts.is_empty() {
+        return Ok(());
+    }
+    doubts.extend(silent);
+    let why = doubts.join("; ");
+    if options.allow_unsafe_sync {
+        tracing::warn!(%why, "a power failure may take messages that were acknowledged");
+        return Ok(());
+    }
+    Err(ConnectError::UnsafeSync { why })
+}
+
+fn doubt(peer: &str, syncs: Option<&bool>) -> Option<String> {
+    match syncs {
+        Some(true) => None,
+        Some(false) => {
+            Some(format!("the NATS server {peer} acknowledges messages before they are on its disk"))
+        }
+        None => Some(format!(
+            "it is not known whether the NATS server {peer} has messages on its disk before it acknowledges them"
+        )),
+    }
+}
+
+/// Asks a server's monitoring about the server.
+async fn monitor(url: &str) -> Result<Server, Box<dyn std::error::Error + Send + Sync>> {
+    let uri: Uri = format!("{}/varz", url.trim_end_matches('/')).parse()?;
+    let host = uri.host().ok_or("it has no host")?;
+    let authority = uri.authority().ok_or("it has no host")?.as_str();
+    if uri.scheme_str() != Some("http") {
+        return Err("it is no http:// URL".into());
+    }
+    let socket = TcpStream::connect((host, uri.port_u16().unwrap_or(8222))).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(uri.path())
+        .header(header::HOST, authority)
+        .body(Empty::<Bytes>::new())?;
+    let answer = async {
+        let response = sender.send_request(request).await?;
+        if !response.status().is_success() {
+            return Err(format!("it answers {}", response.status()).into());
+        }
+        let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await?;
+        Ok(serde_json::from_slice(&body.to_bytes())?)
+    }
+    .await;
+    connection.abort();
+    answer
+}

@@ -1,0 +1,69 @@
+//! The store in NATS JetStream, with real servers.
+
+mod cluster;
+mod connecting;
+mod fencing;
+mod nats;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use trunkline_log::{JetStreamLog, JetStreamOptions, LogSettings, TopicLog};
+
+use crate::Store;
+use crate::hand::Hand;
+use nats::Nats;
+
+/// A stream of its own, on the server that all tests share.
+struct JetStream {
+    nats: Arc<Nats>,
+    stream: String,
+    settings: LogSettings,
+}
+
+impl JetStream {
+    fn on(nats: Arc<Nats>, settings: LogSettings) -> Self {
+        static STREAMS: AtomicU64 = AtomicU64::new(0);
+        let stream = format!("t{}", STREAMS.fetch_add(1, Ordering::Relaxed));
+        Self { nats, stream, settings }
+    }
+
+    fn options(&self) -> JetStreamOptions {
+        JetStreamOptions {
+            servers: vec![self.nats.url()],
+            stream: self.stream.clone(),
+            replicas: 1,
+            monitors: vec![self.nats.monitor()],
+            ..JetStreamOptions::default()
+        }
+    }
+
+    async fn connect(&self) -> JetStreamLog {
+        connect(self.options(), self.settings).await
+    }
+
+    async fn hand(&self) -> Hand {
+        Hand::new(self.log().await)
+    }
+}
+
+impl Store for JetStream {
+    async fn new(settings: LogSettings) -> Self {
+        Self::on(Nats::shared(), settings)
+    }
+
+    async fn log(&self) -> Box<dyn TopicLog> {
+        Box::new(self.connect().await)
+    }
+}
+
+/// A shard's log. Each has randomness of its own, as processes do.
+async fn connect(options: JetStreamOptions, settings: LogSettings) -> JetStreamLog {
+    static SEEDS: AtomicU64 = AtomicU64::new(0);
+    let entropy = StdRng::seed_from_u64(SEEDS.fetch_add(1, Ordering::Relaxed));
+    JetStreamLog::connect(options, settings, entropy).await.unwrap_or_else(|it| panic!("{it}"))
+}
+
+crate::conformance!(JetStream, durable);

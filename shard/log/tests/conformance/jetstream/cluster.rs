@@ -1,0 +1,1 @@
+//! Three servers, of which one is lost.

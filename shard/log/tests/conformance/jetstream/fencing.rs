@@ -1,0 +1,1 @@
+//! Two shards and one topic.

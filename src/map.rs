@@ -1,0 +1,100 @@
+//! `trunkline map`: the shard map that a cluster has in a bucket on NATS servers.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use trunkline_config::settings::Settings;
+use trunkline_config::{ShardMap, load_map};
+use trunkline_log::{MapBucket, StoredMap};
+
+use crate::configuration::{ClusterFiles, temporary_folder};
+use crate::maps;
+use crate::terminal::say;
+
+/// Look at or replace the shard map that a cluster has in a bucket (store.jetstream.map_bucket)
+#[derive(Args, Debug)]
+pub(crate) struct MapArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Put a map there, of a higher version than the one that is there: all processes take it at
+    /// once
+    Push {
+        #[command(flatten)]
+        files: ClusterFiles,
+        /// The map
+        file: PathBuf,
+    },
+    /// Print the map that is there
+    Show {
+        #[command(flatten)]
+        files: ClusterFiles,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// If the files are wrong, the servers can't be reached, or the map is not a newer one.
+pub(crate) async fn run(args: MapArgs) -> anyhow::Result<()> {
+    match args.action {
+        Action::Push { files, file } => push(&files, file).await,
+        Action::Show { files } => show(&files).await,
+    }
+}
+
+async fn push(files: &ClusterFiles, file: PathBuf) -> anyhow::Result<()> {
+    let map = load_map(&file)?;
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    let settings = files.load_once()?.settings;
+    let (name, bucket) = bucket(&settings).await?;
+    let before = bucket.read().await?;
+    if let Some(before) = &before {
+        let there = read(before)?.id();
+        if there == map.id() && before.text == text {
+            say(format_args!("{name} has map {there} already"));
+            return Ok(());
+        }
+        if there.version >= map.id().version {
+            bail!(
+                "{name} has map {there}, and {} is map {}; count its version up",
+                file.display(),
+                map.id()
+            );
+        }
+    }
+    bucket.write(&text, before.map(|before| before.revision)).await?;
+    say(format_args!("{name} has map {}", map.id()));
+    Ok(())
+}
+
+async fn show(files: &ClusterFiles) -> anyhow::Result<()> {
+    let settings = files.load_once()?.settings;
+    let (name, bucket) = bucket(&settings).await?;
+    match bucket.read().await? {
+        Some(StoredMap { text, .. }) => say(text.trim_end()),
+        None => bail!("{name} has no map yet; `trunkline map push FILE` puts one there"),
+    }
+    Ok(())
+}
+
+/// The bucket of the settings, and its name.
+async fn bucket(settings: &Settings) -> anyhow::Result<(&str, MapBucket)> {
+    let Some(name) = settings.store.jetstream.map_bucket.as_deref() else {
+        bail!("the settings name no bucket; write store.jetstream.map_bucket = \"trunkline-map\"");
+    };
+    Ok((name, maps::open_bucket(settings, name).await?))
+}
+
+/// What stands in the bucket as a map.
+fn read(stored: &StoredMap) -> anyhow::Result<ShardMap> {
+    let folder = temporary_folder()?;
+    let file = folder.path().join("shards.toml");
+    std::fs::write(&file, &stored.text)?;
+    Ok(load_map(&file)?)
+}

@@ -1,0 +1,58 @@
+//! The shard map in a key-value bucket.
+
+use std::path::Path;
+
+use trunkline_config::settings::Settings;
+use trunkline_config::{Loaded, MapId, load_with_map};
+use trunkline_log::{BucketError, JetStreamOptions, MapBucket};
+
+use super::judge;
+use crate::configuration::temporary_folder;
+use crate::process::ProcessArgs;
+
+/// What a process calls itself to the servers while it reads the map.
+const WHO: &str = "map";
+
+/// Opens the bucket.
+pub(crate) async fn open(settings: &Settings, name: &str) -> Result<MapBucket, BucketError> {
+    MapBucket::open(&JetStreamOptions::new(&settings.store.jetstream, WHO), name).await
+}
+
+/// The settings with the bucket's map, if it has one.
+pub(super) async fn fetch(
+    args: &ProcessArgs,
+    settings: &Settings,
+    name: &str,
+) -> anyhow::Result<Option<Loaded>> {
+    let stored = open(settings, name).await?.read().await?;
+    stored.map(|stored| load_text(&args.config, &stored.text)).transpose()
+}
+
+/// Waits for a map of a higher version to stand in the bucket.
+pub(super) async fn newer(
+    args: &ProcessArgs,
+    settings: &Settings,
+    name: &str,
+    map: MapId,
+) -> MapId {
+    let mut bucket = loop {
+        match open(settings, name).await {
+            Ok(bucket) => break bucket,
+            Err(error) => tracing::warn!(%error, "cannot watch the shard map; trying again"),
+        }
+    };
+    loop {
+        let found = load_text(&args.config, &bucket.next().await.text);
+        if let Some(id) = judge(map, &name, found.map(|loaded| loaded.map.id())) {
+            return id;
+        }
+    }
+}
+
+/// Reads settings with a map that is a text.
+fn load_text(config: &Path, text: &str) -> anyhow::Result<Loaded> {
+    let folder = temporary_folder()?;
+    let file = folder.path().join("shards.toml");
+    std::fs::write(&file, text)?;
+    Ok(load_with_map(config, &file)?)
+}
