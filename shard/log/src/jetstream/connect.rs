@@ -70,7 +70,9 @@ pub enum ConnectError {
         problems: Vec<String>,
     },
     /// It isn't known of all servers that what they have acknowledged survives a power failure.
-    #[error("{why}. By default a server writes its files to the disk every two minutes, so that a power failure takes messages that it has acknowledged: set `sync_interval: always` in its `jetstream` block and name its monitoring URL in `monitors`, or set `allow_unsafe_sync`")]
+    #[error(
+        "{why}. By default a server writes its files to the disk every two minutes, so that a power failure takes messages that it has acknowledged: set `sync_interval: always` in its `jetstream` block and name its monitoring URL in `monitors`, or set `allow_unsafe_sync`"
+    )]
     UnsafeSync {
         /// Which server, and what it said.
         why: String,
@@ -131,9 +133,10 @@ pub(super) async fn client(options: &JetStreamOptions) -> Result<Client, Connect
         });
     connect = match &options.credentials {
         JetStreamCredentials::None => connect,
-        JetStreamCredentials::File(path) => connect.credentials_file(path).await.map_err(
-            |source| ConnectError::Credentials { path: path.clone(), source },
-        )?,
+        JetStreamCredentials::File(path) => connect
+            .credentials_file(path)
+            .await
+            .map_err(|source| ConnectError::Credentials { path: path.clone(), source })?,
         JetStreamCredentials::User { name, password } => {
             connect.user_and_password(name.clone(), password.clone())
         }

@@ -12,8 +12,8 @@ use super::load::Loaded;
 use super::patience::{Late, Patience};
 use super::publish::{NotKept, Publish};
 use super::server::Server;
-use crate::settings::LogSettings;
 use crate::record;
+use crate::settings::LogSettings;
 
 /// What all jobs have in common.
 #[derive(Debug)]
@@ -40,11 +40,23 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) enum Task {
     /// Take it over. If nobody has written to it this is its epoch.
-    Open { ticket: Ticket, epoch: Epoch },
-    Append { ticket: Ticket, after: Position, records: Vec<Arc<Record>> },
-    Read { ticket: Ticket, query: ReadQuery },
+    Open {
+        ticket: Ticket,
+        epoch: Epoch,
+    },
+    Append {
+        ticket: Ticket,
+        after: Position,
+        records: Vec<Arc<Record>>,
+    },
+    Read {
+        ticket: Ticket,
+        query: ReadQuery,
+    },
     /// Note that messages were handed over; it is kept with the next append.
-    Mark { handed: u64 },
+    Mark {
+        handed: u64,
+    },
     /// Keep what was noted, unless an append has done so.
     KeepMark,
 }
@@ -161,8 +173,8 @@ impl At<'_> {
                     let chores = replaced.then_some(Chore::Delete(expected)).into_iter().collect();
                     return Ok((loaded, chores));
                 }
-                // Its owner is still writing, or another one takes it over too.
-                Err(NotKept::Conflict) => patience.pause().await?,
+                // Its owner is still writing, or another one takes it over too. Who pauses loses.
+                Err(NotKept::Conflict) => {}
                 Err(other) => return Err(other),
             }
         }
@@ -195,8 +207,7 @@ impl At<'_> {
         };
         if let Some(newest) = records.last() {
             let payloads = encode_records(append, &held.standing, records);
-            let publish =
-                Publish { subject, expected: held.sequence, append, payloads: &payloads };
+            let publish = Publish { subject, expected: held.sequence, append, payloads: &payloads };
             let last = match server.keep(publish, patience).await {
                 Ok(last) => last,
                 Err(not_kept) => return self.failed(ticket, &not_kept),

@@ -245,9 +245,7 @@ fn published(message: &Message) -> Result<u64, Failure> {
             let newest = error.description.rsplit(' ').next().and_then(|it| it.parse().ok());
             Err(Failure::Moved(newest))
         }
-        Some(error) if error.err_code == WRONG_LAST_SEQUENCE_UNSETTLED => {
-            Err(Failure::Moved(None))
-        }
+        Some(error) if error.err_code == WRONG_LAST_SEQUENCE_UNSETTLED => Err(Failure::Moved(None)),
         Some(error) => Err(unknown(error.description)),
     }
 }

@@ -33,8 +33,7 @@ mod tests {
     use trunkline_core::{Namespace, RoomId, UserId};
 
     fn room(namespace: &str, room: &str) -> String {
-        let topic =
-            Topic::Room(Namespace::parse(namespace).unwrap(), RoomId::parse(room).unwrap());
+        let topic = Topic::Room(Namespace::parse(namespace).unwrap(), RoomId::parse(room).unwrap());
         subject("t", &topic)
     }
 

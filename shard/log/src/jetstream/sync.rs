@@ -56,7 +56,10 @@ pub(super) async fn check(
                 return Err(ConnectError::Version(server.version));
             }
             Ok(Ok(server)) => {
-                told.insert(server.server_name, server.jetstream.config.is_some_and(|it| it.sync_always));
+                told.insert(
+                    server.server_name,
+                    server.jetstream.config.is_some_and(|it| it.sync_always),
+                );
             }
             Ok(Err(error)) => silent.push(format!("{url} can't be asked ({error})")),
             Err(_) => silent.push(format!("{url} doesn't answer")),
@@ -78,9 +81,9 @@ pub(super) async fn check(
 fn doubt(peer: &str, syncs: Option<&bool>) -> Option<String> {
     match syncs {
         Some(true) => None,
-        Some(false) => {
-            Some(format!("the NATS server {peer} acknowledges messages before they are on its disk"))
-        }
+        Some(false) => Some(format!(
+            "the NATS server {peer} acknowledges messages before they are on its disk"
+        )),
         None => Some(format!(
             "it is not known whether the NATS server {peer} has messages on its disk before it acknowledges them"
         )),
@@ -99,9 +102,8 @@ async fn monitor(url: &str) -> Result<Server, Box<dyn std::error::Error + Send +
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(uri.path())
-        .header(header::HOST, authority)
-        .body(Empty::<Bytes>::new())?;
+    let request =
+        Request::get(uri.path()).header(header::HOST, authority).body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         if !response.status().is_success() {

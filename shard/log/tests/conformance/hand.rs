@@ -61,8 +61,13 @@ impl Hand {
     }
 
     pub(crate) async fn open(&mut self, topic: &Topic) -> Opened {
+        self.try_open(topic).await.expect("the store is there")
+    }
+
+    pub(crate) async fn try_open(&mut self, topic: &Topic) -> Result<Opened, LogFailure> {
         match self.ask(|ticket| LogRequest::Open { ticket, topic: topic.clone() }).await {
-            LogOutcome::Opened(opened) => opened,
+            LogOutcome::Opened(opened) => Ok(opened),
+            LogOutcome::Failed(failure) => Err(failure),
             other => panic!("{other:?}"),
         }
     }

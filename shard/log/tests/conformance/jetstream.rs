@@ -3,10 +3,13 @@
 mod cluster;
 mod connecting;
 mod fencing;
+mod lost_answers;
 mod nats;
+mod tidying;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -46,6 +49,24 @@ impl JetStream {
 
     async fn hand(&self) -> Hand {
         Hand::new(self.log().await)
+    }
+
+    /// What JetStream says about the stream.
+    async fn info(&self) -> serde_json::Value {
+        let client = self.nats.client().await;
+        let subject = format!("$JS.API.STREAM.INFO.{}", self.stream);
+        let answer = client.request(subject, "".into()).await.expect("JetStream answers");
+        serde_json::from_slice(&answer.payload).expect("JSON")
+    }
+
+    /// Waits until the stream has as many messages as it should.
+    async fn messages(&self, fine: impl Fn(u64) -> bool) {
+        let all = async {
+            while !fine(self.info().await["state"]["messages"].as_u64().unwrap()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), all).await.expect("they become so many");
     }
 }
 

@@ -1,1 +1,166 @@
-//! Three servers, of which one is lost.
+//! Three servers, of which one after the other is lost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trunkline_config::settings::Retention;
+use trunkline_core::{Epoch, LogOutcome, LogRequest, Position, Topic};
+use trunkline_log::{JetStreamOptions, LogSettings};
+
+use super::nats::Nats;
+use crate::hand::{ALL, Hand, START_MS, record, room};
+use crate::settings;
+
+const ROOMS: usize = 8;
+
+/// Rooms, where they stand as far as was acknowledged, and how often each message was sent.
+struct Rooms {
+    hand: Hand,
+    ends: BTreeMap<Topic, Position>,
+}
+
+impl Rooms {
+    async fn open(mut hand: Hand) -> Self {
+        let mut ends = BTreeMap::new();
+        for name in 0..ROOMS {
+            let topic = room(&format!("room-{name}"));
+            let epoch = hand.open(&topic).await.epoch;
+            ends.insert(topic, Position { epoch, offset: 0 });
+        }
+        Self { hand, ends }
+    }
+
+    /// Appends three records to each room, all rooms at once. What failed is opened again, and none of
+    /// what was acknowledged may be missing then. Gives how many appends failed.
+    async fn append(&mut self) -> usize {
+        let Self { hand, ends } = self;
+        let mut topics = BTreeMap::new();
+        for (topic, after) in &*ends {
+            let records: Vec<_> =
+                (1..=3).map(|nth| Arc::new(record(after.offset + nth, START_MS))).collect();
+            let (of, after) = (topic.clone(), after.clone());
+            let append = |ticket| LogRequest::Append { ticket, topic: of, after, records };
+            topics.insert(hand.submit(append), topic.clone());
+        }
+        let mut failed = Vec::new();
+        for _ in 0..topics.len() {
+            let (ticket, outcome) = hand.outcome().await;
+            let topic = topics.remove(&ticket).expect("it was asked");
+            match outcome {
+                LogOutcome::Appended { .. } => ends.get_mut(&topic).unwrap().offset += 3,
+                LogOutcome::Failed(_) => failed.push(topic),
+                other => panic!("{other:?}"),
+            }
+        }
+        for topic in &failed {
+            let opened = loop {
+                if let Ok(opened) = hand.try_open(topic).await {
+                    break opened;
+                }
+            };
+            let end = ends.get_mut(topic).unwrap();
+            assert_eq!(opened.epoch, end.epoch);
+            assert!([end.offset, end.offset + 3].contains(&opened.last), "all of it or nothing");
+            end.offset = opened.last;
+        }
+        failed.len()
+    }
+
+    async fn check(&mut self) {
+        for (topic, end) in &self.ends {
+            let offsets = self.hand.offsets(topic, ALL).await;
+            assert!(offsets.iter().copied().eq(1..=end.offset), "{topic}: {end:?}: {offsets:?}");
+        }
+    }
+
+    fn epochs(&self) -> Vec<Epoch> {
+        self.ends.values().map(|end| end.epoch.clone()).collect()
+    }
+}
+
+/// The server that leads the stream.
+async fn leader(options: &JetStreamOptions) -> usize {
+    let client = async_nats::connect(options.servers.clone()).await.unwrap();
+    let subject = format!("$JS.API.STREAM.INFO.{}", options.stream);
+    loop {
+        if let Ok(info) = client.request(subject.clone(), "".into()).await {
+            let info: serde_json::Value = serde_json::from_slice(&info.payload).unwrap();
+            if let Some(leader) = info["cluster"]["leader"].as_str() {
+                return leader.trim_start_matches("node-").parse().expect("a node's number");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_with_a_server() {
+    let nodes = Nats::start_cluster(3);
+    let options = JetStreamOptions {
+        servers: nodes.iter().map(Nats::url).collect(),
+        monitors: nodes.iter().map(Nats::monitor).collect(),
+        stream: "cluster".to_owned(),
+        ..JetStreamOptions::default()
+    };
+    let rooms = Retention { messages: 100_000, bytes: usize::MAX, age: settings().rooms.age };
+    let settings = LogSettings { rooms, ..settings() };
+    let log = super::connect(options.clone(), settings).await;
+    let mut rooms = Rooms::open(Hand::new(Box::new(log))).await;
+    for _ in 0..20 {
+        assert_eq!(rooms.append().await, 0);
+    }
+
+    let first = leader(&options).await;
+    nodes[first].kill();
+    let lost = Instant::now();
+    rooms.append().await;
+    let outage = lost.elapsed();
+    for _ in 0..20 {
+        rooms.append().await;
+    }
+    rooms.check().await;
+    assert!(outage < Duration::from_secs(20), "{outage:?}");
+
+    // The one that comes back has to catch up before another may go.
+    nodes[first].restart();
+    for _ in 0..20 {
+        rooms.append().await;
+    }
+    let second = (0..3).find(|nth| *nth != first).unwrap();
+    caught_up(&options).await;
+    nodes[second].kill();
+    for _ in 0..20 {
+        rooms.append().await;
+    }
+    rooms.check().await;
+
+    // Another shard finds all of it.
+    let other =
+        super::connect(JetStreamOptions { allow_unsafe_sync: true, ..options.clone() }, settings);
+    let mut other = Hand::new(Box::new(other.await));
+    for ((topic, end), epoch) in rooms.ends.iter().zip(rooms.epochs()) {
+        let opened = other.try_open(topic).await.expect("two of three are alive");
+        assert_eq!((opened.epoch, opened.first, opened.last), (epoch, 1, end.offset));
+    }
+}
+
+/// Waits until all three servers have all of the stream.
+async fn caught_up(options: &JetStreamOptions) {
+    let client = async_nats::connect(options.servers.clone()).await.unwrap();
+    let subject = format!("$JS.API.STREAM.INFO.{}", options.stream);
+    let all = async {
+        loop {
+            if let Ok(info) = client.request(subject.clone(), "".into()).await {
+                let info: serde_json::Value = serde_json::from_slice(&info.payload).unwrap();
+                let replicas = info["cluster"]["replicas"].as_array();
+                if replicas.is_some_and(|all| {
+                    all.len() == 2 && all.iter().all(|peer| peer["current"] == true)
+                }) {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all).await.expect("it catches up");
+}

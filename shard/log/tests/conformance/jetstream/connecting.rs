@@ -1,1 +1,81 @@
-//! What is refused at the start.
+//! What is checked at the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use trunkline_log::{ConnectError, JetStreamCredentials, JetStreamLog, JetStreamOptions};
+
+use super::JetStream;
+use super::nats::Nats;
+use crate::{Store, settings};
+
+async fn refusal(options: JetStreamOptions) -> ConnectError {
+    let connected = JetStreamLog::connect(options, settings(), StdRng::seed_from_u64(1)).await;
+    connected.err().expect("it is refused")
+}
+
+#[tokio::test]
+async fn a_server_that_syncs_late_is_refused_unless_that_is_allowed() {
+    let store = JetStream::on(Arc::new(Nats::start("")), settings());
+    let options = store.options();
+    let error = refusal(options.clone()).await;
+    assert!(matches!(error, ConnectError::UnsafeSync { .. }), "{error}");
+    assert!(error.to_string().contains("before they are on its disk"), "{error}");
+    let allowed = JetStreamOptions { allow_unsafe_sync: true, ..options };
+    super::connect(allowed, settings()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_tell_is_refused_unless_that_is_allowed() {
+    let store = JetStream::new(settings()).await;
+    let options = JetStreamOptions { monitors: Vec::new(), ..store.options() };
+    let error = refusal(options.clone()).await;
+    assert!(error.to_string().contains("it is not known"), "{error}");
+    let nobody = vec![store.nats.url().replace("nats", "http")];
+    let error = refusal(JetStreamOptions { monitors: nobody, ..options.clone() }).await;
+    assert!(error.to_string().contains("can't be asked"), "{error}");
+    let allowed = JetStreamOptions { allow_unsafe_sync: true, ..options };
+    super::connect(allowed, settings()).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_can_not_keep_topics_is_refused() {
+    let store = JetStream::new(settings()).await;
+    let stream = &store.stream;
+    let client = store.nats.client().await;
+    let config = json!({
+        "name": stream, "subjects": [format!("{stream}.>")], "retention": "limits",
+        "storage": "file", "num_replicas": 1, "discard": "old", "allow_direct": true,
+    });
+    let create = format!("$JS.API.STREAM.CREATE.{stream}");
+    client.request(create, config.to_string().into()).await.unwrap();
+    let error = refusal(store.options()).await.to_string();
+    assert!(error.contains("`allow_atomic` is null and must be true"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_keeps_messages_for_the_longest_age_and_a_day() {
+    let store = JetStream::new(settings()).await;
+    store.connect().await;
+    let age = |info: Value| Duration::from_nanos(info["config"]["max_age"].as_u64().unwrap());
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(age(store.info().await), day + Duration::from_secs(60));
+    let mut longer = settings();
+    longer.inboxes.age = Duration::from_secs(7200);
+    super::connect(store.options(), longer).await;
+    assert_eq!(age(store.info().await), day + Duration::from_secs(7200));
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_is_told() {
+    let nats = Nats::start("sync_interval: always }\nauthorization { token: secret");
+    let store = JetStream::on(Arc::new(nats), settings());
+    let options = store.options();
+    let error = refusal(options.clone()).await;
+    assert!(error.to_string().contains("authorization violation"), "{error}");
+    let credentials = JetStreamCredentials::Token("secret".to_owned());
+    super::connect(JetStreamOptions { credentials, ..options }, settings()).await;
+}

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -65,6 +66,19 @@ impl Nats {
 
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// A client of its own, as soon as the server takes one.
+    pub(crate) async fn client(&self) -> async_nats::Client {
+        let connected = async {
+            loop {
+                match async_nats::connect(self.url()).await {
+                    Ok(client) => return client,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), connected).await.expect("the server starts")
     }
 
     pub(crate) fn monitor(&self) -> String {

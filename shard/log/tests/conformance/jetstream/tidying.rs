@@ -1,0 +1,63 @@
+//! What is of no more use leaves the stream, and nothing else does.
+
+use trunkline_core::Position;
+
+use super::JetStream;
+use crate::hand::{ALL, START_MS, inbox, record, rich_record, room};
+use crate::{Store, settings};
+
+#[tokio::test]
+async fn what_was_let_go_is_purged() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    hand.fill(&room("lobby"), 300).await;
+    // Twenty are kept, and up to 64 wait to be purged together.
+    store.messages(|messages| messages < 20 + 64 + 2).await;
+    assert_eq!(hand.offsets(&room("lobby"), ALL).await, (281..=300).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn a_record_with_a_key_stays_for_the_window() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    let topic = room("lobby");
+    let epoch = hand.open(&topic).await.epoch;
+    let start = Position { epoch, offset: 0 };
+    hand.append(&topic, &start, vec![rich_record(1, START_MS)]).await.unwrap();
+    hand.fill(&topic, 200).await;
+    assert_eq!(hand.open(&topic).await.publications.len(), 201);
+    hand.now_ms += 31_000;
+    hand.fill(&topic, 1).await;
+    store.messages(|messages| messages < 20 + 64 + 2).await;
+    assert_eq!(hand.open(&topic).await.first, 183);
+}
+
+#[tokio::test]
+async fn a_silent_topic_leaves_one_message_however_often_it_is_opened() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    for _ in 0..10 {
+        hand.open(&room("lobby")).await;
+    }
+    store.messages(|messages| messages == 1).await;
+    hand.fill(&room("full"), 20).await;
+    hand.now_ms += 61_000;
+    hand.sweep();
+    store.messages(|messages| messages == 2).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_the_core_has_open_goes_on_after_a_sweep() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    let topic = inbox("alice");
+    let mut end = hand.fill(&topic, 3).await;
+    hand.now_ms += 61_000;
+    hand.sweep();
+    let next = record(4, hand.now_ms);
+    assert_eq!(hand.append(&topic, &end, vec![next]).await, Ok(4));
+    end.offset = 4;
+    hand.sweep();
+    let opened = hand.open(&topic).await;
+    assert_eq!((opened.epoch, opened.first, opened.last), (end.epoch, 4, 4));
+}
