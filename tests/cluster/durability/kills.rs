@@ -18,7 +18,7 @@ const BETWEEN: usize = 25;
 
 const EMBEDDED: &str = "[store]\nkind = \"embedded\"\ndata = \"data\"\n";
 /// All that is published stays, so that it can be looked at in the end.
-const KEEP_ALL: &str = "[history]\nmessages = 1000000\nbytes = \"32MiB\"\n[inbox]\nmessages = 100000\nbytes = \"32MiB\"";
+pub(super) const KEEP_ALL: &str = "[history]\nmessages = 1000000\nbytes = \"32MiB\"\n[inbox]\nmessages = 100000\nbytes = \"32MiB\"";
 
 /// A room and an absent user on each shard.
 fn company(cluster: &Cluster) -> Company {
@@ -32,7 +32,7 @@ fn company(cluster: &Cluster) -> Company {
 }
 
 /// People come, `kill` is called so many times, and everything is looked at in the end.
-async fn survive(
+pub(super) async fn survive(
     cluster: &mut Cluster,
     kills: usize,
     mut kill: impl AsyncFnMut(&mut Cluster, usize),

@@ -1,6 +1,11 @@
 //! What was acknowledged as stored stays stored, whatever dies.
 
+mod jetstream;
 mod kills;
 mod ledger;
+/// The store's own tests have the same servers, and use all of it.
+#[allow(dead_code)]
+#[path = "../../../shard/log/tests/conformance/jetstream/nats.rs"]
+mod nats;
 mod people;
 mod plug;
