@@ -21,13 +21,13 @@ use clap::Args;
 use tokio::sync::{mpsc, watch};
 use trunkline_config::settings::Auth;
 use trunkline_config::store::Store;
-use trunkline_config::{Loaded, render_map};
+use trunkline_config::{Loaded, load_map, render_map};
 
 use self::child::{Event, Keeper, Program};
 use self::plan::Plan;
 use crate::configuration::{ClusterFiles, temporary_folder};
 use crate::ending::Ending;
-use crate::terminal::say;
+use crate::terminal::{complain, say};
 
 const ROUTER: &str = "router";
 /// Where shards keep their files if nobody says, beside the settings.
@@ -64,7 +64,15 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let (config, loaded) = args.files.load(folder)?;
     let data = data_folder(&args, &loaded)?;
     let plan = Plan::new(&loaded, args.shards.map(usize::from))?;
-    let map = folder.join("resolved-shards.toml");
+    let map = data.as_deref().unwrap_or(folder).join("resolved-shards.toml");
+    if let (Some(data), Ok(before)) = (&data, load_map(&map))
+        && before.id().digest != plan.map.id().digest
+    {
+        complain(format_args!(
+            "note: {} was written by other shards; what they keep of rooms that are placed elsewhere now can't be seen until they run again",
+            data.display()
+        ));
+    }
     write_map(&map, &render_map(&plan.map))?;
 
     let programs = Programs { executable: std::env::current_exe()?, config, map, data };
@@ -76,7 +84,8 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     drop(events);
 
     let is_open = matches!(loaded.settings.auth, Auth::Open);
-    let greeting = |url: &str| greeting(url, &plan, &args.files, &programs.map, is_open);
+    let data = programs.data.as_deref();
+    let greeting = |url: &str| greeting(url, &plan, &args.files, &programs.map, data, is_open);
     let gave_up = tokio::select! {
         () = ending.wait() => None,
         name = follow(heard, &ready, greeting) => name,
@@ -183,7 +192,14 @@ impl Programs {
 }
 
 /// What is said once the cluster is ready.
-fn greeting(url: &str, plan: &Plan, files: &ClusterFiles, map: &Path, is_open: bool) -> String {
+fn greeting(
+    url: &str,
+    plan: &Plan,
+    files: &ClusterFiles,
+    map: &Path,
+    data: Option<&Path>,
+    is_open: bool,
+) -> String {
     let chat = chat_flags(url);
     let locate = locate_flags(plan, files, map);
     let mut lines = vec![
@@ -194,6 +210,9 @@ fn greeting(url: &str, plan: &Plan, files: &ClusterFiles, map: &Path, is_open: b
         format!("            trunkline locate --room lobby{locate}"),
         format!("  metrics   http://{}/metrics", plan.metrics),
     ];
+    if let Some(data) = data {
+        lines.push(format!("  data      {}", data.display()));
+    }
     if is_open {
         lines.push(
             "  note      auth is open: whoever connects may take any name. For development only"
@@ -240,7 +259,7 @@ mod tests {
     fn the_greeting_begins_with_the_ready_line_and_warns_of_open_auth() {
         let greet = |is_open| {
             let (plan, files) = (plan(None), ClusterFiles::default());
-            greeting("http://127.0.0.1:8080", &plan, &files, Path::new("m.toml"), is_open)
+            greeting("http://127.0.0.1:8080", &plan, &files, Path::new("m.toml"), None, is_open)
         };
         assert!(greet(true).starts_with("ready http://127.0.0.1:8080\n"));
         assert!(greet(true).contains("trunkline chat --user alice\n"));
