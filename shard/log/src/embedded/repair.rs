@@ -16,7 +16,7 @@ use super::database::builder;
 use super::error::RepairError;
 use super::fault::{Fault, contained};
 use super::frame::Frames;
-use super::opening::{begin_write, value, write_meta};
+use super::opening::{begin_write, sync_folder, value, write_meta};
 use super::overlay::Overlay;
 use super::state::{State, decode_publication};
 use super::survey::{Survey, examine, survey};
@@ -162,7 +162,8 @@ fn replace(
     written.map_err(|fault| failed(fault.to_string()))?;
     let renamed = same_rights(path, &copy)
         .and_then(|()| std::fs::rename(path, &aside))
-        .and_then(|()| std::fs::rename(&copy, path));
+        .and_then(|()| std::fs::rename(&copy, path))
+        .and_then(|()| sync_folder(path));
     renamed.map_err(|source| failed(source.to_string()))?;
     Ok(aside)
 }

@@ -55,6 +55,7 @@ pub(super) fn survey(database: &redb::Database) -> Result<Survey, Fault> {
                 seen_segments += examined.segments;
                 survey.judge(name, state.clone(), &examined);
             }
+            Err(fault) if !fault.calls_for_verification() => return Err(fault),
             Err(fault) => {
                 let damage = TopicDamage {
                     should_be: state.first..=state.last,
