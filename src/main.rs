@@ -12,6 +12,7 @@ mod locate;
 mod logging;
 mod ops;
 mod process;
+mod repair;
 mod router;
 mod shard;
 mod spread;
@@ -40,6 +41,7 @@ enum Command {
     Locate(locate::LocateArgs),
     Check(check::CheckArgs),
     Spread(spread::SpreadArgs),
+    Repair(repair::RepairArgs),
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Locate(args) => locate::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Spread(args) => spread::run(&args),
+        Command::Repair(args) => repair::run(&args),
         Command::Chat(args) => on_runtime(chat::run(args)),
         Command::Bench(args) => bench::run(args),
     };

@@ -206,8 +206,7 @@ fn copy_intact(old: &Database, new: &Database, name: &str) -> Result<(), Fault> 
                 last = Some(name.value().to_vec());
                 let Some(state) = State::decode(name.value(), sealed.value()) else { continue };
                 next_id = next_id.max(state.id + 1);
-                let copied =
-                    contained(|| copy_topic(&transaction, &writing, &state, &mut entropy));
+                let copied = contained(|| copy_topic(&transaction, &writing, &state, &mut entropy));
                 if let Ok(state) = copied {
                     let sealed = state.encode(name.value());
                     written.insert(name.value(), sealed.as_slice())?;

@@ -21,13 +21,26 @@ use crate::model::{AGE_MS, KEPT, Model, WINDOW_MS};
 /// What is done to the store.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Append { topic: usize, count: u64, size: usize },
+    Append {
+        topic: usize,
+        count: u64,
+        size: usize,
+    },
     /// To all topics at once.
-    AppendToAll { count: u64 },
-    Reopen { topic: usize },
+    AppendToAll {
+        count: u64,
+    },
+    Reopen {
+        topic: usize,
+    },
     /// All but so many have been handed over.
-    Mark { topic: usize, back: u64 },
-    Pass { ms: u64 },
+    Mark {
+        topic: usize,
+        back: u64,
+    },
+    Pass {
+        ms: u64,
+    },
     Sweep,
     /// The process ends and another begins.
     Restart,
@@ -143,10 +156,7 @@ impl Run {
         self.positions.fill(None);
     }
 
-    fn submit(
-        &mut self,
-        request: impl FnOnce(Ticket) -> LogRequest,
-    ) -> Result<Ticket, Damaged> {
+    fn submit(&mut self, request: impl FnOnce(Ticket) -> LogRequest) -> Result<Ticket, Damaged> {
         self.tickets += 1;
         let (ticket, now_ms) = (Ticket(self.tickets), self.now_ms);
         self.log()?.submit(request(ticket), now_ms);
@@ -163,10 +173,7 @@ impl Run {
     }
 
     /// Asks until the store can answer.
-    fn ask(
-        &mut self,
-        request: impl Fn(Ticket) -> LogRequest,
-    ) -> Result<LogOutcome, Damaged> {
+    fn ask(&mut self, request: impl Fn(Ticket) -> LogRequest) -> Result<LogOutcome, Damaged> {
         loop {
             let asked = self.submit(&request)?;
             let (ticket, outcome) = self.outcome();
@@ -253,8 +260,7 @@ impl Run {
         let opened = self.opened(topic)?;
         let name = topics()[topic].clone();
         let query = ReadQuery { after: 0, before: u64::MAX, limit: usize::MAX, newest: false };
-        let outcome =
-            self.ask(|ticket| LogRequest::Read { ticket, topic: name.clone(), query })?;
+        let outcome = self.ask(|ticket| LogRequest::Read { ticket, topic: name.clone(), query })?;
         let LogOutcome::Records { records } = outcome else { panic!("{outcome:?}") };
         let records: Vec<Record> = records.iter().map(|record| Record::clone(record)).collect();
         if self.disk.lied() {
@@ -274,9 +280,7 @@ fn settings() -> LogSettings {
 }
 
 fn topics() -> [Topic; 4] {
-    let room = |name| {
-        Topic::Room(Namespace::parse("/").unwrap(), RoomId::parse(name).unwrap())
-    };
+    let room = |name| Topic::Room(Namespace::parse("/").unwrap(), RoomId::parse(name).unwrap());
     let inbox = |name| Topic::Inbox(UserId::parse(name).unwrap());
     [room("a"), room("b"), inbox("a"), inbox("b")]
 }
