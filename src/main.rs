@@ -14,6 +14,7 @@ mod map;
 mod maps;
 mod ops;
 mod process;
+mod repair;
 mod router;
 mod shard;
 mod spread;
@@ -42,6 +43,7 @@ enum Command {
     Locate(locate::LocateArgs),
     Check(check::CheckArgs),
     Spread(spread::SpreadArgs),
+    Repair(repair::RepairArgs),
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
     Map(map::MapArgs),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Locate(args) => locate::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Spread(args) => spread::run(&args),
+        Command::Repair(args) => repair::run(&args),
         Command::Chat(args) => on_runtime(chat::run(args)),
         Command::Bench(args) => bench::run(args),
         Command::Map(args) => on_runtime(map::run(args)),

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use redb::{ReadableTable, Table, WriteTransaction};
-use trunkline_core::{
-    Epoch, LogFailure, LogOutcome, Opened, Position, Publication, Record, Topic,
-};
+use trunkline_core::{Epoch, LogFailure, LogOutcome, Opened, Position, Publication, Record, Topic};
 
 use super::fault::Fault;
 use super::frame;

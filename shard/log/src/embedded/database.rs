@@ -11,7 +11,8 @@ use super::fault::{Fault, contained};
 const CACHE_BYTES: usize = 64 << 20;
 
 /// Opens the database, wherever it is.
-pub(super) type Opener = Box<dyn Fn(&Builder) -> Result<redb::Database, DatabaseError> + Send + Sync>;
+pub(super) type Opener =
+    Box<dyn Fn(&Builder) -> Result<redb::Database, DatabaseError> + Send + Sync>;
 
 /// The database, unless a fault has closed it.
 pub(super) struct Database {

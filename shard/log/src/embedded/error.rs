@@ -56,7 +56,9 @@ pub enum OpenError {
         damages: Vec<TopicDamage>,
     },
     /// The database can't be read.
-    #[error("{path} can't be read: {reason}; run `trunkline repair {path}` to see what it can save")]
+    #[error(
+        "{path} can't be read: {reason}; run `trunkline repair {path}` to see what it can save"
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,

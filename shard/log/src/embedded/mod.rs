@@ -28,8 +28,6 @@ mod tables;
 mod trim;
 mod writer;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -81,17 +79,17 @@ impl EmbeddedLog {
         path: &Path,
         name: &str,
         settings: LogSettings,
-        entropy: StdRng,
+        mut entropy: StdRng,
     ) -> Result<Self, OpenError> {
         let wrong = |source| OpenError::File { path: path.to_owned(), source };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(wrong)?;
         }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.open(path).map_err(wrong)?;
+        if !path.exists() {
+            opening::make(path, name, &mut entropy)?;
+        }
         let file: PathBuf = path.to_owned();
-        let opener = move |builder: &Builder| builder.create(&file);
+        let opener = move |builder: &Builder| builder.open(&file);
         Self::open_with(opener, path, name, settings, entropy)
     }
 

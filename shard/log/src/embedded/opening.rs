@@ -1,13 +1,17 @@
 //! Opens the file: makes it if need be, verifies it, cuts damaged tails.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rand::rngs::StdRng;
+use redb::backends::FileBackend;
 use redb::{ReadableTable, WriteTransaction};
 
-use super::database::Database;
+use super::database::{Database, builder};
 use super::error::OpenError;
-use super::fault::Fault;
+use super::fault::{Fault, contained};
 use super::frame::Frames;
 use super::state::State;
 use super::survey::{Survey, survey};
@@ -64,18 +68,45 @@ fn open_verified(
     Ok(())
 }
 
+/// Makes an empty store. It takes its name when it is there as a whole, since nobody can open half
+/// a database.
+pub(super) fn make(path: &Path, name: &str, entropy: &mut StdRng) -> Result<(), OpenError> {
+    let wrong = |source| OpenError::File { path: path.to_owned(), source };
+    let mut half = path.as_os_str().to_owned();
+    half.push(".new");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).mode(0o600);
+    let file = options.open(&half).map_err(wrong)?;
+    let made = contained(|| {
+        let database = builder(false).create_with_backend(FileBackend::new(file)?)?;
+        prepare(&database, path, name, entropy)
+    });
+    made.map_err(|fault| explain(path, fault))??;
+    std::fs::rename(&half, path).map_err(wrong)?;
+    sync_folder(path).map_err(wrong)
+}
+
+/// Makes a change of names outlive a crash.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 fn explain(path: &Path, fault: Fault) -> OpenError {
     let path = path.to_owned();
     match fault {
         Fault::Database(error) => match *error {
             redb::Error::DatabaseAlreadyOpen => OpenError::InUse { path },
-            redb::Error::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
-                OpenError::File { path, source }
-            }
+            redb::Error::Io(source) if !is_content(&source) => OpenError::File { path, source },
             error => OpenError::Unreadable { path, reason: error.to_string() },
         },
         fault => OpenError::Unreadable { path, reason: fault.to_string() },
     }
+}
+
+/// Whether an error is about what is in the file: it is none of ours, or shorter than it was.
+fn is_content(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
 }
 
 /// Begins a write transaction of which a crash needs no long repair.

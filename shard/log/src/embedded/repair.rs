@@ -16,7 +16,7 @@ use super::database::builder;
 use super::error::RepairError;
 use super::fault::{Fault, contained};
 use super::frame::Frames;
-use super::opening::{begin_write, value, write_meta};
+use super::opening::{begin_write, sync_folder, value, write_meta};
 use super::overlay::Overlay;
 use super::state::{State, decode_publication};
 use super::survey::{Survey, examine, survey};
@@ -162,7 +162,8 @@ fn replace(
     written.map_err(|fault| failed(fault.to_string()))?;
     let renamed = same_rights(path, &copy)
         .and_then(|()| std::fs::rename(path, &aside))
-        .and_then(|()| std::fs::rename(&copy, path));
+        .and_then(|()| std::fs::rename(&copy, path))
+        .and_then(|()| sync_folder(path));
     renamed.map_err(|source| failed(source.to_string()))?;
     Ok(aside)
 }
@@ -205,8 +206,7 @@ fn copy_intact(old: &Database, new: &Database, name: &str) -> Result<(), Fault> 
                 last = Some(name.value().to_vec());
                 let Some(state) = State::decode(name.value(), sealed.value()) else { continue };
                 next_id = next_id.max(state.id + 1);
-                let copied =
-                    contained(|| copy_topic(&transaction, &writing, &state, &mut entropy));
+                let copied = contained(|| copy_topic(&transaction, &writing, &state, &mut entropy));
                 if let Ok(state) = copied {
                     let sealed = state.encode(name.value());
                     written.insert(name.value(), sealed.as_slice())?;

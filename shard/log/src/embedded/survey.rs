@@ -36,8 +36,7 @@ pub(super) struct Examined {
 /// Looks at everything.
 pub(super) fn survey(database: &redb::Database) -> Result<Survey, Fault> {
     let transaction = database.begin_read()?;
-    let (topics, segments) =
-        (transaction.open_table(TOPICS)?, transaction.open_table(SEGMENTS)?);
+    let (topics, segments) = (transaction.open_table(TOPICS)?, transaction.open_table(SEGMENTS)?);
     let keys = transaction.open_table(KEYS)?;
     let mut survey = Survey::default();
     let (mut seen_segments, mut seen_keys) = (0, 0);
@@ -55,6 +54,7 @@ pub(super) fn survey(database: &redb::Database) -> Result<Survey, Fault> {
                 seen_segments += examined.segments;
                 survey.judge(name, state.clone(), &examined);
             }
+            Err(fault) if !fault.calls_for_verification() => return Err(fault),
             Err(fault) => {
                 let damage = TopicDamage {
                     should_be: state.first..=state.last,

@@ -27,7 +27,7 @@ const REQUESTS_MAX: usize = 16_384;
 /// What the records of one transaction may take, in bytes; it has one append at least.
 const BYTES_MAX: usize = 16 << 20;
 /// How long a database that doesn't open is left alone.
-const REOPEN_PAUSE: Duration = Duration::from_millis(250);
+const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 /// The same if all of it has to be read to open it.
 const VERIFY_PAUSE: Duration = Duration::from_secs(10);
 

@@ -1,0 +1,126 @@
+//! What a topic may look like, by what was submitted and what was answered.
+
+use std::collections::BTreeMap;
+
+use trunkline_core::{Epoch, Opened, Publication, Record};
+
+/// How many records of a topic are kept.
+pub(crate) const KEPT: u64 = 30;
+/// For how long.
+pub(crate) const AGE_MS: u64 = 60_000;
+/// For how long keys are remembered.
+pub(crate) const WINDOW_MS: u64 = 20_000;
+
+/// One topic.
+#[derive(Default)]
+pub(crate) struct Model {
+    /// The history, as soon as it is known.
+    epoch: Option<Epoch>,
+    /// Up to here everything was acknowledged.
+    acknowledged: u64,
+    /// The end of an append of which nothing is known.
+    unknown: Option<u64>,
+    /// All that was ever submitted, by epoch and offset: an append that came to nothing may have
+    /// given its offsets to another.
+    submitted: BTreeMap<(Epoch, u64), Vec<Record>>,
+    handed: u64,
+    marked: u64,
+    used_ms: u64,
+}
+
+impl Model {
+    pub(crate) fn submit(&mut self, epoch: &Epoch, records: &[Record], wall_ms: u64) {
+        self.used_ms = wall_ms;
+        self.unknown = records.last().map(|record| record.offset);
+        for record in records {
+            let place = (epoch.clone(), record.offset);
+            self.submitted.entry(place).or_default().push(record.clone());
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, epoch: &Epoch) {
+        self.epoch = Some(epoch.clone());
+        if let Some(end) = self.unknown.take() {
+            self.acknowledged = end;
+        }
+    }
+
+    pub(crate) fn mark(&mut self, handed: u64) {
+        self.marked = self.marked.max(handed);
+    }
+
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// The topic was opened, after whatever has happened.
+    pub(crate) fn opened(&mut self, opened: &Opened, wall_ms: u64) {
+        let may_be_forgotten = wall_ms.saturating_sub(self.used_ms) > AGE_MS;
+        match &self.epoch {
+            Some(epoch) if *epoch == opened.epoch => {}
+            Some(epoch) if !may_be_forgotten && self.acknowledged > 0 => {
+                panic!("{epoch} has become {}", opened.epoch);
+            }
+            _ => {
+                let begun = self.epoch.replace(opened.epoch.clone()).is_none();
+                (self.acknowledged, self.handed) = (0, 0);
+                if !begun {
+                    (self.unknown, self.marked) = (None, 0);
+                }
+            }
+        }
+        let may_be = [Some(self.acknowledged), self.unknown.take()];
+        assert!(may_be.contains(&Some(opened.last)), "{} is none of {may_be:?}", opened.last);
+        self.acknowledged = opened.last;
+        assert!((self.handed..=self.marked).contains(&opened.handed), "{}", opened.handed);
+        self.handed = opened.handed;
+        self.used_ms = wall_ms;
+        self.publications(&opened.publications, wall_ms);
+    }
+
+    /// Everyone who published with a key within the window is remembered.
+    fn publications(&self, found: &[Publication], wall_ms: u64) {
+        let (Some(epoch), since_ms) = (&self.epoch, wall_ms - WINDOW_MS) else { return };
+        assert!(found.is_sorted_by_key(|publication| publication.offset), "{found:?}");
+        assert!(found.iter().all(|publication| publication.time_ms >= since_ms), "{found:?}");
+        for publication in found {
+            let candidates = &self.submitted[&(epoch.clone(), publication.offset)];
+            assert!(candidates.iter().any(|it| Publication::of(it) == *publication));
+        }
+        for offset in 1..=self.acknowledged {
+            let Some(candidates) = self.submitted.get(&(epoch.clone(), offset)) else { continue };
+            if candidates.iter().all(|it| it.key.is_some() && it.time_ms >= since_ms) {
+                assert!(found.iter().any(|it| it.offset == offset), "{offset} is forgotten");
+            }
+        }
+    }
+
+    /// All of the topic's records, after it was opened.
+    pub(crate) fn read(&self, opened: &Opened, records: &[Record], wall_ms: u64) {
+        self.are_submitted(&opened.epoch, records);
+        assert_eq!(records.first().map_or(opened.last + 1, |it| it.offset), opened.first);
+        assert_eq!(records.last().map_or(opened.last, |it| it.offset), opened.last);
+        let bytes: usize =
+            records.iter().filter(|it| it.offset > opened.handed).map(Record::size).sum();
+        assert_eq!(bytes, opened.waiting_bytes);
+        // What is within the bounds is there.
+        let oldest = self.acknowledged.saturating_sub(KEPT) + 1;
+        for offset in oldest..opened.first {
+            let candidates = &self.submitted[&(opened.epoch.clone(), offset)];
+            let aged = candidates.iter().any(|it| it.time_ms + AGE_MS < wall_ms);
+            assert!(aged, "{offset} is gone before its time");
+        }
+        assert!(opened.first >= oldest, "{} is beyond the bounds", opened.first);
+    }
+
+    /// Records are what was submitted, without a gap.
+    pub(crate) fn are_submitted(&self, epoch: &Epoch, records: &[Record]) {
+        for pair in records.windows(2) {
+            assert_eq!(pair[0].offset + 1, pair[1].offset);
+        }
+        for record in records {
+            let candidates = self.submitted.get(&(epoch.clone(), record.offset));
+            assert!(candidates.is_some_and(|candidates| candidates.contains(record)), "{record:?}");
+        }
+    }
+}
