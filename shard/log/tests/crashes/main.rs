@@ -15,7 +15,7 @@ use crate::disk::Plan;
 use crate::run::{Ending, Step, run};
 
 /// About 20 seconds in a debug build.
-const CASES: u32 = 250;
+const CASES: u32 = 100;
 
 #[allow(clippy::disallowed_methods)] // how many cases is for whoever runs the test to say
 fn cases() -> ProptestConfig {

@@ -264,7 +264,7 @@ impl Run {
         let LogOutcome::Records { records } = outcome else { panic!("{outcome:?}") };
         let records: Vec<Record> = records.iter().map(|record| Record::clone(record)).collect();
         if self.disk.lied() {
-            self.models[topic].are_submitted(&opened.epoch, &records);
+            self.models[topic].are_submitted_somewhere(&opened.epoch, &records);
         } else {
             self.models[topic].read(&opened, &records, self.now_ms);
         }
