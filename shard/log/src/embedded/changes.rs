@@ -16,9 +16,11 @@ use super::tables::{
 use crate::epoch::new_epoch;
 use crate::settings::LogSettings;
 
-/// A segment takes records until it would be longer than this: with its place in the tree it then
-/// fills one page of redb, the least that is written when a record is appended.
-const SEGMENT_BYTES: usize = 3_584;
+/// A topic's newest records are moved to a segment when they would be longer than this. A page of
+/// redb is the least that is written: while they are short, several topics share one, and the
+/// longer they are the fewer segments are written. The least is about here, with records of 200
+/// bytes (`examples/stores.rs`).
+const SEGMENT_BYTES: usize = 1_536;
 
 /// The tables of a transaction, and whether it has changed them.
 pub(super) struct Changes<'a> {
@@ -171,35 +173,23 @@ impl<'a> Changes<'a> {
     /// Puts records behind those that are there.
     fn extend(&mut self, state: &mut State, records: &[Arc<Record>]) -> Result<(), Fault> {
         let id = state.id;
-        let mut tail = match state.segment {
-            0 => Vec::new(),
-            start => {
-                let segment = self.segments.get((id, start))?;
-                segment.ok_or_else(|| Fault::segment((id, start)))?.value().to_vec()
-            }
-        };
-        let mut dirty = false;
+        self.changed = true;
         for record in records {
             let frame = frame::write(id, record);
-            if tail.is_empty() || tail.len() + frame.len() > SEGMENT_BYTES {
-                if dirty {
-                    self.segments.insert((id, state.segment), tail.as_slice())?;
-                }
-                tail.clear();
+            if state.tail.len() + frame.len() > SEGMENT_BYTES && !state.tail.is_empty() {
+                self.segments.insert((id, state.segment), state.tail.as_slice())?;
+                state.tail.clear();
+            }
+            if state.tail.is_empty() {
                 state.segment = record.offset;
             }
-            tail.extend_from_slice(&frame);
-            dirty = true;
+            state.tail.extend_from_slice(&frame);
             if state.count() == 0 {
                 state.first_time_ms = record.time_ms;
             }
             state.last = record.offset;
             state.last_time_ms = state.last_time_ms.max(record.time_ms);
             state.bytes += record.size() as u64;
-        }
-        if dirty {
-            self.changed = true;
-            self.segments.insert((id, state.segment), tail.as_slice())?;
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Changes<'_> {
         if state.count() == 0 || state.first_time_ms >= oldest_ms {
             return Ok(aged);
         }
-        forward(&self.segments, state.id, state.first, |frame| {
+        forward(&self.segments, state, state.first, |frame| {
             if frame.time_ms >= oldest_ms {
                 return Ok(ControlFlow::Break(()));
             }
@@ -65,7 +65,7 @@ impl Changes<'_> {
     fn bytes_after(&self, state: &State, offset: u64) -> Result<u64, Fault> {
         let mut bytes = 0;
         if offset < state.last {
-            forward(&self.segments, state.id, offset + 1, |frame| {
+            forward(&self.segments, state, offset + 1, |frame| {
                 bytes += frame.size;
                 Ok(ControlFlow::Continue(()))
             })?;
@@ -97,9 +97,9 @@ impl Changes<'_> {
                 }
             }
         }
-        let State { id, first: kept, last, .. } = *state;
-        let since = first_since(&self.segments, id, kept, last, since_ms)?;
-        forward(&self.segments, id, since, |frame| {
+        let id = state.id;
+        let since = first_since(&self.segments, state, since_ms)?;
+        forward(&self.segments, state, since, |frame| {
             if frame.offset >= first || frame.keyed {
                 let record = frame.record().map_err(|_| Fault::segment((id, frame.offset)))?;
                 publications.push(Publication::of(&record));
