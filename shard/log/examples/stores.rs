@@ -1,7 +1,8 @@
 //! What the embedded store costs, beside a plain file to which the same batches are written and
 //! synced by threads of the same structure: the floor.
 //!
-//! `cargo run --release -p trunkline-log --example stores -- [FOLDER] [SECONDS]`. The folder must
+//! `cargo run --release -p trunkline-log --example stores -- [FOLDER] [SECONDS] [TOPICS…]`;
+//! with numbers of topics only those are measured, and recovery isn't. The folder must
 //! be on the disk that is asked about: a sync to memory costs nothing. Rounds of both take turns,
 //! because a disk that others use too is another one each second; what is printed is the median.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
@@ -42,7 +43,8 @@ fn main() {
         "{:<8} {:>12} {:>10} {:>12} {:>10} {:>7}",
         "topics", "embedded/s", "p99 ms", "floor/s", "p99 ms", "ratio"
     );
-    for topics in [1, 16, 256] {
+    let asked: Vec<usize> = arguments.map(|text| text.parse().unwrap()).collect();
+    for &topics in if asked.is_empty() { &[1, 16, 256][..] } else { &asked } {
         let (mut embedded, mut floor) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let path = folder.path().join(format!("{topics}-{round}.redb"));
@@ -60,7 +62,9 @@ fn main() {
             embedded / floor
         );
     }
-    recovery(folder.path());
+    if asked.is_empty() {
+        recovery(folder.path());
+    }
 }
 
 /// How long it takes to open and verify a large file.
@@ -129,7 +133,7 @@ fn appends(log: &mut dyn TopicLog, topics: usize, duration: Duration) -> (f64, f
             assert!(matches!(outcome, LogOutcome::Appended { .. }), "{outcome:?}");
             let nth = usize::try_from(ticket.0).unwrap();
             let now = Instant::now();
-            latency.saturating_record(u64::try_from((now - sent[nth]).as_micros()).unwrap());
+            latency.record(u64::try_from((now - sent[nth]).as_micros()).unwrap()).unwrap();
             done += 1;
             if now - begun >= duration {
                 waiting -= 1;

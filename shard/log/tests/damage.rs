@@ -1,4 +1,5 @@
 //! What the embedded store makes of a file that isn't as it was written.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::future::poll_fn;
 use std::os::unix::fs::PermissionsExt;

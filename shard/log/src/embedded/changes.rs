@@ -1,25 +1,26 @@
 //! One write transaction: what requests do to the tables.
 
-use std::ops::ControlFlow;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use redb::{ReadableTable, Table, WriteTransaction};
-use trunkline_core::{Epoch, LogFailure, LogOutcome, Opened, Position, Publication, Record, Topic};
+use trunkline_core::{Epoch, LogFailure, LogOutcome, Position, Record, Topic};
 
 use super::fault::Fault;
 use super::frame;
-use super::scan::{first_since, forward};
-use super::state::{State, decode_publication};
+use super::state::State;
 use super::tables::{
     EPOCH, KEYS, META, NEXT_ID, Place, SEGMENTS, TOPICS, seal, topic_name, unseal,
 };
 use crate::epoch::new_epoch;
-use crate::settings::{LogSettings, millis};
+use crate::settings::LogSettings;
 
-/// A segment takes records until it would be longer than this: with its place in the tree it then
-/// fills one page of redb, the least that is written when a record is appended.
-const SEGMENT_BYTES: usize = 3_584;
+/// A topic's newest records are moved to a segment when they would be longer than this. A page of
+/// redb is the least that is written: while they are short, several topics share one, and the
+/// longer they are the fewer segments are written. The least is about here, with records of 200
+/// bytes (`examples/stores.rs`).
+const SEGMENT_BYTES: usize = 1_536;
 
 /// The tables of a transaction, and whether it has changed them.
 pub(super) struct Changes<'a> {
@@ -56,39 +57,6 @@ impl<'a> Changes<'a> {
     /// Whether there is anything to commit.
     pub(super) fn changed(&self) -> bool {
         self.changed
-    }
-
-    /// Where a topic stands, without what has reached its age; and whether that is worth a note
-    /// that it was asked for.
-    pub(super) fn open(
-        &self,
-        topic: &Topic,
-        wall_ms: u64,
-    ) -> Result<(Opened, Option<Note>), Fault> {
-        let name = topic_name(topic);
-        let Some(state) = self.state(topic, &name)? else {
-            return Ok((Opened::new(self.epoch()?), None));
-        };
-        let age_ms = millis(self.settings.retention(topic).age);
-        let aged = self.aged(&state, wall_ms.saturating_sub(age_ms))?;
-        let waiting_bytes = if state.handed < aged.first {
-            state.bytes - aged.bytes
-        } else {
-            self.bytes_after(&state, state.handed)?
-        };
-        let opened = Opened {
-            epoch: state.epoch.clone(),
-            first: aged.first,
-            last: state.last,
-            last_time_ms: state.last_time_ms,
-            handed: state.handed,
-            waiting_bytes: usize::try_from(waiting_bytes).unwrap_or(usize::MAX),
-            publications: self.publications(&state, aged.first, wall_ms)?,
-        };
-        // A topic that is asked for isn't forgotten. One that is written to isn't anyway, so that
-        // a note now and then is enough.
-        let stale = wall_ms.saturating_sub(state.used_ms) > age_ms / 2;
-        Ok((opened, stale.then_some(Note { handed: 0, used_ms: wall_ms })))
     }
 
     /// Keeps records, if they follow `after` and that is where the topic stands.
@@ -134,7 +102,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Where a topic stands.
-    fn state(&self, topic: &Topic, name: &[u8]) -> Result<Option<State>, Fault> {
+    pub(super) fn state(&self, topic: &Topic, name: &[u8]) -> Result<Option<State>, Fault> {
         let Some(sealed) = self.topics.get(name)? else {
             return Ok(None);
         };
@@ -152,13 +120,14 @@ impl<'a> Changes<'a> {
         &self,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Option<State>)>, Fault> {
-        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+    ) -> Result<Vec<(Vec<u8>, State)>, Fault> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut found = Vec::new();
-        for entry in self.topics.range::<&[u8]>((from, std::ops::Bound::Unbounded))?.take(limit) {
+        for entry in self.topics.range::<&[u8]>((from, Bound::Unbounded))?.take(limit) {
             let (name, sealed) = entry?;
             let name = name.value().to_vec();
             let state = State::decode(&name, sealed.value());
+            let state = state.ok_or_else(|| Fault::Damaged("where a topic stands".to_owned()))?;
             found.push((name, state));
         }
         Ok(found)
@@ -180,7 +149,7 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    fn epoch(&self) -> Result<Epoch, Fault> {
+    pub(super) fn epoch(&self) -> Result<Epoch, Fault> {
         let sealed = self.meta.get(EPOCH)?.ok_or_else(|| Fault::meta(EPOCH))?;
         let epoch = unseal(EPOCH.as_bytes(), sealed.value());
         let epoch = epoch.and_then(|epoch| std::str::from_utf8(epoch).ok());
@@ -204,25 +173,17 @@ impl<'a> Changes<'a> {
     /// Puts records behind those that are there.
     fn extend(&mut self, state: &mut State, records: &[Arc<Record>]) -> Result<(), Fault> {
         let id = state.id;
-        let mut tail = match state.segment {
-            0 => Vec::new(),
-            start => {
-                let segment = self.segments.get((id, start))?;
-                segment.ok_or_else(|| Fault::segment((id, start)))?.value().to_vec()
-            }
-        };
-        let mut dirty = false;
+        self.changed = true;
         for record in records {
             let frame = frame::write(id, record);
-            if tail.is_empty() || tail.len() + frame.len() > SEGMENT_BYTES {
-                if dirty {
-                    self.segments.insert((id, state.segment), tail.as_slice())?;
-                }
-                tail.clear();
+            if state.tail.len() + frame.len() > SEGMENT_BYTES && !state.tail.is_empty() {
+                self.segments.insert((id, state.segment), state.tail.as_slice())?;
+                state.tail.clear();
+            }
+            if state.tail.is_empty() {
                 state.segment = record.offset;
             }
-            tail.extend_from_slice(&frame);
-            dirty = true;
+            state.tail.extend_from_slice(&frame);
             if state.count() == 0 {
                 state.first_time_ms = record.time_ms;
             }
@@ -230,81 +191,6 @@ impl<'a> Changes<'a> {
             state.last_time_ms = state.last_time_ms.max(record.time_ms);
             state.bytes += record.size() as u64;
         }
-        if dirty {
-            self.changed = true;
-            self.segments.insert((id, state.segment), tail.as_slice())?;
-        }
         Ok(())
     }
-
-    /// What of a topic is older than `oldest_ms`, though it is still there.
-    fn aged(&self, state: &State, oldest_ms: u64) -> Result<Aged, Fault> {
-        let mut aged = Aged { first: state.first, bytes: 0 };
-        if state.count() == 0 || state.first_time_ms >= oldest_ms {
-            return Ok(aged);
-        }
-        forward(&self.segments, state.id, state.first, |frame| {
-            if frame.time_ms >= oldest_ms {
-                return Ok(ControlFlow::Break(()));
-            }
-            aged = Aged { first: frame.offset + 1, bytes: aged.bytes + frame.size };
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(aged)
-    }
-
-    fn bytes_after(&self, state: &State, offset: u64) -> Result<u64, Fault> {
-        let mut bytes = 0;
-        if offset < state.last {
-            forward(&self.segments, state.id, offset + 1, |frame| {
-                bytes += frame.size;
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
-        Ok(bytes)
-    }
-
-    /// Who published what within the window, oldest first: of records before `first` only those
-    /// with a key.
-    fn publications(
-        &self,
-        state: &State,
-        first: u64,
-        wall_ms: u64,
-    ) -> Result<Vec<Publication>, Fault> {
-        let since_ms = self.settings.window_start(wall_ms);
-        let mut publications = Vec::new();
-        if state.last_time_ms < since_ms {
-            return Ok(publications);
-        }
-        if state.keys > 0 {
-            for entry in self.keys.range((state.id, 0)..=(state.id, u64::MAX))? {
-                let (place, sealed) = entry?;
-                let place = place.value();
-                let publication = decode_publication(place, sealed.value());
-                let publication = publication.ok_or_else(|| Fault::key(place))?;
-                if publication.time_ms >= since_ms {
-                    publications.push(publication);
-                }
-            }
-        }
-        let State { id, first: kept, last, .. } = *state;
-        let since = first_since(&self.segments, id, kept, last, since_ms)?;
-        forward(&self.segments, id, since, |frame| {
-            if frame.offset >= first || frame.keyed {
-                let record = frame.record().map_err(|_| Fault::segment((id, frame.offset)))?;
-                publications.push(Publication::of(&record));
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(publications)
-    }
-}
-
-/// What has reached its age.
-#[derive(Clone, Copy)]
-struct Aged {
-    /// The oldest that hasn't.
-    first: u64,
-    bytes: u64,
 }

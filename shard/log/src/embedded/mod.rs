@@ -21,6 +21,7 @@ mod read;
 mod reader;
 mod repair;
 mod scan;
+mod standing;
 mod state;
 mod survey;
 mod sweep;

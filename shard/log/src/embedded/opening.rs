@@ -190,21 +190,14 @@ fn cut(database: &redb::Database, survey: &Survey, entropy: &mut StdRng) -> Resu
     let transaction = begin_write(database)?;
     {
         let mut topics = transaction.open_table(TOPICS)?;
-        let mut segments = transaction.open_table(SEGMENTS)?;
+        let segments = transaction.open_table(SEGMENTS)?;
         let mut keys = transaction.open_table(KEYS)?;
         for (name, state, damage) in &survey.tails {
             let mut state = state.clone();
             let end = damage.kept.as_ref().map_or(state.first - 1, |kept| *kept.end());
-            let place = (state.id, state.segment);
-            let segment = segments.get(place)?.map(|segment| segment.value().to_vec());
-            let segment = segment.unwrap_or_default();
-            let good = intact(&state, &segment, end);
-            if good.is_empty() {
-                segments.remove(place)?;
-                let before = segments.range((state.id, 0)..=(state.id, u64::MAX))?.next_back();
-                state.segment = before.transpose()?.map_or(0, |entry| entry.0.value().1);
-            } else {
-                segments.insert(place, good)?;
+            state.tail.truncate(intact(&state, end));
+            if state.tail.is_empty() {
+                state.segment = 0;
             }
             state.last = end;
             state.handed = state.handed.min(end);
@@ -221,22 +214,22 @@ fn cut(database: &redb::Database, survey: &Survey, entropy: &mut StdRng) -> Resu
     Ok(())
 }
 
-/// The part of a segment that holds intact records up to `end`.
-fn intact<'a>(state: &State, segment: &'a [u8], end: u64) -> &'a [u8] {
-    let mut frames = Frames::of(state.id, segment);
+/// How much of a topic's newest records is intact, up to `end`.
+fn intact(state: &State, end: u64) -> usize {
+    let mut frames = Frames::of(state.id, &state.tail);
     let mut length = 0;
     while let Some(Ok(frame)) = frames.next() {
         if frame.offset > end {
             break;
         }
-        length = segment.len() - frames.left();
+        length = state.tail.len() - frames.left();
     }
-    &segment[..length]
+    length
 }
 
 fn bytes(segments: &impl super::scan::Segments, state: &State) -> Result<u64, Fault> {
     let mut bytes = 0;
-    super::scan::forward(segments, state.id, state.first, |frame| {
+    super::scan::forward(segments, state, state.first, |frame| {
         bytes += frame.size;
         Ok(std::ops::ControlFlow::Continue(()))
     })?;

@@ -38,7 +38,7 @@ pub(super) fn read(
     }
     let oldest_ms = wall_ms.saturating_sub(millis(settings.retention(topic).age));
     let segments = transaction.open_table(SEGMENTS)?;
-    forward(&segments, state.id, from, |frame| {
+    forward(&segments, &state, from, |frame| {
         if frame.offset >= end || records.len() == limit {
             return Ok(ControlFlow::Break(()));
         }

@@ -244,7 +244,12 @@ fn copy_topic(
         copy.first_time_ms = 0;
         for entry in segments.range((state.id, 0)..=(state.id, u64::MAX))? {
             let (_, segment) = entry?;
-            copy_segment(&mut written, &mut copy, segment.value())?;
+            if let Some((start, bytes)) = intact(&mut copy, segment.value()) {
+                written.insert((copy.id, start), bytes.as_slice())?;
+            }
+        }
+        if let Some((start, bytes)) = intact(&mut copy, &state.tail) {
+            (copy.segment, copy.tail) = (start, bytes);
         }
     }
     let mut keys = new.open_table(KEYS)?;
@@ -260,7 +265,8 @@ fn copy_topic(
 
 /// Where a topic stands of which this is kept, before it is copied.
 fn kept(state: &State, run: Option<&RangeInclusive<u64>>, entropy: &mut StdRng) -> State {
-    let mut copy = State { bytes: 0, keys: 0, segment: 0, ..state.clone() };
+    let tail = Vec::new();
+    let mut copy = State { bytes: 0, keys: 0, segment: 0, tail, ..state.clone() };
     match run {
         Some(run) => (copy.first, copy.last) = (*run.start(), *run.end()),
         None => copy.first = copy.last + 1,
@@ -272,12 +278,8 @@ fn kept(state: &State, run: Option<&RangeInclusive<u64>>, entropy: &mut StdRng) 
     copy
 }
 
-/// Copies the records of a segment that are kept.
-fn copy_segment(
-    written: &mut redb::Table<'_, super::tables::Place, &'static [u8]>,
-    copy: &mut State,
-    segment: &[u8],
-) -> Result<(), Fault> {
+/// The records of a segment that are kept, and the offset of the first; they count in `copy`.
+fn intact(copy: &mut State, segment: &[u8]) -> Option<(u64, Vec<u8>)> {
     let (mut bytes, mut start) = (Vec::new(), None);
     let mut frames = Frames::of(copy.id, segment);
     loop {
@@ -294,9 +296,5 @@ fn copy_segment(
         start = start.or(Some(frame.offset));
         bytes.extend_from_slice(&segment[before..segment.len() - frames.left()]);
     }
-    if let Some(start) = start {
-        copy.segment = start;
-        written.insert((copy.id, start), bytes.as_slice())?;
-    }
-    Ok(())
+    start.map(|start| (start, bytes))
 }

@@ -28,8 +28,11 @@ pub(super) struct State {
     pub(super) keys: u64,
     /// When somebody last wrote to it or asked for it, roughly.
     pub(super) used_ms: u64,
-    /// The newest segment's first offset; 0 if there is none.
+    /// The offset of the first record in `tail`; 0 if there is none.
     pub(super) segment: u64,
+    /// The newest records, as in a segment (`frame.rs`). Those of several topics share a page, so
+    /// that an append writes less than a page; they move when they fill a segment.
+    pub(super) tail: Vec<u8>,
 }
 
 impl State {
@@ -47,6 +50,7 @@ impl State {
             keys: 0,
             used_ms,
             segment: 0,
+            tail: Vec::new(),
         }
     }
 
@@ -72,11 +76,19 @@ impl State {
             used_ms,
             segment,
         };
-        seal(name, &stored.encode_to_vec())
+        // The records behind it have checksums of their own: one that is damaged isn't all.
+        let mut sealed = seal(name, &stored.encode_to_vec());
+        let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        sealed.splice(..0, length.to_le_bytes());
+        sealed.extend_from_slice(&self.tail);
+        sealed
     }
 
     /// Reads it; `None` if it is damaged.
-    pub(super) fn decode(name: &[u8], sealed: &[u8]) -> Option<Self> {
+    pub(super) fn decode(name: &[u8], written: &[u8]) -> Option<Self> {
+        let (length, rest) = written.split_first_chunk()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (sealed, tail) = rest.split_at_checked(length)?;
         let stored = stored::Topic::decode(unseal(name, sealed)?).ok()?;
         let stored::Topic { id, epoch, first, last, first_time_ms, last_time_ms, .. } = stored;
         let stored::Topic { handed, bytes, keys, used_ms, segment, .. } = stored;
@@ -94,6 +106,7 @@ impl State {
             keys,
             used_ms,
             segment,
+            tail: tail.to_vec(),
         })
     }
 }

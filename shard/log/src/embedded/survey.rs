@@ -30,7 +30,6 @@ pub(super) struct Examined {
     pub(super) runs: Vec<RangeInclusive<u64>>,
     bytes: u64,
     segments: u64,
-    newest_segment: u64,
 }
 
 /// Looks at everything.
@@ -86,38 +85,48 @@ pub(super) fn survey(database: &redb::Database) -> Result<Survey, Fault> {
 
 /// Looks at the records of a topic.
 pub(super) fn examine(segments: &impl Segments, state: &State) -> Result<Examined, Fault> {
-    let mut examined = Examined { runs: Vec::new(), bytes: 0, segments: 0, newest_segment: 0 };
-    // Whether the next intact record goes on where the last one ended.
-    let mut unbroken = false;
-    let mut expected_last = 0;
+    let mut examined = Examined { runs: Vec::new(), bytes: 0, segments: 0 };
+    let mut end = End { last: 0, unbroken: false };
     for entry in segments.range((state.id, 0)..=(state.id, u64::MAX))? {
         let (place, segment) = entry?;
-        let place = place.value();
         examined.segments += 1;
-        examined.newest_segment = place.1;
-        for (nth, frame) in Frames::of(state.id, segment.value()).enumerate() {
+        examined.see(state, &mut end, place.value().1, segment.value());
+    }
+    examined.see(state, &mut end, state.segment, &state.tail);
+    Ok(examined)
+}
+
+/// Where a topic's intact records end, as far as it was looked at.
+struct End {
+    last: u64,
+    /// Whether the next one may go on there.
+    unbroken: bool,
+}
+
+impl Examined {
+    fn see(&mut self, state: &State, end: &mut End, start: u64, segment: &[u8]) {
+        for (nth, frame) in Frames::of(state.id, segment).enumerate() {
             let fits = |offset: u64| {
-                offset > expected_last && (nth > 0 || offset == place.1) && offset <= state.last
+                offset > end.last && (nth > 0 || offset == start) && offset <= state.last
             };
             let Some(frame) = frame.ok().filter(|frame| fits(frame.offset)) else {
-                unbroken = false;
+                end.unbroken = false;
                 continue;
             };
-            expected_last = frame.offset;
+            end.last = frame.offset;
             if frame.offset < state.first {
                 continue;
             }
-            examined.bytes += frame.size;
-            match examined.runs.last_mut() {
-                Some(run) if unbroken && run.end() + 1 == frame.offset => {
+            self.bytes += frame.size;
+            match self.runs.last_mut() {
+                Some(run) if end.unbroken && run.end() + 1 == frame.offset => {
                     *run = *run.start()..=frame.offset;
                 }
-                _ => examined.runs.push(frame.offset..=frame.offset),
+                _ => self.runs.push(frame.offset..=frame.offset),
             }
-            unbroken = true;
+            end.unbroken = true;
         }
     }
-    Ok(examined)
 }
 
 impl Survey {
@@ -128,8 +137,7 @@ impl Survey {
             [run] => *run == should_be,
             _ => false,
         };
-        let newest = examined.newest_segment;
-        if whole && examined.bytes == state.bytes && newest == state.segment {
+        if whole && examined.bytes == state.bytes {
             return;
         }
         let kept = examined.runs.last().cloned();

@@ -35,10 +35,9 @@ impl Sweep {
         let topics = changes.topics_after(self.after.as_deref(), TOPICS_MAX)?;
         let (mut more, mut touched, mut forgotten) = (topics.len() == TOPICS_MAX, 0, false);
         let count = topics.len();
-        for (nth, (name, state)) in topics.into_iter().enumerate() {
-            let unreadable = || Fault::Damaged("where a topic stands".to_owned());
+        for (nth, (name, mut state)) in topics.into_iter().enumerate() {
+            let unreadable = || Fault::Damaged("a topic's name".to_owned());
             let topic = topic_of(&name).ok_or_else(unreadable)?;
-            let mut state = state.ok_or_else(unreadable)?;
             let before = state.clone();
             let retention = changes.settings.retention(&topic);
             touched += changes.trim(&mut state, retention, self.wall_ms)?;

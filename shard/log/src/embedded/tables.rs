@@ -5,7 +5,7 @@ use trunkline_core::{Namespace, RoomId, Topic, UserId};
 
 /// What the file says of itself: see the constants below. Each value is sealed.
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
-/// A topic's name ([`topic_name`]) to its [`State`](super::state::State), sealed.
+/// A topic's name ([`topic_name`]) to its [`State`](super::state::State).
 pub(super) const TOPICS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("topics");
 /// A topic's ID and an offset to the records from that offset on (`frame.rs`).
 pub(super) const SEGMENTS: TableDefinition<'static, Place, &[u8]> =

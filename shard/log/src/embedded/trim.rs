@@ -8,6 +8,7 @@ use super::changes::Changes;
 use super::fault::Fault;
 use super::frame::Frames;
 use super::state::{State, decode_publication, encode_publication};
+use super::tables::Place;
 use crate::settings::millis;
 
 /// How many keys are remembered of a topic's records that have gone: beyond that the oldest is
@@ -37,32 +38,45 @@ impl Changes<'_> {
         }
         let since_ms = self.settings.window_start(wall_ms);
         let (id, mut emptied, mut publications) = (state.id, Vec::new(), Vec::new());
-        'segments: for entry in self.segments.range((id, 0)..=(id, u64::MAX))? {
-            let (place, segment) = entry?;
-            for frame in Frames::of(id, segment.value()) {
-                let frame = frame.map_err(|_| Fault::segment(place.value()))?;
+        let mut see = |state: &mut State, place: Place, segment: &[u8]| {
+            for frame in Frames::of(id, segment) {
+                let frame = frame.map_err(|_| Fault::segment(place))?;
                 if frame.offset < state.first {
                     continue;
                 }
                 state.first_time_ms = frame.time_ms;
                 if within(state) {
-                    break 'segments;
+                    return Ok(false);
                 }
                 state.first = frame.offset + 1;
                 state.bytes = state.bytes.saturating_sub(frame.size);
                 if frame.keyed && frame.time_ms >= since_ms {
-                    let record = frame.record().map_err(|_| Fault::segment(place.value()))?;
+                    let record = frame.record().map_err(|_| Fault::segment(place))?;
                     publications.push(Publication::of(&record));
                 }
             }
+            Ok::<bool, Fault>(true)
+        };
+        let mut all = true;
+        for entry in self.segments.range((id, 0)..=(id, u64::MAX))? {
+            let (place, segment) = entry?;
+            all = see(state, place.value(), segment.value())?;
+            if !all {
+                break;
+            }
             emptied.push(place.value());
+        }
+        if all && state.segment > 0 {
+            let tail = std::mem::take(&mut state.tail);
+            if see(state, (id, state.segment), &tail)? {
+                state.segment = 0;
+            } else {
+                state.tail = tail;
+            }
         }
         let touched = emptied.len() + publications.len();
         for place in emptied {
             self.segments.remove(place)?;
-            if place.1 == state.segment {
-                state.segment = 0;
-            }
         }
         if !publications.is_empty() {
             self.remember(state, &publications, since_ms)?;

@@ -25,12 +25,15 @@ pub(crate) struct Model {
     submitted: BTreeMap<(Epoch, u64), Vec<Record>>,
     handed: u64,
     marked: u64,
+    /// When the last append was made that is known to be kept, and the last of all. That it was
+    /// opened since may be lost in a crash.
     used_ms: u64,
+    submitted_ms: u64,
 }
 
 impl Model {
     pub(crate) fn submit(&mut self, epoch: &Epoch, records: &[Record], wall_ms: u64) {
-        self.used_ms = wall_ms;
+        self.submitted_ms = wall_ms;
         self.unknown = records.last().map(|record| record.offset);
         for record in records {
             let place = (epoch.clone(), record.offset);
@@ -41,7 +44,7 @@ impl Model {
     pub(crate) fn acknowledge(&mut self, epoch: &Epoch) {
         self.epoch = Some(epoch.clone());
         if let Some(end) = self.unknown.take() {
-            self.acknowledged = end;
+            (self.acknowledged, self.used_ms) = (end, self.submitted_ms);
         }
     }
 
@@ -69,12 +72,14 @@ impl Model {
                 }
             }
         }
+        if self.unknown == Some(opened.last) {
+            self.used_ms = self.submitted_ms;
+        }
         let may_be = [Some(self.acknowledged), self.unknown.take()];
         assert!(may_be.contains(&Some(opened.last)), "{} is none of {may_be:?}", opened.last);
         self.acknowledged = opened.last;
         assert!((self.handed..=self.marked).contains(&opened.handed), "{}", opened.handed);
         self.handed = opened.handed;
-        self.used_ms = wall_ms;
         self.publications(&opened.publications, wall_ms);
     }
 
@@ -113,8 +118,24 @@ impl Model {
         assert!(opened.first >= oldest, "{} is beyond the bounds", opened.first);
     }
 
+    /// Records are what was submitted, without a gap: in this history, or in one whose damaged tail
+    /// was cut so that another began with what was left.
+    pub(crate) fn are_submitted_somewhere(&self, epoch: &Epoch, records: &[Record]) {
+        for pair in records.windows(2) {
+            assert_eq!(pair[0].offset + 1, pair[1].offset);
+        }
+        for record in records {
+            let here = self.submitted.get(&(epoch.clone(), record.offset));
+            let elsewhere = || {
+                let mut others = self.submitted.iter().filter(|it| it.0.1 == record.offset);
+                others.any(|(_, candidates)| candidates.contains(record))
+            };
+            assert!(here.map_or_else(elsewhere, |here| here.contains(record)), "{record:?}");
+        }
+    }
+
     /// Records are what was submitted, without a gap.
-    pub(crate) fn are_submitted(&self, epoch: &Epoch, records: &[Record]) {
+    fn are_submitted(&self, epoch: &Epoch, records: &[Record]) {
         for pair in records.windows(2) {
             assert_eq!(pair[0].offset + 1, pair[1].offset);
         }

@@ -264,7 +264,7 @@ impl Run {
         let LogOutcome::Records { records } = outcome else { panic!("{outcome:?}") };
         let records: Vec<Record> = records.iter().map(|record| Record::clone(record)).collect();
         if self.disk.lied() {
-            self.models[topic].are_submitted(&opened.epoch, &records);
+            self.models[topic].are_submitted_somewhere(&opened.epoch, &records);
         } else {
             self.models[topic].read(&opened, &records, self.now_ms);
         }
@@ -294,7 +294,7 @@ fn record(offset: u64, time_ms: u64, unique: u64, size: usize) -> Record {
         from: UserId::parse("alice").unwrap(),
         session: SessionId([7; 24]),
         sequence: unique,
-        key: (offset % 3 == 0).then(|| Arc::from(format!("key-{unique}"))),
+        key: offset.is_multiple_of(3).then(|| Arc::from(format!("key-{unique}"))),
         echo: true,
         body: Body {
             event: Arc::from("say"),
