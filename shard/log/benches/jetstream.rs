@@ -73,7 +73,11 @@ impl Bench {
     }
 
     /// Appends to all rooms as fast as it goes; gives appends per second and the times they took.
-    async fn run(&mut self, ends: &mut BTreeMap<Topic, Position>, batch: u64) -> (f64, Vec<Duration>) {
+    async fn run(
+        &mut self,
+        ends: &mut BTreeMap<Topic, Position>,
+        batch: u64,
+    ) -> (f64, Vec<Duration>) {
         let mut under_way = BTreeMap::new();
         for (topic, end) in &*ends {
             let ticket = self.append(topic, end, batch);
@@ -125,8 +129,12 @@ fn record(offset: u64) -> Record {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    println!("{ROOMS} rooms, one append under way in each, messages of 100 bytes, sync_interval: always");
-    println!("| servers | records per append | appends/s | records/s | p50 ms | p99 ms | open all, ms |");
+    println!(
+        "{ROOMS} rooms, one append under way in each, messages of 100 bytes, sync_interval: always"
+    );
+    println!(
+        "| servers | records per append | appends/s | records/s | p50 ms | p99 ms | open all, ms |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for servers in [1, 3] {
         let nodes = match servers {

@@ -5,6 +5,9 @@
 //! more, to the message. In the stream they stay a while: those with a key for as long as keys
 //! are remembered, the others until enough have gathered to be purged together.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use trunkline_config::settings::Retention;
@@ -27,7 +30,7 @@ pub(super) struct Held {
     pub(super) sequence: u64,
     /// `standing.handed` is newer than what the stream has.
     pub(super) mark_due: bool,
-    /// The newest message has no record: it is of no use once there is another.
+    /// The newest message has no records: it is of no use once there is another.
     pub(super) ends_in_standing: bool,
     /// When it was last opened or appended to, in the caller's time.
     pub(super) used_ms: u64,
@@ -85,7 +88,7 @@ impl Held {
         self.places.is_empty()
     }
 
-    /// A record follows, at this place in the stream.
+    /// A record follows, in the message at this place in the stream.
     pub(super) fn push(&mut self, sequence: u64, record: &Record) {
         let (time_ms, size, keyed) = (record.time_ms, record.size(), record.key.is_some());
         self.places.push_back(Place { sequence, time_ms, size, keyed });

@@ -8,11 +8,10 @@ use trunkline_core::{
 
 use super::entry::{AppendId, Standing, encode_records, encode_standing};
 use super::held::{Held, Span};
-use super::load::Loaded;
+use super::load::{Loaded, decoded};
 use super::patience::{Late, Patience};
 use super::publish::{NotKept, Publish};
 use super::server::Server;
-use crate::record;
 use crate::settings::LogSettings;
 
 /// What all jobs have in common.
@@ -156,7 +155,7 @@ impl At<'_> {
             let tail = server.tail(subject, patience).await?;
             let expected = tail.as_ref().map_or(0, |tail| tail.sequence);
             let spent = held.as_ref().is_some_and(|it| it.spent && it.sequence == expected);
-            let replaced = tail.as_ref().is_some_and(|tail| tail.record.is_none());
+            let replaced = tail.as_ref().is_some_and(|tail| tail.records.is_empty());
             let mut standing = match tail {
                 Some(tail) if !spent => tail.standing,
                 _ => Standing::new(epoch.clone()),
@@ -206,15 +205,17 @@ impl At<'_> {
             return self.failed(ticket, &NotKept::Conflict);
         };
         if let Some(newest) = records.last() {
-            let payloads = encode_records(append, &held.standing, records);
+            let (payloads, counts): (Vec<_>, Vec<_>) =
+                encode_records(append, &held.standing, records).into_iter().unzip();
             let publish = Publish { subject, expected: held.sequence, append, payloads: &payloads };
             let last = match server.keep(publish, patience).await {
                 Ok(last) => last,
                 Err(not_kept) => return self.failed(ticket, &not_kept),
             };
-            let from = last + 1 - records.len() as u64;
-            for (record, sequence) in records.iter().zip(from..) {
-                held.push(sequence, record);
+            // The messages of a batch follow each other in the stream.
+            let mut rest = records.iter();
+            for (count, sequence) in counts.into_iter().zip(last + 1 - payloads.len() as u64..) {
+                rest.by_ref().take(count).for_each(|record| held.push(sequence, record));
             }
             held.sequence = last;
             held.standing.last = newest.offset;
@@ -257,9 +258,12 @@ impl At<'_> {
             let Some(span) = held.span(query) else { return Ok(Vec::new()) };
             let _turn = patience.wait(readers.acquire()).await?;
             let entries = server.messages(self.subject, span.sequences, patience).await?;
-            let records =
-                entries.into_iter().filter_map(|entry| record::decode(entry.record?).ok());
-            let records: Vec<_> = records.collect();
+            let (from, to) = span.offsets;
+            let records: Vec<_> = entries
+                .into_iter()
+                .flat_map(|entry| decoded(self.subject, entry.sequence, entry.records))
+                .filter(|record| (from..=to).contains(&record.offset))
+                .collect();
             if is_whole(span, &records) {
                 return Ok(records);
             }

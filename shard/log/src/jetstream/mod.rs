@@ -5,7 +5,7 @@
 //! newest: the server refuses it if there is another. That is the fence. Opening a topic appends a
 //! message too, so that whoever had it before is refused from then on (`job`).
 //!
-//! An append is one message, or an atomic batch of them. When its answer fails to come, the newest
+//! An append is one message, or an atomic batch of them if its records don't fit into one. When its answer fails to come, the newest
 //! message tells by the append's ID whether it was kept (`publish`). What can't be decided in time is
 //! [`LogFailure::Unavailable`](trunkline_core::LogFailure::Unavailable), and opening the topic
 //! again sees to it that it can't be kept later either.
@@ -61,7 +61,8 @@ pub struct JetStreamLog {
 }
 
 impl JetStreamLog {
-    /// Connects, and makes the stream if it isn't there: at most 30 seconds.
+    /// Connects, and makes the stream if it isn't there: at most 30 seconds. Appends are known
+    /// by what comes from `entropy`: no two logs may be given the same.
     ///
     /// # Errors
     /// [`ConnectError`] says what is wrong and what to do about it.

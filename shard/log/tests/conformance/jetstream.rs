@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use trunkline_config::settings::Retention;
+use trunkline_core::{Arguments, Record};
 use trunkline_log::{JetStreamLog, JetStreamOptions, LogSettings, TopicLog};
 
-use crate::Store;
-use crate::hand::Hand;
+use crate::hand::{Hand, record};
+use crate::{Store, settings};
 use nats::Nats;
 
 /// A stream of its own, on the server that all tests share.
@@ -85,6 +87,19 @@ async fn connect(options: JetStreamOptions, settings: LogSettings) -> JetStreamL
     static SEEDS: AtomicU64 = AtomicU64::new(0);
     let entropy = StdRng::seed_from_u64(SEEDS.fetch_add(1, Ordering::Relaxed));
     JetStreamLog::connect(options, settings, entropy).await.unwrap_or_else(|it| panic!("{it}"))
+}
+
+/// Settings that keep everything for a minute.
+fn ample() -> LogSettings {
+    let rooms = Retention { messages: 100_000, bytes: usize::MAX, age: settings().rooms.age };
+    LogSettings { rooms, ..settings() }
+}
+
+/// A record of 40 KB: two of them don't go into one message.
+fn large_record(offset: u64, time_ms: u64) -> Record {
+    let mut record = record(offset, time_ms);
+    record.body.arguments = Arguments::new(&format!("\"{}\"", "x".repeat(40_000)), 1);
+    record
 }
 
 crate::conformance!(JetStream, durable);

@@ -61,3 +61,24 @@ async fn a_topic_that_the_core_has_open_goes_on_after_a_sweep() {
     let opened = hand.open(&topic).await;
     assert_eq!((opened.epoch, opened.first, opened.last), (end.epoch, 4, 4));
 }
+
+#[tokio::test]
+async fn records_that_share_a_message_are_let_go_one_by_one() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    let topic = room("lobby");
+    let epoch = hand.open(&topic).await.epoch;
+    let mut end = Position { epoch, offset: 0 };
+    for _ in 0..30 {
+        let batch = (1..=7).map(|nth| record(end.offset + nth, START_MS)).collect();
+        hand.append(&topic, &end, batch).await.unwrap();
+        end.offset += 7;
+    }
+    let kept: Vec<u64> = (191..=210).collect();
+    assert_eq!(hand.offsets(&topic, ALL).await, kept);
+    // One message for seven records, and those that wait for the purge.
+    store.messages(|messages| messages < 4 + 64 / 7 + 2).await;
+    let mut hand = store.hand().await;
+    assert_eq!(hand.open(&topic).await.first, 191);
+    assert_eq!(hand.offsets(&topic, ALL).await, kept);
+}
