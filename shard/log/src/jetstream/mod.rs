@@ -3,7 +3,7 @@
 //! All topics are in one stream, each under a subject of its own. A topic stands where the newest
 //! message of its subject says (`entry`), and every append names the message that it takes for the
 //! newest: the server refuses it if there is another. That is the fence. Opening a topic appends a
-//! message too, so that whoever had it before is refused from then on (`job`).
+//! message too, so that whoever had it before is refused from then on (`open`).
 //!
 //! An append is one message, or an atomic batch of them if its records don't fit into one. When its answer fails to come, the newest
 //! message tells by the append's ID whether it was kept (`publish`). What can't be decided in time is
@@ -14,15 +14,19 @@
 //! after any more goes by the stream's own age, which leaves a silent topic a day beyond the age of
 //! its messages before its history ends.
 
+mod append;
 mod connect;
 mod desk;
 mod entry;
 mod held;
 mod job;
 mod load;
+mod mark;
+mod open;
 mod options;
 mod patience;
 mod publish;
+mod read;
 mod server;
 mod stream;
 mod subject;

@@ -14,10 +14,10 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use trunkline_config::settings::Retention;
-use trunkline_core::{Arguments, Record};
+use trunkline_core::{Arguments, Namespace, Record, RoomId, Topic};
 use trunkline_log::{JetStreamLog, JetStreamOptions, LogSettings, TopicLog};
 
-use crate::hand::{Hand, record};
+use crate::hand::{ALL, Hand, record};
 use crate::{Store, settings};
 use nats::Nats;
 
@@ -103,3 +103,20 @@ fn large_record(offset: u64, time_ms: u64) -> Record {
 }
 
 crate::conformance!(JetStream, durable);
+
+#[tokio::test]
+async fn the_longest_names_are_kept_apart() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    let name = |last: &str| "*".repeat(255) + last;
+    let topic = |namespace: &str, room: &str| {
+        Topic::Room(Namespace::parse(namespace).unwrap(), RoomId::parse(room).unwrap())
+    };
+    let topics = [topic(&name("a"), &name("a")), topic(&name("a"), &name("b"))];
+    for (topic, count) in topics.iter().zip(1..) {
+        hand.fill(topic, count).await;
+    }
+    for (topic, count) in topics.iter().zip(1..) {
+        assert_eq!(hand.offsets(topic, ALL).await, (1..=count).collect::<Vec<u64>>());
+    }
+}
