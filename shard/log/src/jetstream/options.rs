@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// How a shard reaches JetStream.
+/// How a shard reaches JetStream. The servers' `max_payload` has to be more than the largest
+/// message that clients may send, and 128 KiB at least.
 #[derive(Clone, Debug)]
 pub struct JetStreamOptions {
     /// The servers of the NATS cluster: `host:port`, `nats://host:port` or `tls://host:port`. One
