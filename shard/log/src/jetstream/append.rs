@@ -28,6 +28,9 @@ impl At<'_> {
         }) else {
             return self.failed(ticket, &NotKept::Conflict);
         };
+        if let Err(late) = self.wake(&mut held, patience).await {
+            return self.failed(ticket, &NotKept::Unknown(late));
+        }
         if let Some(newest) = records.last() {
             let (payloads, counts): (Vec<_>, Vec<_>) =
                 encode_records(append, &held.standing, records).into_iter().unzip();
@@ -46,7 +49,7 @@ impl At<'_> {
             held.standing.last_time_ms = newest.time_ms;
             (held.mark_due, held.ends_in_standing) = (false, false);
         }
-        (held.used_ms, held.spent) = (self.wall_ms, false);
+        held.spent = false;
         let mut done = Done { held: Some(held), ..Done::default() };
         self.tidy(&mut done);
         let first = done.held.as_ref().map_or(0, Held::first);

@@ -7,7 +7,7 @@ use trunkline_core::{Epoch, LogFailure, LogOutcome, Position, ReadQuery, Record,
 use super::entry::AppendId;
 use super::held::Held;
 use super::mark;
-use super::patience::Patience;
+use super::patience::{Late, Patience};
 use super::publish::NotKept;
 use super::server::Server;
 use crate::settings::LogSettings;
@@ -106,6 +106,18 @@ pub(super) struct At<'a> {
 }
 
 impl At<'_> {
+    /// Makes sure that the places of a topic are known.
+    pub(super) async fn wake(&self, held: &mut Held, patience: &mut Patience) -> Result<(), Late> {
+        held.used_ms = self.wall_ms;
+        if held.at_rest {
+            let Self { shared: Shared { server, .. }, subject, wall_ms, .. } = *self;
+            let standing = held.standing.clone();
+            let read = server.load(subject, standing, held.sequence, wall_ms, patience).await?;
+            held.wake(read.held);
+        }
+        Ok(())
+    }
+
     /// Lets go of what is beyond the bounds.
     pub(super) fn tidy(&self, done: &mut Done) {
         let Some(held) = &mut done.held else { return };

@@ -36,6 +36,14 @@ impl At<'_> {
         patience: &mut Patience,
     ) -> Result<Vec<Arc<Record>>, Late> {
         let Shared { server, settings, readers, .. } = self.shared;
+        if let Some(held) = &mut done.held {
+            let rested = held.at_rest;
+            self.wake(held, patience).await?;
+            if rested && held.is_empty() {
+                // Somebody else may have it by now: it is read as that one left it.
+                done.held = None;
+            }
+        }
         self.tidy(done);
         if let Some(held) = &done.held {
             let Some(span) = held.span(query) else { return Ok(Vec::new()) };

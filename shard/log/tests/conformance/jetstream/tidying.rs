@@ -1,5 +1,7 @@
 //! What is of no more use leaves the stream, and nothing else does.
 
+use std::time::Duration;
+
 use trunkline_core::Position;
 
 use super::JetStream;
@@ -81,4 +83,29 @@ async fn records_that_share_a_message_are_let_go_one_by_one() {
     let mut hand = store.hand().await;
     assert_eq!(hand.open(&topic).await.first, 191);
     assert_eq!(hand.offsets(&topic, ALL).await, kept);
+}
+
+#[tokio::test]
+async fn a_topic_that_nobody_used_for_long_goes_on_where_it_was() {
+    let mut settings = settings();
+    settings.rooms.age = Duration::from_secs(3600);
+    let store = JetStream::new(settings).await;
+    let mut hand = store.hand().await;
+    let (read, written) = (room("read"), room("written"));
+    let mut end = hand.fill(&written, 25).await;
+    hand.fill(&read, 25).await;
+    hand.now_ms += 11 * 60_000;
+    hand.sweep();
+    assert_eq!(hand.offsets(&read, ALL).await, (6..=25).collect::<Vec<u64>>());
+    let next = record(26, hand.now_ms);
+    assert_eq!(hand.append(&written, &end, vec![next]).await, Ok(7));
+    end.offset = 26;
+    // Nobody uses them until all is too old: then one message is left of each.
+    for _ in 0..2 {
+        hand.now_ms += 3_700_000;
+        hand.sweep();
+    }
+    store.messages(|messages| messages == 2).await;
+    let next = record(27, hand.now_ms);
+    assert_eq!(hand.append(&written, &end, vec![next]).await, Ok(27));
 }
