@@ -12,7 +12,7 @@ fmt:
 clippy:
     cargo clippy --workspace --all-targets -- -D warnings
 
-# Run all tests; those of pages and Socket.IO clients need what tests/run installs.
+# Run all tests; those of pages, Socket.IO clients and JetStream need what tests/run installs.
 test:
     cargo test --workspace
 

@@ -137,7 +137,10 @@ impl MapBucket {
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => {
                     if self.watch.take().is_some() {
-                        tracing::warn!(bucket = self.name, "cannot watch the shard map; trying again");
+                        tracing::warn!(
+                            bucket = self.name,
+                            "cannot watch the shard map; trying again"
+                        );
                         sleep(PAUSE).await;
                     }
                     match timeout(ANSWER, self.store.watch_with_history(KEY)).await {

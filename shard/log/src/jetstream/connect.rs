@@ -121,7 +121,7 @@ pub(super) async fn client(options: &JetStreamOptions) -> Result<Client, Connect
     for server in &options.servers {
         let address: ServerAddr = server
             .parse()
-            .map_err(|error| ConnectError::Options(format!("`{server}` is no server: {error}")))?;
+            .map_err(|error| ConnectError::Options(format!("a server's URL is none: {error}")))?;
         addresses.push(address);
     }
     let mut connect = ConnectOptions::new()
@@ -158,7 +158,10 @@ pub(super) async fn client(options: &JetStreamOptions) -> Result<Client, Connect
         use async_nats::ConnectErrorKind::{Dns, Io, TimedOut};
         let may_come = matches!(error.kind(), Dns | Io | TimedOut);
         if !may_come || matches!(patience.pause().await, Err(Late)) {
-            let servers = options.servers.join(", ");
+            // Without the passwords that their URLs may have.
+            let servers: Vec<_> =
+                addresses.iter().map(|it| format!("{}:{}", it.host(), it.port())).collect();
+            let servers = servers.join(", ");
             return Err(ConnectError::Connection { servers, source: error });
         }
     }

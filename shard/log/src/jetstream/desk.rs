@@ -158,12 +158,13 @@ impl Desk {
         self.slots.retain(|topic, slot| {
             let Some(held) = &mut slot.held else { return slot.busy };
             let retention = settings.retention(topic);
+            let needed_ms = millis(retention.age.max(settings.window));
+            held.rest(needed_ms, wall_ms);
             held.trim(retention, since_ms, wall_ms);
             if let Some(before) = held.take_purge() {
                 tidying.begin(topic, Chore::Purge(before));
             }
             let unused_ms = wall_ms.saturating_sub(held.used_ms);
-            let needed_ms = millis(retention.age.max(settings.window));
             held.spent |= held.is_empty() && unused_ms > needed_ms;
             // By then the stream has let go of its newest message too.
             !(held.spent && unused_ms > forgotten_ms)

@@ -5,6 +5,9 @@
 //! more, to the message. In the stream they stay a while: those with a key for as long as keys
 //! are remembered, the others until enough have gathered to be purged together.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use trunkline_config::settings::Retention;
@@ -19,6 +22,9 @@ const REMEMBERED: usize = 16_384;
 /// Records that are purged together, at least.
 const PURGE_TOGETHER: usize = 64;
 
+/// How long nobody has to use a topic before its places are given up.
+const REST_AFTER_MS: u64 = 10 * 60 * 1000;
+
 /// A topic that this process may append to, until the stream says otherwise.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -27,12 +33,14 @@ pub(super) struct Held {
     pub(super) sequence: u64,
     /// `standing.handed` is newer than what the stream has.
     pub(super) mark_due: bool,
-    /// The newest message has no record: it is of no use once there is another.
+    /// The newest message has no records: it is of no use once there is another.
     pub(super) ends_in_standing: bool,
-    /// When it was last opened or appended to, in the caller's time.
+    /// When it was last asked for anything, in the caller's time.
     pub(super) used_ms: u64,
     /// Nothing was left of it, and nobody asked for it: if it is opened again it is another history.
     pub(super) spent: bool,
+    /// The places were given up while nobody used the topic; the stream has them.
+    pub(super) at_rest: bool,
     /// The newest records, without a gap: first those that were let go, then those that are kept.
     places: VecDeque<Place>,
     /// How many of the places were let go.
@@ -68,6 +76,7 @@ impl Held {
             ends_in_standing: true,
             used_ms,
             spent: false,
+            at_rest: false,
             places: VecDeque::new(),
             gone: 0,
             bytes: 0,
@@ -82,10 +91,31 @@ impl Held {
 
     /// Whether nothing is left, of keys neither.
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.is_empty() && !self.at_rest
     }
 
-    /// A record follows, at this place in the stream.
+    /// Gives up the places of a topic that nobody has used for a while: a place takes 32 bytes, a topic may
+    /// have thousands, and a shard many topics. `needed_ms` is how long a record is of use.
+    pub(super) fn rest(&mut self, needed_ms: u64, wall_ms: u64) {
+        if self.at_rest {
+            let all_are_old = wall_ms.saturating_sub(self.standing.last_time_ms) > needed_ms;
+            if all_are_old {
+                (self.at_rest, self.purgeable) = (false, self.purgeable + 1);
+            }
+        } else if wall_ms.saturating_sub(self.used_ms) > REST_AFTER_MS && !self.places.is_empty() {
+            self.places = VecDeque::new();
+            (self.gone, self.bytes, self.at_rest) = (0, 0, true);
+        }
+    }
+
+    /// Takes the places back, as they were read from the stream.
+    pub(super) fn wake(&mut self, read: Self) {
+        let Self { places, gone, bytes, purgeable, .. } = read;
+        (self.places, self.gone, self.bytes, self.purgeable) = (places, gone, bytes, purgeable);
+        self.at_rest = false;
+    }
+
+    /// A record follows, in the message at this place in the stream.
     pub(super) fn push(&mut self, sequence: u64, record: &Record) {
         let (time_ms, size, keyed) = (record.time_ms, record.size(), record.key.is_some());
         self.places.push_back(Place { sequence, time_ms, size, keyed });
@@ -128,8 +158,9 @@ impl Held {
     /// If enough has gathered: what comes before this place in the stream can be purged. It never
     /// is the newest message, which is what an append expects.
     pub(super) fn take_purge(&mut self) -> Option<u64> {
-        let last_of_all = self.places.is_empty() && self.purgeable > 0;
-        if self.purgeable < PURGE_TOGETHER.max(self.places.len()) && !last_of_all {
+        let last_of_all = self.is_empty() && self.purgeable > 0;
+        let enough = self.purgeable >= PURGE_TOGETHER.max(self.places.len());
+        if self.at_rest || !(enough || last_of_all) {
             return None;
         }
         self.purgeable = 0;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use trunkline_core::Record;
 
 use super::entry::{Entry, Standing};
@@ -76,24 +77,19 @@ impl Server {
             return Ok(Loaded { held, records });
         }
         for entry in self.messages(subject, (1, sequence), patience).await? {
-            let Entry { sequence, standing, record, .. } = entry;
-            let Some(record) = record.filter(|_| standing.epoch == held.standing.epoch) else {
+            let Entry { sequence, standing, records: encoded, .. } = entry;
+            if standing.epoch != held.standing.epoch {
                 continue;
-            };
-            let record = match record::decode(record) {
-                Ok(record) => record,
-                Err(bad) => {
-                    tracing::error!(subject, sequence, %bad, "a record can't be read");
-                    continue;
-                }
-            };
-            // What comes before a gap can't be told from what was let go.
-            if records.last().is_some_and(|before| before.offset + 1 != record.offset) {
-                records.clear();
-                held.clear();
             }
-            held.push(sequence, &record);
-            records.push(record);
+            for record in decoded(subject, sequence, encoded) {
+                // What comes before a gap can't be told from what was let go.
+                if records.last().is_some_and(|before| before.offset + 1 != record.offset) {
+                    records.clear();
+                    held.clear();
+                }
+                held.push(sequence, &record);
+                records.push(record);
+            }
         }
         if records.last().is_none_or(|newest| newest.offset != held.standing.last) {
             records.clear();
@@ -101,6 +97,19 @@ impl Server {
         }
         Ok(Loaded { held, records })
     }
+}
+
+/// The records of a message. One that can't be read is left out.
+pub(super) fn decoded(
+    subject: &str,
+    sequence: u64,
+    encoded: Vec<Bytes>,
+) -> impl Iterator<Item = Arc<Record>> {
+    encoded.into_iter().filter_map(move |record| {
+        record::decode(record)
+            .inspect_err(|bad| tracing::error!(subject, sequence, %bad, "a record can't be read"))
+            .ok()
+    })
 }
 
 fn note(subject: &str, failure: &Failure) {

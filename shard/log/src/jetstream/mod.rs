@@ -3,9 +3,9 @@
 //! All topics are in one stream, each under a subject of its own. A topic stands where the newest
 //! message of its subject says (`entry`), and every append names the message that it takes for the
 //! newest: the server refuses it if there is another. That is the fence. Opening a topic appends a
-//! message too, so that whoever had it before is refused from then on (`job`).
+//! message too, so that whoever had it before is refused from then on (`open`).
 //!
-//! An append is one message, or an atomic batch of them. When its answer fails to come, the newest
+//! An append is one message, or an atomic batch of them if its records don't fit into one. When its answer fails to come, the newest
 //! message tells by the append's ID whether it was kept (`publish`). What can't be decided in time is
 //! [`LogFailure::Unavailable`](trunkline_core::LogFailure::Unavailable), and opening the topic
 //! again sees to it that it can't be kept later either.
@@ -14,6 +14,7 @@
 //! after any more goes by the stream's own age, which leaves a silent topic a day beyond the age of
 //! its messages before its history ends.
 
+mod append;
 mod bucket;
 mod connect;
 mod desk;
@@ -21,9 +22,12 @@ mod entry;
 mod held;
 mod job;
 mod load;
+mod mark;
+mod open;
 mod options;
 mod patience;
 mod publish;
+mod read;
 mod server;
 mod stream;
 mod subject;
@@ -63,7 +67,8 @@ pub struct JetStreamLog {
 }
 
 impl JetStreamLog {
-    /// Connects, and makes the stream if it isn't there: at most 30 seconds.
+    /// Connects, and makes the stream if it isn't there: at most 30 seconds. Appends are known
+    /// by what comes from `entropy`: no two logs may be given the same.
     ///
     /// # Errors
     /// [`ConnectError`] says what is wrong and what to do about it.

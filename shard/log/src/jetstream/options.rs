@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use trunkline_config::store::{JetStreamSettings, Login};
 
-/// How a shard reaches JetStream.
+/// How a shard reaches JetStream. The servers' `max_payload` has to be more than the largest
+/// message that clients may send, and 128 KiB at least.
 #[derive(Clone, Debug)]
 pub struct JetStreamOptions {
     /// The servers of the NATS cluster: `host:port`, `nats://host:port` or `tls://host:port`. One

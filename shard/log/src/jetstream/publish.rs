@@ -116,7 +116,7 @@ mod tests {
 
     fn entry(sequence: u64, append: AppendId) -> Entry {
         let standing = Standing::new(Epoch::new("e"));
-        Entry { sequence, append, standing, record: None }
+        Entry { sequence, append, standing, records: Vec::new() }
     }
 
     #[test]

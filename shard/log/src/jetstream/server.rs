@@ -259,6 +259,7 @@ fn entry(message: &Message) -> Result<Entry, Failure> {
         .and_then(|sequence| sequence.as_str().parse().ok())
         .ok_or_else(|| Failure::Unknown("a message has no sequence".to_owned()))?;
     Entry::decode(sequence, message.payload.clone()).map_err(|error| {
-        Failure::Unknown(format!("message {sequence} is none of a topic's: {error}"))
+        tracing::warn!(sequence, %error, "the stream has a message that is none of a topic's");
+        unknown(error)
     })
 }

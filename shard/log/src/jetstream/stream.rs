@@ -13,8 +13,9 @@ use crate::settings::LogSettings;
 /// How long the stream keeps a topic's newest message beyond the longest age: so long may a room be
 /// silent, with nothing left of it, before its history ends.
 const SILENCE: Duration = Duration::from_secs(24 * 3600);
-/// How long each question is asked again.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long each question is asked again: servers that have just been started take some seconds to
+/// form a cluster.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// JetStream's codes for a stream that isn't there, and for one that is, though another.
 const NOT_FOUND: u64 = 10059;
 const NAME_IN_USE: u64 = 10058;

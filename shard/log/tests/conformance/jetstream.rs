@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use trunkline_config::settings::Retention;
+use trunkline_core::{Arguments, Namespace, Record, RoomId, Topic};
 use trunkline_log::{JetStreamLog, JetStreamOptions, LogSettings, TopicLog};
 
-use crate::Store;
-use crate::hand::Hand;
+use crate::hand::{ALL, Hand, record};
+use crate::{Store, settings};
 use nats::Nats;
 
 /// A stream of its own, on the server that all tests share.
@@ -87,4 +89,34 @@ async fn connect(options: JetStreamOptions, settings: LogSettings) -> JetStreamL
     JetStreamLog::connect(options, settings, entropy).await.unwrap_or_else(|it| panic!("{it}"))
 }
 
+/// Settings that keep everything for a minute.
+fn ample() -> LogSettings {
+    let rooms = Retention { messages: 100_000, bytes: usize::MAX, age: settings().rooms.age };
+    LogSettings { rooms, ..settings() }
+}
+
+/// A record of 40 KB: two of them don't go into one message.
+fn large_record(offset: u64, time_ms: u64) -> Record {
+    let mut record = record(offset, time_ms);
+    record.body.arguments = Arguments::new(&format!("\"{}\"", "x".repeat(40_000)), 1);
+    record
+}
+
 crate::conformance!(JetStream, durable);
+
+#[tokio::test]
+async fn the_longest_names_are_kept_apart() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    let name = |last: &str| "*".repeat(255) + last;
+    let topic = |namespace: &str, room: &str| {
+        Topic::Room(Namespace::parse(namespace).unwrap(), RoomId::parse(room).unwrap())
+    };
+    let topics = [topic(&name("a"), &name("a")), topic(&name("a"), &name("b"))];
+    for (topic, count) in topics.iter().zip(1..) {
+        hand.fill(topic, count).await;
+    }
+    for (topic, count) in topics.iter().zip(1..) {
+        assert_eq!(hand.offsets(topic, ALL).await, (1..=count).collect::<Vec<u64>>());
+    }
+}

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use trunkline_config::settings::Retention;
 use trunkline_core::{Epoch, LogOutcome, LogRequest, Position, Topic};
-use trunkline_log::{JetStreamOptions, LogSettings};
+use trunkline_log::JetStreamOptions;
 
 use super::nats::Nats;
+use super::{ample, large_record};
 use crate::hand::{ALL, Hand, START_MS, record, room};
-use crate::settings;
 
 const ROOMS: usize = 8;
 
-/// Rooms, where they stand as far as was acknowledged, and how often each message was sent.
+/// Rooms, and where they stand as far as was acknowledged.
 struct Rooms {
     hand: Hand,
     ends: BTreeMap<Topic, Position>,
@@ -31,12 +30,14 @@ impl Rooms {
         Self { hand, ends }
     }
 
-    /// Appends three records to each room, all rooms at once. What failed is opened again, and none of
+    /// Appends three records to each room, all rooms at once; those of one room are large, so that it takes
+    /// a batch. What failed is opened again, and none of
     /// what was acknowledged may be missing then. Gives how many appends failed.
     async fn append(&mut self) -> usize {
         let Self { hand, ends } = self;
         let mut topics = BTreeMap::new();
         for (topic, after) in &*ends {
+            let record = if *topic == room("room-0") { large_record } else { record };
             let records: Vec<_> =
                 (1..=3).map(|nth| Arc::new(record(after.offset + nth, START_MS))).collect();
             let (of, after) = (topic.clone(), after.clone());
@@ -102,9 +103,7 @@ async fn nothing_acknowledged_is_lost_with_a_server() {
         stream: "cluster".to_owned(),
         ..JetStreamOptions::default()
     };
-    let rooms = Retention { messages: 100_000, bytes: usize::MAX, age: settings().rooms.age };
-    let settings = LogSettings { rooms, ..settings() };
-    let log = super::connect(options.clone(), settings).await;
+    let log = super::connect(options.clone(), ample()).await;
     let mut rooms = Rooms::open(Hand::new(Box::new(log))).await;
     for _ in 0..20 {
         assert_eq!(rooms.append().await, 0);
@@ -136,7 +135,7 @@ async fn nothing_acknowledged_is_lost_with_a_server() {
 
     // Another shard finds all of it.
     let other =
-        super::connect(JetStreamOptions { allow_unsafe_sync: true, ..options.clone() }, settings);
+        super::connect(JetStreamOptions { allow_unsafe_sync: true, ..options.clone() }, ample());
     let mut other = Hand::new(Box::new(other.await));
     for ((topic, end), epoch) in rooms.ends.iter().zip(rooms.epochs()) {
         let opened = other.try_open(topic).await.expect("two of three are alive");

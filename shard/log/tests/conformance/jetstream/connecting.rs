@@ -1,10 +1,12 @@
 //! What is checked at the start.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use serde_json::{Value, json};
 use trunkline_log::{ConnectError, JetStreamCredentials, JetStreamLog, JetStreamOptions};
 
@@ -14,7 +16,7 @@ use crate::{Store, settings};
 
 async fn refusal(options: JetStreamOptions) -> ConnectError {
     let connected = JetStreamLog::connect(options, settings(), StdRng::seed_from_u64(1)).await;
-    connected.err().expect("it is refused")
+    connected.expect_err("it is refused")
 }
 
 #[tokio::test]
@@ -78,4 +80,40 @@ async fn who_is_not_let_in_is_told() {
     assert!(error.to_string().contains("authorization violation"), "{error}");
     let credentials = JetStreamCredentials::Token("secret".to_owned());
     super::connect(JetStreamOptions { credentials, ..options }, settings()).await;
+}
+
+#[tokio::test]
+async fn a_connection_can_be_encrypted_and_certified_at_both_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = write("ca.pem", params.self_signed(&key).unwrap().pem());
+    let issuer = Issuer::new(params, key);
+    let certified = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+        let certificate = params.signed_by(&key, &issuer).unwrap().pem();
+        let file = write(&format!("{name}.pem"), certificate);
+        (file, write(&format!("{name}-key.pem"), key.serialize_pem()))
+    };
+    let (server, shard) = (certified("server"), certified("shard"));
+    let tls = format!(
+        "tls {{ cert_file: {:?}, key_file: {:?}, ca_file: {ca:?}, verify: true",
+        server.0, server.1
+    );
+    let nats = Nats::start(&format!("sync_interval: always }}\n{tls}"));
+    let store = JetStream::on(Arc::new(nats), settings());
+
+    let stranger = JetStreamOptions { ca: Some(ca), ..store.options() };
+    let error = refusal(stranger.clone()).await;
+    assert!(matches!(error, ConnectError::Connection { .. }), "{error}");
+    let options = JetStreamOptions { client_certificate: Some(shard), ..stranger };
+    super::connect(options, settings()).await;
 }

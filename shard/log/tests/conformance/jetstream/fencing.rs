@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use trunkline_config::settings::Retention;
 use trunkline_core::{LogFailure, Position, Topic};
-use trunkline_log::LogSettings;
 
-use super::JetStream;
+use super::{JetStream, ample, large_record};
 use crate::hand::{ALL, Hand, START_MS, inbox, record, room};
 use crate::{Store, settings};
 
@@ -33,6 +31,23 @@ async fn who_had_a_topic_before_can_not_append() {
     let batch = (7..=9).map(|offset| record(offset, START_MS)).collect();
     assert_eq!(before.append(&topic, &end, batch).await, Ok(1));
     assert_eq!(after.offsets(&topic, ALL).await, (1..=9).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn of_a_batch_that_is_refused_nothing_is_kept() {
+    let store = JetStream::new(ample()).await;
+    let (mut before, mut after) = (store.hand().await, store.hand().await);
+    let topic = room("lobby");
+    let end = before.fill(&topic, 2).await;
+    after.open(&topic).await;
+    let batch: Vec<_> = (3..=6).map(|offset| large_record(offset, START_MS)).collect();
+    let refused = before.append(&topic, &end, batch.clone()).await;
+    assert_eq!(refused, Err(LogFailure::Conflict));
+    assert_eq!(after.offsets(&topic, ALL).await, [1, 2]);
+    assert_eq!(after.append(&topic, &end, batch).await, Ok(1));
+    assert_eq!(after.offsets(&topic, ALL).await, [1, 2, 3, 4, 5, 6]);
+    // It took over twice, and each of the records has a message.
+    store.messages(|messages| messages == 8).await;
 }
 
 #[tokio::test]
@@ -79,6 +94,7 @@ async fn race(hand: &mut Hand, topic: &Topic, mark: u64, until: u64) -> BTreeMap
             break;
         }
         loop {
+            let record = if round % 2 == 0 { record } else { large_record };
             let batch: Vec<_> = (1..=1 + round % 3)
                 .map(|nth| {
                     let mut record = record(position.offset + nth, START_MS);
@@ -104,9 +120,7 @@ async fn race(hand: &mut Hand, topic: &Topic, mark: u64, until: u64) -> BTreeMap
 
 #[tokio::test]
 async fn two_who_race_are_given_each_place_once() {
-    let rooms = Retention { messages: 10_000, ..settings().rooms };
-    let rooms = Retention { bytes: usize::MAX, ..rooms };
-    let store = JetStream::new(LogSettings { rooms, ..settings() }).await;
+    let store = JetStream::new(ample()).await;
     let (mut one, mut other) = (store.hand().await, store.hand().await);
     let topic = room("lobby");
     let (mut ones, mut others) = tokio::join!(

@@ -6,20 +6,21 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use trunkline_core::{LogFailure, LogOutcome, LogRequest, Position, Ticket, Topic};
 
-use super::JetStream;
 use super::nats::Nats;
+use super::{JetStream, ample, large_record};
 use crate::hand::{ALL, Hand, START_MS, record, room};
-use crate::settings;
 
+/// An append of so many records, each in a message of its own.
 fn submit(hand: &mut Hand, topic: &Topic, after: &Position, count: u64) -> Ticket {
-    let records = (1..=count).map(|nth| Arc::new(record(after.offset + nth, START_MS))).collect();
+    let records =
+        (1..=count).map(|nth| Arc::new(large_record(after.offset + nth, START_MS))).collect();
     let (topic, after) = (topic.clone(), after.clone());
     hand.submit(|ticket| LogRequest::Append { ticket, topic, after, records })
 }
 
 /// Stops a server, lets it go on after a while, and gives what became of an append meanwhile.
 async fn append_while_it_hangs(count: u64, hangs: Duration) {
-    let store = JetStream::on(Arc::new(Nats::start("sync_interval: always")), settings());
+    let store = JetStream::on(Arc::new(Nats::start("sync_interval: always")), ample());
     let mut hand = store.hand().await;
     let topic = room("lobby");
     let end = hand.fill(&topic, 3).await;
@@ -52,33 +53,9 @@ async fn an_append_is_kept_once_though_the_server_hung() {
     );
 }
 
-#[tokio::test]
-async fn what_is_not_decided_in_time_is_decided_by_the_next_open() {
-    // Requests are given up after ten seconds.
-    tokio::join!(
-        append_while_it_hangs(1, Duration::from_millis(10_500)),
-        append_while_it_hangs(3, Duration::from_millis(10_500)),
-    );
-}
-
-#[tokio::test]
-async fn a_server_that_comes_back_is_found_again() {
-    let store = JetStream::on(Arc::new(Nats::start("sync_interval: always")), settings());
-    let mut hand = store.hand().await;
-    let topic = room("lobby");
-    let mut end = hand.fill(&topic, 3).await;
-    store.nats.kill();
-    submit(&mut hand, &topic, &end, 2);
-    store.nats.restart();
-    let (_, outcome) = hand.outcome().await;
-    assert!(matches!(outcome, LogOutcome::Appended { first: 1 }), "{outcome:?}");
-    end.offset += 2;
-    assert_eq!(hand.offsets(&topic, ALL).await, [1, 2, 3, 4, 5]);
-}
-
-#[tokio::test]
-async fn what_is_asked_of_a_server_that_is_gone_fails_in_time() {
-    let store = JetStream::on(Arc::new(Nats::start("sync_interval: always")), settings());
+/// All that is asked fails by then, and not one after the other.
+async fn ask_a_server_that_is_gone() {
+    let store = JetStream::on(Arc::new(Nats::start("sync_interval: always")), ample());
     let mut hand = store.hand().await;
     let end = hand.fill(&room("lobby"), 3).await;
     store.nats.kill();
@@ -95,7 +72,30 @@ async fn what_is_asked_of_a_server_that_is_gone_fails_in_time() {
             assert!(failed, "{outcome:?}");
         }
     };
-    timeout(Duration::from_secs(12), all)
-        .await
-        .expect("ten seconds, and no request after the other");
+    timeout(Duration::from_secs(12), all).await.expect("they have ten seconds");
+}
+
+#[tokio::test]
+async fn what_is_not_decided_in_time_fails_and_is_decided_by_the_next_open() {
+    // Requests are given up after ten seconds.
+    tokio::join!(
+        append_while_it_hangs(1, Duration::from_millis(10_500)),
+        append_while_it_hangs(3, Duration::from_millis(10_500)),
+        ask_a_server_that_is_gone(),
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_found_again() {
+    let store = JetStream::on(Arc::new(Nats::start("sync_interval: always")), ample());
+    let mut hand = store.hand().await;
+    let topic = room("lobby");
+    let mut end = hand.fill(&topic, 3).await;
+    store.nats.kill();
+    submit(&mut hand, &topic, &end, 2);
+    store.nats.restart();
+    let (_, outcome) = hand.outcome().await;
+    assert!(matches!(outcome, LogOutcome::Appended { first: 1 }), "{outcome:?}");
+    end.offset += 2;
+    assert_eq!(hand.offsets(&topic, ALL).await, [1, 2, 3, 4, 5]);
 }
