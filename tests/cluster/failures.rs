@@ -163,7 +163,7 @@ async fn a_map_that_changes_without_a_higher_version_is_not_taken() {
         .eventually("all say so", async || {
             let logs = ["router.log", "shard-a.log", "shard-b.log", "shard-c.log"];
             let says = |log: &str| std::fs::read_to_string(cluster.path(log)).unwrap();
-            logs.iter().all(|log| says(log).contains("not a higher version"))
+            logs.iter().all(|log| says(log).contains("not of a higher version"))
         })
         .await;
     cluster.goes_on_as(&before).await;
