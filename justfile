@@ -20,7 +20,7 @@ test:
 deny:
     cargo deny check
 
-# Measure placement, encoding and the core's fan-out.
+# Measure placement, encoding, the core's fan-out, and JetStream, which needs tests/nats/install.
 bench:
     cargo bench --workspace
 
