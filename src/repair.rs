@@ -124,7 +124,7 @@ mod tests {
         };
         let text = text(Path::new("a.redb"), &report(vec![damage]));
         let line = text.lines().find(|line| line.starts_with("room lobby")).unwrap();
-        let words: Vec<&str> = line.split_whitespace().skip(4).collect();
+        let words: Vec<&str> = line.split_whitespace().skip(5).collect();
         assert_eq!(words, ["1-20", "6-20", "5", "goes", "on"]);
         assert!(text.ends_with("keeps the damaged file"), "{text}");
     }

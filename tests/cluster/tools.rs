@@ -182,7 +182,7 @@ async fn repair_says_what_is_damaged_and_what_it_would_lose_and_does_it_when_tol
     std::fs::write(&path, bytes).unwrap();
     let seen = said(folder.path(), &["repair", "a.redb"]).await;
     let line = seen.lines().find(|line| line.starts_with("room lobby")).expect(&seen);
-    let words: Vec<&str> = line.split_whitespace().skip(4).collect();
+    let words: Vec<&str> = line.split_whitespace().skip(5).collect();
     assert_eq!(words, ["1-20", "6-20", "5", "goes", "on"]);
     assert!(seen.contains("`trunkline repair a.redb --apply`"), "{seen}");
 
