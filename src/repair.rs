@@ -32,7 +32,8 @@ pub(crate) fn run(args: &RepairArgs) -> anyhow::Result<()> {
 fn text(file: &Path, report: &RepairReport) -> String {
     let RepairReport { name, topics, records, damages, keys, pages, set_aside } = report;
     let file = file.display();
-    let mut text = format!("{file}: the store of {name}, {topics} topics, {records} messages");
+    let (topics, records) = (count(*topics, "topic"), count(*records, "message"));
+    let mut text = format!("{file}: the store of {name}, {topics}, {records}");
     if report.is_clean() {
         let _ = write!(text, "\nnothing is damaged");
         return text;
@@ -40,8 +41,8 @@ fn text(file: &Path, report: &RepairReport) -> String {
     if !damages.is_empty() {
         let _ = write!(
             text,
-            "\n\n{:<40} {:>15} {:>15} {:>8}  {}",
-            "topic", "messages", "kept", "lost", "history"
+            "\n\n{:<40} {:>15} {:>15} {:>8}  history",
+            "topic", "messages", "kept", "lost"
         );
     }
     for damage in damages {
@@ -59,25 +60,28 @@ fn text(file: &Path, report: &RepairReport) -> String {
     if *keys > 0 {
         let _ = write!(
             text,
-            "\n{keys} idempotency keys are lost: a repeat of their messages counts as new"
+            "\nlost: {}; a repeat of their messages counts as new",
+            count(*keys, "idempotency key")
         );
     }
     if let Some(pages) = pages {
         let _ = write!(text, "\nthe file itself is damaged: {pages}");
     }
-    let lost = report.lost();
+    let lost = count(report.lost(), "message");
     let _ = match set_aside {
-        Some(aside) => write!(
-            text,
-            "\nrepaired, {lost} messages are lost; the damaged file is now {}",
-            aside.display()
-        ),
+        Some(aside) => {
+            write!(text, "\nrepaired; lost: {lost}; the damaged file is now {}", aside.display())
+        }
         None => write!(
             text,
-            "\na repair loses {lost} messages; `trunkline repair {file} --apply` does it, and keeps the damaged file"
+            "\na repair loses {lost}; `trunkline repair {file} --apply` does it, and keeps the damaged file"
         ),
     };
     text
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn range(range: Option<&RangeInclusive<u64>>) -> String {
@@ -120,7 +124,7 @@ mod tests {
         };
         let text = text(Path::new("a.redb"), &report(vec![damage]));
         let line = text.lines().find(|line| line.starts_with("room lobby")).unwrap();
-        let words: Vec<&str> = line.split_whitespace().skip(4).collect();
+        let words: Vec<&str> = line.split_whitespace().skip(5).collect();
         assert_eq!(words, ["1-20", "6-20", "5", "goes", "on"]);
         assert!(text.ends_with("keeps the damaged file"), "{text}");
     }

@@ -1,9 +1,19 @@
-//! `locate`, `spread` and `check`: what scripts and people read from them.
+//! `locate`, `spread`, `check` and `repair`: what scripts and people read from them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::process::Command;
+use trunkline_config::settings::Retention;
+use trunkline_core::{
+    Arguments, Body, Epoch, LogRequest, Namespace, Position, Record, RoomId, SessionId, Ticket,
+    Topic, UserId,
+};
+use trunkline_log::{EmbeddedLog, LogSettings, TopicLog};
 
 use crate::harness::{Setup, TRUNKLINE, write_files};
 
@@ -126,6 +136,68 @@ async fn check_says_when_a_file_is_no_toml_or_not_there() {
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(said.contains(place), "{said}");
     }
+}
+
+/// A store of one room of 20 messages. Gives its file.
+fn store(folder: &Path) -> PathBuf {
+    let path = folder.join("a.redb");
+    let age = Duration::from_secs(3_600);
+    let bounds = Retention { messages: 100, bytes: 1 << 20, age };
+    let settings = LogSettings { rooms: bounds, inboxes: bounds, window: Duration::from_secs(300) };
+    let mut log = EmbeddedLog::open(&path, "a", settings, StdRng::seed_from_u64(1)).unwrap();
+    let topic = Topic::Room(Namespace::parse("/").unwrap(), RoomId::parse("lobby").unwrap());
+    let record = |offset| Record {
+        offset,
+        time_ms: 1_790_000_000_000,
+        from: UserId::parse("alice").unwrap(),
+        session: SessionId([7; 24]),
+        sequence: offset,
+        key: None,
+        echo: true,
+        body: Body {
+            event: Arc::from("say"),
+            arguments: Arguments::new(&format!("\"number {offset:02}\""), 1),
+            attachments: Vec::new(),
+        },
+    };
+    let after = Position { epoch: Epoch::new("first"), offset: 0 };
+    let records = (1..=20).map(|offset| Arc::new(record(offset))).collect();
+    let append = LogRequest::Append { ticket: Ticket(1), topic, after, records };
+    log.submit(append, 1_790_000_000_000);
+    path
+}
+
+#[tokio::test]
+async fn repair_says_what_is_damaged_and_what_it_would_lose_and_does_it_when_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = store(folder.path());
+    let sound = said(folder.path(), &["repair", "a.redb"]).await;
+    assert_eq!(sound, "a.redb: the store of a, 1 topic, 20 messages\nnothing is damaged\n");
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let needle = b"number 05";
+    let places: Vec<usize> =
+        (0..bytes.len()).filter(|at| bytes[*at..].starts_with(needle)).collect();
+    places.iter().for_each(|at| bytes[*at] ^= 1);
+    std::fs::write(&path, bytes).unwrap();
+    let seen = said(folder.path(), &["repair", "a.redb"]).await;
+    let line = seen.lines().find(|line| line.starts_with("room lobby")).expect(&seen);
+    let words: Vec<&str> = line.split_whitespace().skip(5).collect();
+    assert_eq!(words, ["1-20", "6-20", "5", "goes", "on"]);
+    assert!(seen.contains("`trunkline repair a.redb --apply`"), "{seen}");
+
+    let done = said(folder.path(), &["repair", "a.redb", "--apply"]).await;
+    assert!(done.contains("the damaged file is now a.redb.damaged"), "{done}");
+    let sound = said(folder.path(), &["repair", "a.redb"]).await;
+    assert_eq!(sound, "a.redb: the store of a, 1 topic, 15 messages\nnothing is damaged\n");
+}
+
+#[tokio::test]
+async fn repair_refuses_what_is_no_store() {
+    let folder = files();
+    let output = run(folder.path(), &["repair", "cluster.toml", "--apply"]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("nothing can be read"), "{said}");
 }
 
 const USER: &str = r#"{"key":"user alice","digest":"3c3ecf23e06e53b1","owner":"c","placement":["c","a","b"]}

@@ -14,7 +14,7 @@ const TOPICS_MAX: usize = 256;
 const TOUCHED_MAX: usize = 1_024;
 
 /// A way through all topics.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sweep {
     wall_ms: u64,
     /// The topic that was looked at last.
@@ -22,8 +22,9 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    pub(super) fn new(wall_ms: u64) -> Self {
-        Self { wall_ms, after: None }
+    /// What is old now, in milliseconds since 1970.
+    pub(super) fn set_time(&mut self, wall_ms: u64) {
+        self.wall_ms = wall_ms;
     }
 
     /// Looks at some topics. Gives whether there are more.

@@ -217,7 +217,9 @@ impl Writer {
                     }
                     Job::Mark { topic, handed } => work.note(topic, Note { handed, used_ms: 0 }),
                     Job::Sweep { wall_ms } => {
-                        let mut sweep = Sweep::new(wall_ms);
+                        // One under way goes on: to begin again each time might never end.
+                        let mut sweep = work.sweep.take().unwrap_or_default();
+                        sweep.set_time(wall_ms);
                         let more = sweep.step(&mut changes, entropy)?;
                         work.sweep = more.then_some(sweep);
                     }

@@ -1,6 +1,5 @@
 //! What every store does, whatever it is made of: one suite, run over each of them.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod durable;
 mod embedded;
