@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::settings::Certificate;
+
 /// `[store]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreSettings {
@@ -56,13 +58,15 @@ pub struct JetStreamSettings {
     /// The stream's name, and the first token of its subjects.
     pub stream: String,
     /// How many servers keep each message, 1 to 5.
-    pub replicas: u8,
+    pub replicas: usize,
     /// How the cluster shows the servers who it is.
     pub login: Login,
     /// The key-value bucket that has the cluster's shard map, if it has one; none: the file has it.
     pub map_bucket: Option<String>,
     /// The authority that signed the servers' certificates, a file in PEM; none: the system's.
     pub ca: Option<PathBuf>,
+    /// The cluster's own certificate and its key, if the servers ask for one.
+    pub certificate: Option<Certificate>,
     /// Pages (`http://HOST:8222`) where the servers say how they are configured.
     pub monitors: Vec<String>,
     /// Whether to go on with servers that may lose acknowledged messages when power fails.
@@ -97,6 +101,7 @@ impl Default for JetStreamSettings {
             login: Login::None,
             map_bucket: None,
             ca: None,
+            certificate: None,
             monitors: Vec::new(),
             allow_unsafe_sync: false,
         }
@@ -105,8 +110,17 @@ impl Default for JetStreamSettings {
 
 impl std::fmt::Debug for JetStreamSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { servers, stream, replicas, login, map_bucket, ca, monitors, allow_unsafe_sync } =
-            self;
+        let Self {
+            servers,
+            stream,
+            replicas,
+            login,
+            map_bucket,
+            ca,
+            certificate,
+            monitors,
+            allow_unsafe_sync,
+        } = self;
         f.debug_struct("JetStreamSettings")
             .field("servers", servers)
             .field("stream", stream)
@@ -114,6 +128,7 @@ impl std::fmt::Debug for JetStreamSettings {
             .field("login", login)
             .field("map_bucket", map_bucket)
             .field("ca", ca)
+            .field("certificate", certificate)
             .field("monitors", monitors)
             .field("allow_unsafe_sync", allow_unsafe_sync)
             .finish()

@@ -6,8 +6,7 @@ use rand::rngs::StdRng;
 use trunkline_config::settings::Settings;
 use trunkline_config::store::Store;
 use trunkline_log::{
-    ConnectError, EmbeddedLog, JetStreamLog, JetStreamOptions, LogSettings, MemoryLog, OpenError,
-    TopicLog,
+    ConnectError, EmbeddedLog, JetStreamLog, LogSettings, MemoryLog, OpenError, TopicLog,
 };
 
 /// Why a shard's store can't be had.
@@ -40,9 +39,8 @@ pub(crate) async fn open(
             let open = move || EmbeddedLog::open(&path, &id, keeps, entropy);
             Ok(Box::new(tokio::task::spawn_blocking(open).await??))
         }
-        Store::JetStream(settings) => {
-            let options = JetStreamOptions::new(settings, id);
-            Ok(Box::new(JetStreamLog::connect(options, keeps, entropy).await?))
+        Store::JetStream(servers) => {
+            Ok(Box::new(JetStreamLog::connect(servers, id, keeps, entropy).await?))
         }
     }
 }

@@ -4,18 +4,15 @@ use std::path::Path;
 
 use trunkline_config::settings::Settings;
 use trunkline_config::{Loaded, MapId, load_with_map};
-use trunkline_log::{BucketError, JetStreamOptions, MapBucket};
+use trunkline_log::{BucketError, MapBucket};
 
 use super::judge;
 use crate::configuration::temporary_folder;
 use crate::process::ProcessArgs;
 
-/// What a process calls itself to the servers while it reads the map.
-const WHO: &str = "map";
-
 /// Opens the bucket.
 pub(crate) async fn open(settings: &Settings, name: &str) -> Result<MapBucket, BucketError> {
-    MapBucket::open(&JetStreamOptions::new(&settings.store.jetstream, WHO), name).await
+    MapBucket::open(&settings.store.jetstream, name).await
 }
 
 /// The settings with the bucket's map, if it has one.

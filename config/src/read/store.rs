@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::auth::secret;
 use super::cluster::certificate_file;
 use super::table::{Field, Table};
+use crate::settings::Certificate;
 use crate::store::{JetStreamSettings, Login, StoreKind, StoreSettings};
 use crate::value::pem::Holds;
 use crate::value::{Wrong, url};
@@ -63,6 +64,12 @@ fn jetstream(table: &mut Table<'_>, settings: &mut JetStreamSettings) {
     }
     if table.field("ca").is_some() {
         settings.ca = certificate_file(table, "ca", Holds::Certificates);
+    }
+    let has_certificate = table.field("cert").is_some() || table.field("key").is_some();
+    if has_certificate {
+        let cert = certificate_file(table, "cert", Holds::Certificates);
+        let key = certificate_file(table, "key", Holds::PrivateKey);
+        settings.certificate = cert.zip(key).map(|(cert, key)| Certificate { cert, key });
     }
     table.set("monitors", &mut settings.monitors, |f| f.list(url::http));
     table.set("allow_unsafe_sync", &mut settings.allow_unsafe_sync, Field::boolean);

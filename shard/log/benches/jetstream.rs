@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use trunkline_config::settings::Retention;
+use trunkline_config::store::JetStreamSettings;
 use trunkline_core::{
     Arguments, Body, LogOutcome, LogRequest, Namespace, Position, Record, RoomId, SessionId,
     Ticket, Topic, UserId,
 };
-use trunkline_log::{JetStreamLog, JetStreamOptions, LogSettings, TopicLog};
+use trunkline_log::{JetStreamLog, LogSettings, TopicLog};
 
 use nats::Nats;
 
@@ -144,18 +145,18 @@ async fn main() {
             1 => vec![Nats::start("sync_interval: always")],
             more => Nats::start_cluster(more),
         };
-        let options = JetStreamOptions {
+        let options = JetStreamSettings {
             servers: nodes.iter().map(Nats::url).collect(),
             monitors: nodes.iter().map(Nats::monitor).collect(),
             replicas: servers,
-            ..JetStreamOptions::default()
+            ..JetStreamSettings::default()
         };
         let age = Duration::from_secs(24 * 3600);
         let rooms = Retention { messages: 1000, bytes: 1024 * 1024, age };
         let settings = LogSettings { rooms, inboxes: rooms, window: Duration::from_secs(300) };
         for batch in [1, 16] {
             let entropy = StdRng::seed_from_u64(batch);
-            let log = JetStreamLog::connect(options.clone(), settings, entropy).await;
+            let log = JetStreamLog::connect(&options, "shard", settings, entropy).await;
             let mut bench = Bench { log: log.unwrap_or_else(|it| panic!("{it}")), tickets: 0 };
             let (mut ends, opened) = bench.open(0..ROOMS).await;
             let (rate, times) = bench.run(&mut ends, batch).await;

@@ -16,10 +16,7 @@ use std::task::{Context, Poll};
 use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
 pub use embedded::{EmbeddedLog, OpenError, RepairError, RepairReport, TopicDamage, repair};
-pub use jetstream::{
-    BucketError, ConnectError, JetStreamCredentials, JetStreamLog, JetStreamOptions, MapBucket,
-    StoredMap,
-};
+pub use jetstream::{BucketError, ConnectError, JetStreamLog, MapBucket, StoredMap};
 pub use memory::MemoryLog;
 pub use settings::LogSettings;
 

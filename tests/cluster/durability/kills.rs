@@ -46,7 +46,7 @@ pub(super) async fn survive(
         publishers.spawn(publish(company.clone(), cluster.options().user(&user), user));
     }
     for number in 0..READERS {
-        let options = cluster.options().user(&format!("reader-{number}"));
+        let options = cluster.options().user(format!("reader-{number}"));
         readers.spawn(read(company.clone(), options, number));
     }
     let acknowledgements = || company.ledger.lock().unwrap().acknowledgements();
@@ -87,12 +87,6 @@ pub(super) async fn survive(
         ledger.check_inbox(user, &inbox(&cluster.options().user(user)).await);
     }
     assert!(ledger.reconnects > 0, "nobody was there when a shard died");
-    println!(
-        "{} acknowledged, {} refused, {} reconnects, {kills} kills",
-        ledger.acknowledgements(),
-        ledger.refused,
-        ledger.reconnects
-    );
 }
 
 #[tokio::test]

@@ -14,7 +14,6 @@ pub(super) struct Ledger {
     read: BTreeMap<(usize, String), Vec<(Place, String)>>,
     /// Private messages that were answered `queued` or `delivered`: recipient and payload.
     kept: BTreeSet<(String, String)>,
-    pub(super) refused: u64,
     pub(super) reconnects: u64,
 }
 

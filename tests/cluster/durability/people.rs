@@ -109,7 +109,6 @@ async fn until_granted(
             Ok(ok) if ok["type"] == "ok" => return ok,
             Ok(error) => {
                 assert_eq!(error["code"], "unavailable", "{request}");
-                company.with(|it| it.refused += 1);
                 tokio::time::sleep(PAUSE).await;
             }
             Err(_) => {

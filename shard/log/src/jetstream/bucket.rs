@@ -8,10 +8,12 @@ use std::time::Duration;
 use async_nats::jetstream::{self, kv};
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
+use trunkline_config::store::JetStreamSettings;
 
 use super::connect::{ConnectError, client};
-use super::options::JetStreamOptions;
 
+/// What who reads or writes it calls itself to the servers.
+const WHO: &str = "map";
 /// Under which the map stands.
 const KEY: &str = "shards.toml";
 /// Maps that can be looked at with the servers' own tools after they have been replaced.
@@ -66,8 +68,8 @@ impl MapBucket {
     ///
     /// # Errors
     /// [`BucketError::Connect`], or [`BucketError::Servers`].
-    pub async fn open(options: &JetStreamOptions, name: &str) -> Result<Self, BucketError> {
-        let context = jetstream::new(client(options).await?);
+    pub async fn open(options: &JetStreamSettings, name: &str) -> Result<Self, BucketError> {
+        let context = jetstream::new(client(options, WHO).await?);
         let config = kv::Config {
             bucket: name.to_owned(),
             description: "Trunkline's shard map".to_owned(),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, ServerAddr};
 use tokio::time::timeout;
+use trunkline_config::settings::Certificate;
+use trunkline_config::store::{JetStreamSettings, Login};
 
-use super::options::{JetStreamCredentials, JetStreamOptions};
 use super::patience::{Late, Patience};
 use super::server::Server;
 use super::subject::is_stream_name;
@@ -81,12 +82,13 @@ pub enum ConnectError {
 
 /// Connects to a server, and finds or makes the stream.
 pub(super) async fn connect(
-    options: &JetStreamOptions,
+    options: &JetStreamSettings,
+    shard: &str,
     settings: &LogSettings,
 ) -> Result<Server, ConnectError> {
     check(options)?;
     let all = async {
-        let client = client(options).await?;
+        let client = client(options, shard).await?;
         let info = client.server_info();
         if !is_new_enough(&info.version) {
             return Err(ConnectError::Version(info.version));
@@ -101,7 +103,7 @@ pub(super) async fn connect(
     timeout(ALL, all).await.map_err(|_| ConnectError::Late { doing })?
 }
 
-fn check(options: &JetStreamOptions) -> Result<(), ConnectError> {
+fn check(options: &JetStreamSettings) -> Result<(), ConnectError> {
     let refuse = |why: String| Err(ConnectError::Options(why));
     if options.servers.is_empty() {
         return refuse("no server is named".to_owned());
@@ -116,7 +118,7 @@ fn check(options: &JetStreamOptions) -> Result<(), ConnectError> {
     Ok(())
 }
 
-pub(super) async fn client(options: &JetStreamOptions) -> Result<Client, ConnectError> {
+pub(super) async fn client(options: &JetStreamSettings, who: &str) -> Result<Client, ConnectError> {
     let mut addresses = Vec::new();
     for server in &options.servers {
         let address: ServerAddr = server
@@ -125,28 +127,26 @@ pub(super) async fn client(options: &JetStreamOptions) -> Result<Client, Connect
         addresses.push(address);
     }
     let mut connect = ConnectOptions::new()
-        .name(format!("trunkline {}", options.shard))
+        .name(format!("trunkline {who}"))
         .ping_interval(PING_INTERVAL)
         .reconnect_delay_callback(|attempts| {
             let doubled = u32::try_from(attempts.min(6)).unwrap_or(6);
             (Duration::from_millis(25) * 2_u32.pow(doubled)).min(LONGEST_RECONNECT_DELAY)
         });
-    connect = match &options.credentials {
-        JetStreamCredentials::None => connect,
-        JetStreamCredentials::File(path) => connect
+    connect = match &options.login {
+        Login::None => connect,
+        Login::Credentials(path) => connect
             .credentials_file(path)
             .await
             .map_err(|source| ConnectError::Credentials { path: path.clone(), source })?,
-        JetStreamCredentials::User { name, password } => {
-            connect.user_and_password(name.clone(), password.clone())
-        }
-        JetStreamCredentials::Token(token) => connect.token(token.clone()),
+        Login::User { name, password } => connect.user_and_password(name.clone(), password.clone()),
+        Login::Token(token) => connect.token(token.clone()),
     };
     if let Some(ca) = &options.ca {
         connect = connect.add_root_certificates(ca.clone()).require_tls(true);
     }
-    if let Some((certificate, key)) = &options.client_certificate {
-        connect = connect.add_client_certificate(certificate.clone(), key.clone());
+    if let Some(Certificate { cert, key }) = &options.certificate {
+        connect = connect.add_client_certificate(cert.clone(), key.clone());
     }
     let mut patience = Patience::new(CONNECTION);
     loop {
@@ -190,13 +190,13 @@ mod tests {
 
     #[test]
     fn options_that_cannot_be_are_refused_before_anything_is_asked() {
-        let good = JetStreamOptions::default();
+        let good = JetStreamSettings::default();
         assert!(check(&good).is_ok());
         for bad in [
-            JetStreamOptions { servers: Vec::new(), ..good.clone() },
-            JetStreamOptions { stream: "a.b".to_owned(), ..good.clone() },
-            JetStreamOptions { replicas: 0, ..good.clone() },
-            JetStreamOptions { replicas: 6, ..good.clone() },
+            JetStreamSettings { servers: Vec::new(), ..good.clone() },
+            JetStreamSettings { stream: "a.b".to_owned(), ..good.clone() },
+            JetStreamSettings { replicas: 0, ..good.clone() },
+            JetStreamSettings { replicas: 6, ..good.clone() },
         ] {
             assert!(matches!(check(&bad), Err(ConnectError::Options(_))), "{bad:?}");
         }

@@ -24,7 +24,6 @@ mod job;
 mod load;
 mod mark;
 mod open;
-mod options;
 mod patience;
 mod publish;
 mod read;
@@ -41,11 +40,11 @@ use rand::rngs::StdRng;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use trunkline_config::store::JetStreamSettings;
 use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
 pub use bucket::{BucketError, MapBucket, StoredMap};
 pub use connect::ConnectError;
-pub use options::{JetStreamCredentials, JetStreamOptions};
 
 use crate::TopicLog;
 use crate::epoch::new_epoch;
@@ -67,18 +66,19 @@ pub struct JetStreamLog {
 }
 
 impl JetStreamLog {
-    /// Connects, and makes the stream if it isn't there: at most 30 seconds. Appends are known
+    /// Connects as `shard`, and makes the stream if it isn't there: at most 30 seconds. Appends are known
     /// by what comes from `entropy`: no two logs may be given the same.
     ///
     /// # Errors
     /// [`ConnectError`] says what is wrong and what to do about it.
     pub async fn connect(
-        options: JetStreamOptions,
+        servers: &JetStreamSettings,
+        shard: &str,
         settings: LogSettings,
         mut entropy: StdRng,
     ) -> Result<Self, ConnectError> {
-        let server = connect::connect(&options, &settings).await?;
-        let owner = format!("{}/{}", options.shard, new_epoch(&mut entropy));
+        let server = connect::connect(servers, shard, &settings).await?;
+        let owner = format!("{shard}/{}", new_epoch(&mut entropy));
         let readers = Semaphore::new(READERS);
         let shared = Arc::new(Shared { server, settings, owner, readers });
         let (commands, submitted) = unbounded_channel();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use trunkline_config::store::JetStreamSettings;
 
 use super::connect::ConnectError;
-use super::options::JetStreamOptions;
 use super::patience::Patience;
 use super::server::Server;
 use crate::settings::LogSettings;
@@ -32,7 +32,7 @@ pub(super) fn longest_age(settings: &LogSettings) -> Duration {
 /// that keep it; none if it is a server on its own.
 pub(super) async fn prepare(
     server: &Server,
-    options: &JetStreamOptions,
+    options: &JetStreamSettings,
     settings: &LogSettings,
 ) -> Result<Vec<String>, ConnectError> {
     let name = server.stream();

@@ -14,9 +14,9 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use trunkline_config::store::JetStreamSettings;
 
 use super::connect::{ConnectError, is_new_enough};
-use super::options::JetStreamOptions;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a server may tell about itself, in bytes.
@@ -45,7 +45,7 @@ struct Config {
 /// Refuses servers that don't sync before they acknowledge, or don't tell, unless that is allowed.
 /// `peers` are those that keep the stream.
 pub(super) async fn check(
-    options: &JetStreamOptions,
+    options: &JetStreamSettings,
     peers: &[String],
 ) -> Result<(), ConnectError> {
     let mut told = BTreeMap::new();

@@ -14,8 +14,9 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use trunkline_config::settings::Retention;
+use trunkline_config::store::JetStreamSettings;
 use trunkline_core::{Arguments, Namespace, Record, RoomId, Topic};
-use trunkline_log::{JetStreamLog, JetStreamOptions, LogSettings, TopicLog};
+use trunkline_log::{JetStreamLog, LogSettings, TopicLog};
 
 use crate::hand::{ALL, Hand, record};
 use crate::{Store, settings};
@@ -35,13 +36,13 @@ impl JetStream {
         Self { nats, stream, settings }
     }
 
-    fn options(&self) -> JetStreamOptions {
-        JetStreamOptions {
+    fn options(&self) -> JetStreamSettings {
+        JetStreamSettings {
             servers: vec![self.nats.url()],
             stream: self.stream.clone(),
             replicas: 1,
             monitors: vec![self.nats.monitor()],
-            ..JetStreamOptions::default()
+            ..JetStreamSettings::default()
         }
     }
 
@@ -83,10 +84,12 @@ impl Store for JetStream {
 }
 
 /// A shard's log. Each has randomness of its own, as processes do.
-async fn connect(options: JetStreamOptions, settings: LogSettings) -> JetStreamLog {
+async fn connect(options: JetStreamSettings, settings: LogSettings) -> JetStreamLog {
     static SEEDS: AtomicU64 = AtomicU64::new(0);
     let entropy = StdRng::seed_from_u64(SEEDS.fetch_add(1, Ordering::Relaxed));
-    JetStreamLog::connect(options, settings, entropy).await.unwrap_or_else(|it| panic!("{it}"))
+    JetStreamLog::connect(&options, "shard", settings, entropy)
+        .await
+        .unwrap_or_else(|it| panic!("{it}"))
 }
 
 /// Settings that keep everything for a minute.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use trunkline_config::store::JetStreamSettings;
 use trunkline_core::{Epoch, LogOutcome, LogRequest, Position, Topic};
-use trunkline_log::JetStreamOptions;
 
 use super::nats::Nats;
 use super::{ample, large_record};
@@ -81,7 +81,7 @@ impl Rooms {
 }
 
 /// The server that leads the stream.
-async fn leader(options: &JetStreamOptions) -> usize {
+async fn leader(options: &JetStreamSettings) -> usize {
     let client = async_nats::connect(options.servers.clone()).await.unwrap();
     let subject = format!("$JS.API.STREAM.INFO.{}", options.stream);
     loop {
@@ -97,11 +97,11 @@ async fn leader(options: &JetStreamOptions) -> usize {
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_with_a_server() {
     let nodes = Nats::start_cluster(3);
-    let options = JetStreamOptions {
+    let options = JetStreamSettings {
         servers: nodes.iter().map(Nats::url).collect(),
         monitors: nodes.iter().map(Nats::monitor).collect(),
         stream: "cluster".to_owned(),
-        ..JetStreamOptions::default()
+        ..JetStreamSettings::default()
     };
     let log = super::connect(options.clone(), ample()).await;
     let mut rooms = Rooms::open(Hand::new(Box::new(log))).await;
@@ -135,7 +135,7 @@ async fn nothing_acknowledged_is_lost_with_a_server() {
 
     // Another shard finds all of it.
     let other =
-        super::connect(JetStreamOptions { allow_unsafe_sync: true, ..options.clone() }, ample());
+        super::connect(JetStreamSettings { allow_unsafe_sync: true, ..options.clone() }, ample());
     let mut other = Hand::new(Box::new(other.await));
     for ((topic, end), epoch) in rooms.ends.iter().zip(rooms.epochs()) {
         let opened = other.try_open(topic).await.expect("two of three are alive");
@@ -144,7 +144,7 @@ async fn nothing_acknowledged_is_lost_with_a_server() {
 }
 
 /// Waits until all three servers have all of the stream.
-async fn caught_up(options: &JetStreamOptions) {
+async fn caught_up(options: &JetStreamSettings) {
     let client = async_nats::connect(options.servers.clone()).await.unwrap();
     let subject = format!("$JS.API.STREAM.INFO.{}", options.stream);
     let all = async {

@@ -8,14 +8,17 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use serde_json::{Value, json};
-use trunkline_log::{ConnectError, JetStreamCredentials, JetStreamLog, JetStreamOptions};
+use trunkline_config::settings::Certificate;
+use trunkline_config::store::{JetStreamSettings, Login};
+use trunkline_log::{ConnectError, JetStreamLog};
 
 use super::JetStream;
 use super::nats::Nats;
 use crate::{Store, settings};
 
-async fn refusal(options: JetStreamOptions) -> ConnectError {
-    let connected = JetStreamLog::connect(options, settings(), StdRng::seed_from_u64(1)).await;
+async fn refusal(options: JetStreamSettings) -> ConnectError {
+    let connected =
+        JetStreamLog::connect(&options, "shard", settings(), StdRng::seed_from_u64(1)).await;
     connected.expect_err("it is refused")
 }
 
@@ -26,20 +29,20 @@ async fn a_server_that_syncs_late_is_refused_unless_that_is_allowed() {
     let error = refusal(options.clone()).await;
     assert!(matches!(error, ConnectError::UnsafeSync { .. }), "{error}");
     assert!(error.to_string().contains("before they are on its disk"), "{error}");
-    let allowed = JetStreamOptions { allow_unsafe_sync: true, ..options };
+    let allowed = JetStreamSettings { allow_unsafe_sync: true, ..options };
     super::connect(allowed, settings()).await;
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_tell_is_refused_unless_that_is_allowed() {
     let store = JetStream::new(settings()).await;
-    let options = JetStreamOptions { monitors: Vec::new(), ..store.options() };
+    let options = JetStreamSettings { monitors: Vec::new(), ..store.options() };
     let error = refusal(options.clone()).await;
     assert!(error.to_string().contains("it is not known"), "{error}");
     let nobody = vec![store.nats.url().replace("nats", "http")];
-    let error = refusal(JetStreamOptions { monitors: nobody, ..options.clone() }).await;
+    let error = refusal(JetStreamSettings { monitors: nobody, ..options.clone() }).await;
     assert!(error.to_string().contains("can't be asked"), "{error}");
-    let allowed = JetStreamOptions { allow_unsafe_sync: true, ..options };
+    let allowed = JetStreamSettings { allow_unsafe_sync: true, ..options };
     super::connect(allowed, settings()).await;
 }
 
@@ -78,8 +81,8 @@ async fn who_is_not_let_in_is_told() {
     let options = store.options();
     let error = refusal(options.clone()).await;
     assert!(error.to_string().contains("authorization violation"), "{error}");
-    let credentials = JetStreamCredentials::Token("secret".to_owned());
-    super::connect(JetStreamOptions { credentials, ..options }, settings()).await;
+    let login = Login::Token("secret".to_owned());
+    super::connect(JetStreamSettings { login, ..options }, settings()).await;
 }
 
 #[tokio::test]
@@ -111,9 +114,12 @@ async fn a_connection_can_be_encrypted_and_certified_at_both_ends() {
     let nats = Nats::start(&format!("sync_interval: always }}\n{tls}"));
     let store = JetStream::on(Arc::new(nats), settings());
 
-    let stranger = JetStreamOptions { ca: Some(ca), ..store.options() };
+    let stranger = JetStreamSettings { ca: Some(ca), ..store.options() };
     let error = refusal(stranger.clone()).await;
     assert!(matches!(error, ConnectError::Connection { .. }), "{error}");
-    let options = JetStreamOptions { client_certificate: Some(shard), ..stranger };
+    let options = JetStreamSettings {
+        certificate: Some(Certificate { cert: shard.0, key: shard.1 }),
+        ..stranger
+    };
     super::connect(options, settings()).await;
 }
