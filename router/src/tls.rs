@@ -14,6 +14,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use trunkline_config::settings::Certificate;
@@ -60,6 +61,8 @@ pub(crate) struct Certificates {
     files: Certificate,
     provider: Arc<CryptoProvider>,
     current: RwLock<Arc<CertifiedKey>>,
+    /// What the files were when they were first read.
+    first: Look,
 }
 
 /// What tells whether the files have changed.
@@ -73,8 +76,10 @@ impl Certificates {
     /// [`CertificateError`] says which file is wrong and why.
     pub(crate) fn load(files: &Certificate) -> Result<Self, CertificateError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
+        // Before they are read: what changes in between is read again.
+        let first = look(files);
         let current = RwLock::new(Arc::new(read(files, &provider)?));
-        Ok(Self { files: files.clone(), provider, current })
+        Ok(Self { files: files.clone(), provider, current, first })
     }
 
     /// What accepts TLS with whatever certificate is current, for one protocol by its ALPN name.
@@ -95,11 +100,12 @@ impl Certificates {
 
     /// Reads the files again whenever they change, for ever.
     pub(crate) async fn follow(&self) {
-        let mut seen = self.look().await;
+        let mut seen = self.first;
         loop {
-            sleep(LOOK).await;
-            let now = self.look().await;
+            let files = self.files.clone();
+            let now = spawn_blocking(move || look(&files)).await.unwrap_or_default();
             if now == seen {
+                sleep(LOOK).await;
                 continue;
             }
             seen = now;
@@ -112,22 +118,19 @@ impl Certificates {
             }
         }
     }
-
-    async fn look(&self) -> Look {
-        let mut look = Look::default();
-        for (seen, path) in look.0.iter_mut().zip([&self.files.cert, &self.files.key]) {
-            if let Ok(metadata) = tokio::fs::metadata(path).await {
-                *seen = metadata.modified().ok().map(|time| (time, metadata.len()));
-            }
-        }
-        look
-    }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
     }
+}
+
+fn look(files: &Certificate) -> Look {
+    Look([&files.cert, &files.key].map(|path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    }))
 }
 
 fn read(files: &Certificate, provider: &CryptoProvider) -> Result<CertifiedKey, CertificateError> {
