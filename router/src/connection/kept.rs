@@ -150,8 +150,7 @@ impl Kept {
     /// is settled.
     pub(super) fn attach(&self) -> Option<Attach> {
         let identity = Attach::decode(&*self.identity).ok()?;
-        let slot =
-            |s: &Slot| SlotPosition { slot: s.number, position: s.position.to_bytes() };
+        let slot = |s: &Slot| SlotPosition { slot: s.number, position: s.position.to_bytes() };
         Some(Attach {
             checkpoint: self.checkpoint.to_bytes(),
             positions: self.more.as_ref().map(|more| more.positions.clone()).unwrap_or_default(),

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use trunkline_proto::outbox::Haste;
 use trunkline_proto::trunk::{
-    Acknowledge, ApiAnswer, Checkpoint, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer, Receipt,
-    Send, Up, down, up,
+    Acknowledge, ApiAnswer, Checkpoint, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer,
+    Receipt, Send, Up, down, up,
 };
 
 use super::group::Members;

@@ -101,8 +101,7 @@ impl AsyncWrite for Sink {
 /// From a batch's bytes to the write of each socket, which the kernel would see next.
 #[test]
 fn a_message_to_fifty_connections() {
-    let metrics =
-        Rc::new(Metrics::register(&Registry::new()).expect("registers"));
+    let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
     let trunk = Rc::new(Trunk::new(metrics, Duration::from_secs(30)));
     let (outbox, _batches) = outbox(STREAM_BOUNDS);
     trunk.come_up(outbox);
@@ -110,7 +109,9 @@ fn a_message_to_fifty_connections() {
     let mut tasks = Vec::new();
     for number in 1..=MEMBERS {
         let connection = connection_over(number, Box::new(sink.clone()));
-        trunk.attach(&connection, Attach { user: "alice".to_owned(), ..Attach::default() }).expect("the trunk is up");
+        trunk
+            .attach(&connection, Attach { user: "alice".to_owned(), ..Attach::default() })
+            .expect("the trunk is up");
         let uplink = Rc::clone(&trunk);
         tasks.push(run(connection, uplink, &[], LENGTH, ()));
     }

@@ -85,9 +85,9 @@ impl Hold {
         let held = self.held.borrow();
         let Held { connection, sent, .. } = held.first_key_value()?.1;
         let next = match sent.get() {
-            None => connection
-                .attach_again()
-                .map(|attach| Next::Attach(Rc::clone(connection), attach)),
+            None => {
+                connection.attach_again().map(|attach| Next::Attach(Rc::clone(connection), attach))
+            }
             Some(sent) => connection.unsettled_after(sent).map(Next::Message),
         };
         Some(next.unwrap_or(Next::Done))

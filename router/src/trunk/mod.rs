@@ -120,8 +120,7 @@ impl Trunk {
     /// Passes on what a client has said. Of one that is held it is only kept: it follows when the
     /// client is attached again.
     pub(crate) fn pass(&self, message: ClientMessage, dialect: Dialect) -> Taken {
-        let passed =
-            Taken::Passed { payload: message.payload.clone(), binary: message.binary };
+        let passed = Taken::Passed { payload: message.payload.clone(), binary: message.binary };
         if self.hold.has(message.connection) {
             self.metrics.messages_in.of(dialect).inc();
             return passed;
@@ -229,7 +228,14 @@ impl Uplink for Trunk {
         if binary {
             return Taken::Refused(CloseReason::NOT_TEXT);
         }
-        let message = ClientMessage { connection, sequence, payload, binary, control: false, answered: false };
+        let message = ClientMessage {
+            connection,
+            sequence,
+            payload,
+            binary,
+            control: false,
+            answered: false,
+        };
         self.pass(message, Dialect::Native)
     }
 
