@@ -11,6 +11,9 @@ use trunkline_proto::trunk::{Up, up};
 use super::hold::Next;
 use super::{ITEM_SIZE, Trunk};
 
+#[cfg(test)]
+mod tests;
+
 /// Items that are queued before others get a turn.
 const ITEMS_PER_TURN: usize = 256;
 
@@ -41,9 +44,6 @@ impl Trunk {
             let (Some(live), Some(next)) = (live.as_mut(), self.hold.next()) else {
                 return if self.hold.is_empty() { Poll::Ready(()) } else { Poll::Pending };
             };
-            // Half of the queue is left to others: a Detach that finds no room would cut the
-            // stream.
-            ready!(live.outbox.poll_room(cx));
             let (item, told, attached) = match next {
                 Next::Attach(connection, attach) => {
                     let settled = attach.settled;
@@ -60,6 +60,9 @@ impl Trunk {
                     continue;
                 }
             };
+            // Half of the queue is left to others: a Detach that finds no room would cut the
+            // stream.
+            ready!(live.outbox.poll_room(cx));
             let item = Up { item: Some(item) };
             let size = item.encoded_len() + ITEM_SIZE;
             if live.outbox.push(item, size).is_err() {
