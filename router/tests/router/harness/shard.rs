@@ -69,7 +69,12 @@ impl FakeShard {
 
     /// The next trunk that is opened.
     pub(crate) async fn trunk(&mut self) -> TrunkEnd {
-        soon("a trunk", self.trunks.recv()).await.expect("the shard runs")
+        soon("a trunk", self.trunk_at_last()).await
+    }
+
+    /// The same where it takes its time.
+    pub(crate) async fn trunk_at_last(&mut self) -> TrunkEnd {
+        self.trunks.recv().await.expect("the shard runs")
     }
 
     /// Stops listening; its trunks end when their ends are dropped.
@@ -229,10 +234,9 @@ impl TrunkEnd {
         soon("room in the trunk", self.down.send(Ok(batch(items)))).await.expect("the trunk lives");
     }
 
-    /// The same of a trunk that may have ended.
-    pub(crate) async fn try_batch(&self, items: Vec<down::Item>) {
-        let _ = self.down.send(Ok(batch(items))).await;
-        tokio::task::yield_now().await;
+    /// The same of a trunk that may have ended; false if it has.
+    pub(crate) async fn try_batch(&self, items: Vec<down::Item>) -> bool {
+        self.down.send(Ok(batch(items))).await.is_ok()
     }
 
     /// Ends the stream.
