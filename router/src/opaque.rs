@@ -7,6 +7,10 @@ use bytes::Bytes;
 pub(crate) struct Opaque(Box<[u8]>);
 
 impl Opaque {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// Takes newer ones in their place. Mostly these are as long, and then nothing is allocated.
     pub(crate) fn replace(&mut self, newer: &[u8]) {
         if self.0.len() == newer.len() {

@@ -18,7 +18,8 @@ pub(super) struct Kept {
     /// What each Attach repeats, encoded: as a struct it takes several times as much.
     identity: Box<[u8]>,
     checkpoint: Opaque,
-    slots: Vec<Slot>,
+    /// Few, and it is seldom that there is another.
+    slots: Box<[Slot]>,
     more: Option<Box<More>>,
 }
 
@@ -76,23 +77,18 @@ impl Kept {
         if self.identity.is_empty() {
             return;
         }
-        let known = self.slots.iter().position(|known| known.number == *slot);
+        let known = self.slots.iter_mut().find(|known| known.number == *slot);
         match known {
-            Some(index) if position.is_empty() => {
-                self.slots.swap_remove(index);
-            }
-            Some(index) => self.slots[index].position.replace(position),
-            None if position.is_empty() => {}
-            None => {
-                // Most have one at most.
-                if self.slots.is_empty() {
-                    self.slots.reserve_exact(1);
-                }
-                let mut first = Opaque::default();
-                first.replace(position);
-                self.slots.push(Slot { number: *slot, position: first });
-            }
+            Some(known) if !position.is_empty() => return known.position.replace(position),
+            None if position.is_empty() => return,
+            _ => {}
         }
+        let others = std::mem::take(&mut self.slots).into_iter();
+        let mut slots: Vec<Slot> = others.filter(|other| other.number != *slot).collect();
+        if !position.is_empty() {
+            slots.push(Slot { number: *slot, position: Opaque::new(position) });
+        }
+        self.slots = slots.into();
     }
 
     /// Keeps a message that was passed on.

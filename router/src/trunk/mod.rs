@@ -130,9 +130,11 @@ impl Trunk {
         if !message.control {
             self.metrics.messages_in.of(dialect).inc();
         }
-        let size = message.payload.len() + ITEM_SIZE;
+        let (size, is_kept) = (message.payload.len() + ITEM_SIZE, !message.control);
         match live.outbox.push(Up { item: Some(up::Item::Message(message)) }, size) {
             Ok(()) => passed,
+            // The stream has ended, and what comes next finds out: the client is held, or closed.
+            Err(_) if live.outbox.is_closed() && is_kept => passed,
             Err(_) => Taken::Refused(CloseReason::OVERLOADED),
         }
     }

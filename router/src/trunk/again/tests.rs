@@ -97,6 +97,11 @@ impl World {
         self.batches = None;
     }
 
+    /// The next step to a trunk that is up.
+    fn recover(&mut self) {
+        if self.trunk.is_up() { self.go_down() } else { self.come_up() }
+    }
+
     /// Gives everybody who waits for something a turn.
     fn turn(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
@@ -189,8 +194,10 @@ fn simulate(seed: u64) {
     for _ in 0..400 {
         let client = random.random_range(1..=CLIENTS);
         match random.random_range(0..100) {
+            // The stream has ended, and nobody has noticed yet.
+            0..3 if world.batches.is_some() => world.batches = None,
             0..5 if world.batches.is_some() => world.go_down(),
-            0..15 if world.batches.is_none() => world.come_up(),
+            0..15 if world.batches.is_none() => world.recover(),
             15..60 => world.say(client),
             60..80 if world.batches.is_some() => {
                 world.respond(client, random.random_bool(0.7));
@@ -205,8 +212,8 @@ fn simulate(seed: u64) {
             _ => world.turn(),
         }
     }
-    if world.batches.is_none() {
-        world.come_up();
+    while world.batches.is_none() {
+        world.recover();
     }
     // In the end all is read, and settled, and everything has come.
     for _ in 0..400 {
