@@ -62,6 +62,9 @@ pub struct RouterSettings {
     pub allowed_origins: AllowedOrigins,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How long a client of a shard that is gone is held, so that it is attached again and notices
+    /// nothing; zero: nobody is held.
+    pub hold: Duration,
     /// The certificate and key of `wss`, if any.
     pub tls: Option<Certificate>,
 }
@@ -317,6 +320,7 @@ impl Default for RouterSettings {
             echo: false,
             allowed_origins: AllowedOrigins::Same,
             trusted_proxies: Vec::new(),
+            hold: Duration::from_secs(30),
             tls: None,
         }
     }

@@ -14,6 +14,7 @@ mod handshake;
 mod http;
 mod metrics;
 mod net;
+mod opaque;
 mod seat;
 mod start;
 mod tls;

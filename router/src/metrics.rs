@@ -16,6 +16,8 @@ const CODES: [u16; 13] =
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
+    pub(crate) held: IntGauge,
+    pub(crate) reattached: IntCounter,
     pub(crate) messages_in: PerDialect,
     pub(crate) polls: Polls,
     pub(crate) batches: IntCounter,
@@ -104,6 +106,16 @@ impl Metrics {
         };
         let connections = IntGauge::new("trunkline_connections", "Open WebSockets")?;
         registry.register(Box::new(connections.clone()))?;
+        let held = IntGauge::new(
+            "trunkline_held",
+            "Open WebSockets that wait for their broken trunk to be up again",
+        )?;
+        registry.register(Box::new(held.clone()))?;
+        let reattached = IntCounter::new(
+            "trunkline_reattached_total",
+            "WebSockets that were attached again after their trunk broke",
+        )?;
+        registry.register(Box::new(reattached.clone()))?;
         let batches =
             IntCounter::new("trunkline_trunk_batches_total", "Batches received from shards")?;
         registry.register(Box::new(batches.clone()))?;
@@ -124,6 +136,8 @@ impl Metrics {
         )?;
         Ok(Self {
             connections,
+            held,
+            reattached,
             batches,
             trunk_up,
             messages_in: PerDialect::new(&counters(

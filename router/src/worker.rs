@@ -102,8 +102,9 @@ pub(crate) async fn run(
 ) {
     let mut shutdown = common.shutdown.clone();
     let metrics = Rc::new(common.metrics.clone());
-    let trunks: Vec<_> =
-        (0..common.map.shards().len()).map(|_| Rc::new(Trunk::new(Rc::clone(&metrics)))).collect();
+    let patience = common.settings.router.hold;
+    let trunk = || Rc::new(Trunk::new(Rc::clone(&metrics), patience));
+    let trunks: Vec<_> = common.map.shards().iter().map(|_| trunk()).collect();
     let mut lines = JoinSet::new();
     for (shard, trunk) in (0..).zip(&trunks) {
         let line = Line {
@@ -202,7 +203,7 @@ impl Worker {
             (_, Dialect::SocketIo) => self.settings.socketio.max_http_buffer_size,
             _ => limits.message,
         };
-        let connection = self.roster.open(socket, bounds, dialect);
+        let connection = self.roster.open(socket, bounds, message, dialect);
         let uplink = self.uplink(&connection, admission);
         let (worker, number) = (Rc::clone(self), connection.number);
         let place = Place { worker, number, _seat: seat };

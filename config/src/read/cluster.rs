@@ -96,6 +96,7 @@ fn router(table: &mut Table<'_>, router: &mut RouterSettings) {
     table.set("echo", &mut router.echo, Field::boolean);
     table.set("allowed_origins", &mut router.allowed_origins, allowed_origins);
     table.set("trusted_proxies", &mut router.trusted_proxies, |f| f.list(network::network));
+    table.set("hold", &mut router.hold, |f| time(f, Duration::ZERO..=HOUR));
     router.tls = table
         .section("tls", |tls| {
             let cert = certificate_file(tls, "cert", Holds::Certificates);

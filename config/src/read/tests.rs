@@ -135,6 +135,7 @@ fn a_mistake_in_the_cluster_file_says_what_to_write() {
             "[router]\ntrusted_proxies = [\"10.0.0.0/40\"]",
             "2: router.trusted_proxies[0] is \"10.0.0.0/40\", which is not a network; write",
         ),
+        ("[router]\nhold = \"2h\"", "2: router.hold is 2h; write \"0ms\" to \"1h\""),
         (
             "[router]\ntls = { cert = \"none.pem\" }",
             "2: router.tls.key is missing; write key = \"key.pem\"",

@@ -5,10 +5,12 @@
 //! tasks. Only when the socket is full does the task take over, woken by the socket: both write
 //! with the task's waker. It knows neither rooms nor tokens.
 
+mod again;
 mod boundary;
 pub(crate) mod close;
 pub(crate) mod echo;
 pub(crate) mod heartbeat;
+mod kept;
 pub(crate) mod queue;
 mod read;
 pub(crate) mod roster;
@@ -30,6 +32,7 @@ use crate::frame::{self, Encoded};
 use crate::metrics::Metrics;
 use crate::net::Socket;
 use close::CloseReason;
+use kept::Kept;
 use queue::OutQueue;
 use read::Readers;
 pub(crate) use task::run;
@@ -49,8 +52,8 @@ pub(crate) struct Incoming {
 
 /// What became of a message.
 pub(crate) enum Taken {
-    /// Passed on; an acknowledgement will come.
-    Passed,
+    /// Passed on; an acknowledgement will come, and until then this is kept.
+    Passed { payload: Bytes, binary: bool },
     /// Done with, and it did not count.
     Noted,
     /// Done with, and this is the answer.
@@ -98,6 +101,9 @@ struct State {
     /// The last sequence that was passed on, and the last that the shard has settled.
     passed: u64,
     settled: u64,
+    kept: Kept,
+    /// Bytes of unsettled messages beyond which nothing more is read.
+    unsettled_most: u32,
     task: Option<Waker>,
 }
 
@@ -121,15 +127,26 @@ pub(crate) struct Connection {
     heard: Cell<Instant>,
     /// Set while a batch has something for this connection that is not yet written.
     touched: Cell<bool>,
+    /// A session speaks by it, and it is not one to which a polling session may change.
+    speaks: Cell<bool>,
     shared: Rc<Shared>,
 }
 
+/// With one message more, the unsettled ones take what may wait for the client, or twice the largest
+/// message if that is more.
+fn unsettled_most(bounds: Bounds, message: usize) -> u32 {
+    let most = bounds.messages.max(2 * message) - message;
+    u32::try_from(most).unwrap_or(u32::MAX)
+}
+
 impl Connection {
+    /// `message` is the largest message.
     fn new(
         number: u64,
         dialect: Dialect,
         socket: Box<dyn Socket>,
         bounds: Bounds,
+        message: usize,
         shared: Rc<Shared>,
     ) -> Self {
         let state = State {
@@ -140,6 +157,8 @@ impl Connection {
             unflushed: false,
             passed: 0,
             settled: 0,
+            kept: Kept::default(),
+            unsettled_most: unsettled_most(bounds, message),
             task: None,
         };
         Self {
@@ -148,6 +167,7 @@ impl Connection {
             state: RefCell::new(state),
             heard: Cell::new(Instant::now()),
             touched: Cell::new(false),
+            speaks: Cell::new(false),
             shared,
         }
     }
@@ -184,7 +204,11 @@ impl Connection {
     /// Everything up to `sequence` is settled at the shard.
     pub(crate) fn settle(&self, sequence: u64) {
         let mut state = self.state.borrow_mut();
-        state.settled = state.settled.max(sequence).min(state.passed);
+        let sequence = sequence.min(state.passed);
+        if let Some(count) = sequence.checked_sub(state.settled) {
+            state.kept.settle(count);
+            state.settled = sequence;
+        }
         state.resume();
     }
 
@@ -214,7 +238,7 @@ impl Connection {
 
 impl State {
     fn is_unsettled(&self) -> bool {
-        self.passed - self.settled > UNSETTLED
+        self.passed - self.settled > UNSETTLED || self.kept.bytes() > self.unsettled_most as usize
     }
 
     fn wake(&self) {

@@ -57,18 +57,20 @@ impl Roster {
         self.connections.borrow().len()
     }
 
-    /// A new connection under the next number. That of a Socket.IO client is asked for pongs when
+    /// A new connection under the next number; `message` is the largest message. That of a Socket.IO client is asked for pongs when
     /// its session has begun: [`Roster::begin_packets`].
     pub(crate) fn open(
         &self,
         socket: Box<dyn Socket>,
         bounds: Bounds,
+        message: usize,
         dialect: Dialect,
     ) -> Rc<Connection> {
         self.last.set(self.last.get() + 1);
         let number = self.last.get();
         let shared = Rc::clone(&self.shared);
-        let connection = Rc::new(Connection::new(number, dialect, socket, bounds, shared));
+        let connection = Connection::new(number, dialect, socket, bounds, message, shared);
+        let connection = Rc::new(connection);
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         if dialect == Dialect::Native {
             self.heartbeats.borrow_mut().add(number, Instant::now());

@@ -13,6 +13,7 @@ use tokio::time::{Sleep, sleep};
 use trunkline_proto::trunk::Dialect;
 
 use super::close::CloseReason;
+use super::kept::Kept;
 use super::read::{Event, Reading};
 use super::{Connection, Incoming, Pause, Phase, State, Taken, Uplink};
 
@@ -72,6 +73,7 @@ impl<P: Unpin> Future for Task<P> {
                 && let Some(uplink) = uplink.take()
             {
                 uplink.gone(connection.number);
+                state.kept = Kept::default();
             }
             if state.phase == Phase::Gone {
                 state.socket = None;
@@ -143,7 +145,10 @@ impl Connection {
         let sequence = state.passed + 1;
         let message = Incoming { connection: self.number, sequence, payload, binary };
         match uplink.take(message) {
-            Taken::Passed => state.passed = sequence,
+            Taken::Passed { payload, binary } => {
+                state.passed = sequence;
+                state.kept.keep(payload, binary);
+            }
             Taken::Noted => {}
             Taken::Answered(frame) => {
                 if state.queue.push(&frame).is_err() {

@@ -29,5 +29,5 @@ pub(crate) fn connection_over(number: u64, socket: Box<dyn Socket>) -> Rc<Connec
     let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
     let shared = Rc::new(Shared::new(metrics));
     let bounds = Bounds { messages: 1000, replies: 4000 };
-    Rc::new(Connection::new(number, Dialect::Native, socket, bounds, shared))
+    Rc::new(Connection::new(number, Dialect::Native, socket, bounds, 100, shared))
 }

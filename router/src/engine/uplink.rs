@@ -63,13 +63,21 @@ impl Uplink {
     fn probe(&self, message: Incoming) -> Taken {
         let Incoming { connection, payload, binary, .. } = message;
         let changes = !binary && Packet::decode(&payload) == Ok(Packet::Upgrade);
-        let control = ClientMessage { connection, sequence: 0, payload, binary, control: true };
+        let control = ClientMessage {
+            connection,
+            sequence: 0,
+            payload,
+            binary,
+            control: true,
+            answered: false,
+        };
         match self.trunk.pass(control, Dialect::SocketIo) {
-            Taken::Passed => {}
+            Taken::Passed { .. } => {}
             other => return other,
         }
         if changes {
             self.state.set(State::Open);
+            self.connection.begin_to_speak();
             self.worker.roster().begin_packets(connection, Begins::Elsewhere);
         }
         Taken::Noted
@@ -77,7 +85,14 @@ impl Uplink {
 
     fn pass(&self, sequence: u64, payload: Bytes, binary: bool) -> Taken {
         let connection = self.connection.number;
-        let message = ClientMessage { connection, sequence, payload, binary, control: false };
+        let message = ClientMessage {
+            connection,
+            sequence,
+            payload,
+            binary,
+            control: false,
+            answered: false,
+        };
         self.trunk.pass(message, Dialect::SocketIo)
     }
 }

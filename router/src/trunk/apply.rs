@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use trunkline_proto::outbox::Haste;
 use trunkline_proto::trunk::{
-    Acknowledge, ApiAnswer, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer, Receipt,
-    Send, Up, down, up,
+    Acknowledge, ApiAnswer, Checkpoint, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer,
+    Receipt, Send, Up, down, up,
 };
 
 use super::group::Members;
@@ -48,10 +48,9 @@ impl Applier {
                 Some(down::Item::Acknowledge(settled)) => acknowledge(members, &settled),
                 Some(down::Item::Poll(answer)) => applied.polled.push(answer),
                 Some(down::Item::Api(answer)) => applied.answered.push(answer),
-                // A connection ends with its trunk, so no session is attached again and there
-                // is nobody to return a checkpoint to. A second hello says nothing new, and an
-                // item of a newer shard is not for us.
-                Some(down::Item::Checkpoint(_) | down::Item::Hello(_)) | None => {}
+                Some(down::Item::Checkpoint(newest)) => keep_checkpoint(members, &newest),
+                // A second hello says nothing new, and an item of a newer shard is not for us.
+                Some(down::Item::Hello(_)) | None => {}
             }
         }
         applied
@@ -66,11 +65,16 @@ impl Applier {
 
     fn send(&mut self, members: &Members, send: &Send, applied: &mut Applied) {
         let mut passed = false;
-        if let Some(frame) = encoded(send.frame.as_ref()) {
-            for number in &send.connections {
-                if let Some(connection) = members.get(*number) {
-                    passed |= self.deliver(connection, &frame, &mut applied.tally);
-                }
+        let frame = encoded(send.frame.as_ref());
+        let is_noted = send.position.is_some() || send.answers != 0;
+        for number in &send.connections {
+            let Some(connection) = members.get(*number) else { continue };
+            if let Some(frame) = &frame {
+                passed |= self.deliver(connection, frame, &mut applied.tally);
+            }
+            // Who had no room for it is closing if it mattered.
+            if is_noted {
+                connection.has_had(send.position.as_ref(), send.answers);
             }
         }
         if send.receipt != 0 {
@@ -82,17 +86,16 @@ impl Applier {
         }
     }
 
-    fn fan(&mut self, members: &Members, fan: &Fan, tally: &mut Tally) {
-        let receivers = members.group(fan.group);
-        if receivers.is_empty() {
-            return;
-        }
-        let Some(frame) = encoded(fan.frame.as_ref()) else { return };
-        for connection in receivers {
-            if connection.number != fan.except {
-                self.deliver(connection, &frame, tally);
+    fn fan(&mut self, members: &mut Members, fan: &Fan, tally: &mut Tally) {
+        let Some(group) = members.group(fan.group) else { return };
+        if let Some(frame) = encoded(fan.frame.as_ref()) {
+            for connection in &group.members {
+                if connection.number != fan.except {
+                    self.deliver(connection, &frame, tally);
+                }
             }
         }
+        group.has_had(&fan.position);
     }
 
     fn deliver(&mut self, to: &Rc<Connection>, frame: &Encoded, tally: &mut Tally) -> bool {
@@ -137,7 +140,7 @@ fn encoded(frame: Option<&Frame>) -> Option<Encoded> {
 
 fn change_group(members: &mut Members, change: &GroupChange) {
     if change.member {
-        members.join(change.group, change.connection);
+        members.join(change.group, change.connection, &change.position);
     } else {
         members.leave(change.group, change.connection);
     }
@@ -146,5 +149,11 @@ fn change_group(members: &mut Members, change: &GroupChange) {
 fn acknowledge(members: &Members, settled: &Acknowledge) {
     if let Some(connection) = members.get(settled.connection) {
         connection.settle(settled.sequence);
+    }
+}
+
+fn keep_checkpoint(members: &Members, newest: &Checkpoint) {
+    if let Some(connection) = members.get(newest.connection) {
+        connection.keep_checkpoint(&newest.state);
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -34,6 +35,7 @@ use crate::net::Socket;
 const MEMBERS: u64 = 50;
 const GROUP: u64 = 7;
 const LENGTH: usize = 200;
+const POSITION: &[u8] = b"as long as an epoch and more";
 
 /// A socket that takes every write at once and never has anything to read.
 #[derive(Clone, Default)]
@@ -99,15 +101,17 @@ impl AsyncWrite for Sink {
 /// From a batch's bytes to the write of each socket, which the kernel would see next.
 #[test]
 fn a_message_to_fifty_connections() {
-    let trunk =
-        Rc::new(Trunk::new(Rc::new(Metrics::register(&Registry::new()).expect("registers"))));
+    let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
+    let trunk = Rc::new(Trunk::new(metrics, Duration::from_secs(30)));
     let (outbox, _batches) = outbox(STREAM_BOUNDS);
     trunk.come_up(outbox);
     let sink = Sink::default();
     let mut tasks = Vec::new();
     for number in 1..=MEMBERS {
         let connection = connection_over(number, Box::new(sink.clone()));
-        trunk.attach(&connection, Attach::default()).expect("the trunk is up");
+        trunk
+            .attach(&connection, Attach { user: "alice".to_owned(), ..Attach::default() })
+            .expect("the trunk is up");
         let uplink = Rc::clone(&trunk);
         tasks.push(run(connection, uplink, &[], LENGTH, ()));
     }
@@ -115,8 +119,11 @@ fn a_message_to_fifty_connections() {
     let mut tasks = pin!(join_all(tasks));
     assert!(tasks.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
 
-    let join =
-        |connection| down::Item::Group(GroupChange { group: GROUP, connection, member: true });
+    let position = Bytes::from_static(POSITION);
+    let join = |connection| {
+        let position = position.clone();
+        down::Item::Group(GroupChange { group: GROUP, connection, member: true, position })
+    };
     assert!(trunk.apply((1..=MEMBERS).map(join).map(item).collect()));
     let batch = Bytes::from(DownBatch { items: vec![item(fan())] }.encode_to_vec());
     let mut messages = 0;
@@ -138,5 +145,6 @@ fn item(item: down::Item) -> Down {
 fn fan() -> down::Item {
     let part = Part { payload: vec![b'x'; LENGTH].into(), binary: false };
     let frame = Frame { parts: vec![part], kind: FrameKind::Live.into() };
-    down::Item::Fan(Fan { group: GROUP, frame: Some(frame), except: 0, position: Bytes::new() })
+    let position = Bytes::from_static(POSITION);
+    down::Item::Fan(Fan { group: GROUP, frame: Some(frame), except: 0, position })
 }

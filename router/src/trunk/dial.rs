@@ -17,6 +17,7 @@ use trunkline_proto::trunk::trunk_client::TrunkClient;
 use trunkline_proto::trunk::{self, Down, DownBatch, DownHello, Up, UpBatch, UpHello, down, up};
 
 use super::Trunk;
+use super::again::tend;
 use super::board::Board;
 use super::stream::{Stream, TrunkError, serve};
 use trunkline_proto::net::{Clock, Connector};
@@ -43,6 +44,14 @@ pub(crate) struct Line {
 
 /// Keeps a trunk up until it is finished.
 pub(crate) async fn keep_up(trunk: Rc<Trunk>, line: Line) {
+    tokio::select! {
+        biased;
+        () = dial_again_and_again(&trunk, &line) => {}
+        never = tend(&trunk) => match never {},
+    }
+}
+
+async fn dial_again_and_again(trunk: &Rc<Trunk>, line: &Line) {
     let mut last_incarnation = 0;
     let mut reported = String::new();
     let mut round: u64 = 0;
@@ -64,7 +73,7 @@ pub(crate) async fn keep_up(trunk: Rc<Trunk>, line: Line) {
                     last_incarnation = hello.incarnation;
                     reported.clear();
                     line.board.came_up(line.shard);
-                    let error = serve(&trunk, stream).await;
+                    let error = serve(trunk, stream).await;
                     line.board.went_down(line.shard);
                     trunk.go_down();
                     if trunk.finishing.get() {

@@ -1,12 +1,16 @@
 //! Who is on the other side of a trunk: its connections, and the groups that hear one topic.
 //!
-//! What a group means is the shard's business. A fan walks a dense list; joining and leaving
+//! What a group means is the shard's business, and so is the position up to which its members have
+//! had their topic: it is only kept. A fan walks a dense list; joining and leaving
 //! cost the same however large the group is, because each member knows its places in the lists.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use crate::connection::Connection;
+use crate::opaque::Opaque;
 
 struct Member {
     connection: Rc<Connection>,
@@ -23,7 +27,24 @@ struct Place {
 #[derive(Default)]
 pub(super) struct Members {
     connections: HashMap<u64, Member>,
-    groups: HashMap<u64, Vec<Rc<Connection>>>,
+    groups: HashMap<u64, Group>,
+}
+
+/// Those who hear one topic.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) members: Vec<Rc<Connection>>,
+    /// What all of them have had.
+    position: Opaque,
+}
+
+impl Group {
+    /// The members have had the topic up to here; an empty position says nothing.
+    pub(super) fn has_had(&mut self, position: &[u8]) {
+        if !position.is_empty() {
+            self.position.replace(position);
+        }
+    }
 }
 
 impl Members {
@@ -45,23 +66,34 @@ impl Members {
         self.connections.get(&connection).map(|member| &member.connection)
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Rc<Connection>> {
-        self.connections.values().map(|member| &member.connection)
+    /// Every connection, with the positions of the groups that it was in.
+    pub(super) fn part(self) -> impl Iterator<Item = (Rc<Connection>, Vec<Bytes>)> {
+        let Self { connections, groups } = self;
+        let known = groups.into_iter().filter(|(_, group)| !group.position.is_empty());
+        let positions: HashMap<u64, Bytes> =
+            known.map(|(number, group)| (number, group.position.to_bytes())).collect();
+        connections.into_values().map(move |Member { connection, joined }| {
+            let of = |place: &Place| positions.get(&place.group).cloned();
+            (connection, joined.iter().filter_map(of).collect())
+        })
     }
 
-    /// The members of a group; none if there is no such group.
-    pub(super) fn group(&self, group: u64) -> &[Rc<Connection>] {
-        self.groups.get(&group).map_or(&[], Vec::as_slice)
+    pub(super) fn group(&mut self, group: u64) -> Option<&mut Group> {
+        self.groups.get_mut(&group)
     }
 
     /// Adds a connection to a group, which the first member makes. A connection that is gone
-    /// is not added: the shard will hear so by its Detach.
-    pub(super) fn join(&mut self, group: u64, connection: u64) {
+    /// is not added: the shard will hear so by its Detach. `position` is what it has had, and so
+    /// have all of the group.
+    pub(super) fn join(&mut self, group: u64, connection: u64, position: &[u8]) {
         let Some(member) = self.connections.get_mut(&connection) else { return };
-        if member.place(group).is_some() {
+        let place = member.place(group);
+        let joined = self.groups.entry(group).or_default();
+        joined.has_had(position);
+        if place.is_some() {
             return;
         }
-        let members = self.groups.entry(group).or_default();
+        let members = &mut joined.members;
         // Most are in one group at most.
         if member.joined.is_empty() {
             member.joined.reserve_exact(1);
@@ -81,7 +113,7 @@ impl Members {
 
     /// Takes who is at a place out of the group; the last of the list moves there.
     fn take_out(&mut self, place: &Place) {
-        let Some(members) = self.groups.get_mut(&place.group) else { return };
+        let Some(Group { members, .. }) = self.groups.get_mut(&place.group) else { return };
         members.swap_remove(place.index);
         if members.is_empty() {
             self.groups.remove(&place.group);
@@ -115,7 +147,9 @@ mod tests {
     }
 
     fn numbers(members: &Members, group: u64) -> Vec<u64> {
-        let mut numbers: Vec<u64> = members.group(group).iter().map(|c| c.number).collect();
+        let group = members.groups.get(&group);
+        let mut numbers: Vec<u64> =
+            group.iter().flat_map(|group| &group.members).map(|c| c.number).collect();
         numbers.sort_unstable();
         numbers
     }
@@ -124,22 +158,22 @@ mod tests {
     fn leaving_keeps_the_others_whatever_the_order() {
         let mut members = members(4);
         for connection in 1..=4 {
-            members.join(9, connection);
+            members.join(9, connection, b"");
         }
         members.leave(9, 1);
         assert_eq!(numbers(&members, 9), [2, 3, 4]);
         members.leave(9, 4);
         members.leave(9, 4);
         assert_eq!(numbers(&members, 9), [2, 3]);
-        members.join(9, 1);
+        members.join(9, 1, b"");
         assert_eq!(numbers(&members, 9), [1, 2, 3]);
     }
 
     #[test]
     fn joining_twice_is_joining_once() {
         let mut members = members(1);
-        members.join(9, 1);
-        members.join(9, 1);
+        members.join(9, 1, b"");
+        members.join(9, 1, b"");
         assert_eq!(numbers(&members, 9), [1]);
         members.leave(9, 1);
         assert!(numbers(&members, 9).is_empty());
@@ -148,14 +182,34 @@ mod tests {
     #[test]
     fn who_detaches_leaves_all_groups_and_empty_groups_are_dropped() {
         let mut members = members(2);
-        members.join(7, 1);
-        members.join(8, 1);
-        members.join(8, 2);
+        members.join(7, 1, b"");
+        members.join(8, 1, b"");
+        members.join(8, 2, b"");
         assert!(members.detach(1));
         assert!(!members.detach(1));
         assert_eq!(members.groups.len(), 1);
         assert_eq!(numbers(&members, 8), [2]);
-        members.join(8, 1);
+        members.join(8, 1, b"");
         assert_eq!(numbers(&members, 8), [2]);
+    }
+
+    #[test]
+    fn who_parts_has_the_newest_position_of_each_group_that_it_is_in() {
+        let mut members = members(3);
+        members.join(7, 1, b"a");
+        members.join(8, 1, b"b");
+        members.join(9, 1, b"");
+        members.join(7, 2, b"c");
+        members.join(7, 2, b"");
+        members.group(8).expect("a group").has_had(b"d");
+        members.leave(7, 1);
+        members.join(6, 99, b"of nobody");
+        let mut parted: Vec<_> =
+            members.part().map(|(connection, had)| (connection.number, had)).collect();
+        parted.sort_unstable();
+        assert_eq!(
+            parted,
+            [(1, vec![Bytes::from_static(b"d")]), (2, vec![Bytes::from_static(b"c")]), (3, vec![])]
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! A worker's trunk to one shard: every connection of the worker that the shard owns shares it.
 //!
-//! A trunk is up or down. When its stream breaks, its connections are closed with 1012 and come
-//! back by themselves; nothing of them is kept here. It doesn't look into messages.
+//! A trunk is up or down. When its stream breaks, connections for which the shard has given a
+//! checkpoint are held, and attached again when it is up again; the others are closed with 1012 and
+//! come back by themselves. It doesn't look into messages.
 
+mod again;
 mod apply;
 pub(crate) mod board;
 mod calls;
@@ -10,15 +12,19 @@ mod calls;
 mod cost;
 mod dial;
 mod group;
+mod hold;
 mod polls;
 mod stream;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use prost::Message as _;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use trunkline_proto::outbox::{Haste, Outbox};
 use trunkline_proto::trunk::{ApiCall, Attach, ClientMessage, Detach, Dialect, Down, Up, up};
 
@@ -30,6 +36,7 @@ use calls::Calls;
 pub(crate) use calls::Pending;
 pub(crate) use dial::{Line, keep_up};
 use group::Members;
+use hold::Hold;
 pub(crate) use polls::Asking;
 use polls::Polls;
 
@@ -50,6 +57,8 @@ pub(crate) enum Unattached {
 /// One trunk, up or down.
 pub(crate) struct Trunk {
     live: RefCell<Option<Live>>,
+    /// Those whose stream broke, until they are attached to another.
+    hold: Hold,
     /// The last request of a client that polls; never used twice.
     last_poll: Cell<u64>,
     /// Told when the stream must be given up from this side.
@@ -67,9 +76,11 @@ struct Live {
 }
 
 impl Trunk {
-    pub(crate) fn new(metrics: Rc<Metrics>) -> Self {
+    /// `patience` is how long connections are held; zero holds none.
+    pub(crate) fn new(metrics: Rc<Metrics>, patience: Duration) -> Self {
         Self {
             live: RefCell::new(None),
+            hold: Hold::new(patience, metrics.held.clone()),
             last_poll: Cell::new(0),
             cut: Notify::new(),
             finishing: Cell::new(false),
@@ -97,22 +108,33 @@ impl Trunk {
             Dialect::SocketIo => Haste::Later,
             Dialect::Native | Dialect::Unspecified => Haste::Now,
         };
+        if self.hold.is_on() {
+            connection.remember(&attach);
+        }
         let item = Up { item: Some(up::Item::Attach(attach)) };
         live.outbox.push_all([(item, ATTACH_SIZE)], haste).map_err(|_| Unattached::Full)?;
         live.members.attach(connection);
         Ok(())
     }
 
-    /// Passes on what a client has said.
+    /// Passes on what a client has said. Of one that is held it is only kept: it follows when the
+    /// client is attached again.
     pub(crate) fn pass(&self, message: ClientMessage, dialect: Dialect) -> Taken {
+        let passed = Taken::Passed { payload: message.payload.clone(), binary: message.binary };
+        if self.hold.has(message.connection) {
+            self.metrics.messages_in.of(dialect).inc();
+            return passed;
+        }
         let live = self.live.borrow();
         let Some(live) = live.as_ref() else { return Taken::Refused(CloseReason::RESTART) };
         if !message.control {
             self.metrics.messages_in.of(dialect).inc();
         }
-        let size = message.payload.len() + ITEM_SIZE;
+        let (size, is_kept) = (message.payload.len() + ITEM_SIZE, !message.control);
         match live.outbox.push(Up { item: Some(up::Item::Message(message)) }, size) {
-            Ok(()) => Taken::Passed,
+            Ok(()) => passed,
+            // The stream has ended, and what comes next finds out: the client is held, or closed.
+            Err(_) if live.outbox.is_closed() && is_kept => passed,
             Err(_) => Taken::Refused(CloseReason::OVERLOADED),
         }
     }
@@ -139,6 +161,8 @@ impl Trunk {
     }
 
     fn come_up(&self, outbox: Outbox<Up>) {
+        // What was said of the stream before is not meant for this one.
+        let _ = self.cut.notified().now_or_never();
         *self.live.borrow_mut() = Some(Live {
             outbox,
             members: Members::default(),
@@ -146,15 +170,24 @@ impl Trunk {
             polls: Polls::default(),
             calls: Calls::default(),
         });
+        self.hold.notify();
     }
 
-    /// Closes every connection of the trunk; they come back by themselves.
+    /// Holds who may be held and closes the others; they come back by themselves.
     fn go_down(&self) {
-        let Some(live) = self.live.borrow_mut().take() else { return };
-        live.outbox.close();
-        for connection in live.members.all() {
-            connection.close_now(&CloseReason::RESTART);
+        let Some(Live { outbox, members, .. }) = self.live.borrow_mut().take() else { return };
+        // Whoever is attached again says again what a shard has not had.
+        outbox.cut();
+        let now = Instant::now();
+        for (connection, positions) in members.part() {
+            if !self.finishing.get() && connection.hold(positions) {
+                self.hold.add(connection, now);
+            } else {
+                self.hold.forget(connection.number);
+                connection.close_now(&CloseReason::RESTART);
+            }
         }
+        self.hold.notify();
     }
 
     /// Applies a batch. False when what it asked for could not be answered: a shard that reads
@@ -197,11 +230,19 @@ impl Uplink for Trunk {
         if binary {
             return Taken::Refused(CloseReason::NOT_TEXT);
         }
-        let message = ClientMessage { connection, sequence, payload, binary, control: false };
+        let message = ClientMessage {
+            connection,
+            sequence,
+            payload,
+            binary,
+            control: false,
+            answered: false,
+        };
         self.pass(message, Dialect::Native)
     }
 
     fn gone(&self, connection: u64) {
+        self.hold.forget(connection);
         let mut live = self.live.borrow_mut();
         let Some(Live { outbox, members, .. }) = live.as_mut() else { return };
         if !members.detach(connection) {

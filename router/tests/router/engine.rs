@@ -8,13 +8,13 @@ mod websocket;
 
 use crate::harness::HASH_KEY;
 
-const SESSION: [u8; 24] = [9; 24];
+pub(crate) const SESSION: [u8; 24] = [9; 24];
 
 /// What a client that polls asks a session by.
 fn polling(sid: &str) -> String {
     format!("/socket.io/?EIO=4&transport=polling&sid={sid}")
 }
 
-fn sid() -> String {
+pub(crate) fn sid() -> String {
     HASH_KEY.seal(&SESSION)
 }

@@ -7,6 +7,7 @@ mod engine;
 mod fan_out;
 mod harness;
 mod heartbeat;
+mod hold;
 mod http;
 mod pressure;
 mod shutdown;

@@ -20,7 +20,8 @@ pub(crate) use client::Client;
 pub(crate) use http::{Answered, Request};
 pub(crate) use raw::{Raw, frame, request};
 pub(crate) use shard::{
-    FakeShard, Says, TrunkEnd, acknowledge, answer, close, fan, join, leave, live, send,
+    FakeShard, Says, TrunkEnd, acknowledge, answer, at, checkpoint, close, fan, join, leave, live,
+    reply, send,
 };
 
 /// Longer than anything here should take, so that a failure is an error and not a hang.
@@ -75,6 +76,27 @@ impl Stage {
         let raw = Raw::upgrade(self.address(), &format!("/ws?{query}")).await;
         let attach = self.trunk.attach().await;
         (raw, attach.connection)
+    }
+
+    /// The trunk breaks and is up again at once.
+    pub(crate) async fn break_trunk(&mut self) {
+        self.trunk.hang_up();
+        self.trunk = self.shard.trunk().await;
+    }
+
+    /// The shard is gone, and the router holds so many connections.
+    pub(crate) async fn lose_shard(&mut self, held: u64) {
+        self.shard.go_away().await;
+        self.trunk.hang_up();
+        self.counts("trunkline_held", held).await;
+    }
+
+    /// The shard is back, and so is the trunk.
+    pub(crate) async fn regain_shard(&mut self) {
+        self.shard.come_back().await;
+        self.trunk = self.shard.trunk().await;
+        let mut ready = self.router.readiness();
+        soon("readiness", ready.wait_for(|ready| *ready)).await.expect("the router runs");
     }
 
     /// Waits until a metric has a value: it may be counted just after the client has noticed.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -11,9 +12,9 @@ use tonic::{Request, Response, Status, Streaming};
 use trunkline_proto::transport::MAX_MESSAGE;
 use trunkline_proto::trunk::trunk_server::{Trunk, TrunkServer};
 use trunkline_proto::trunk::{
-    Acknowledge, ApiAnswer, ApiCall, Attach, Close, Down, DownBatch, DownHello, Fan, Frame,
-    FrameKind, GroupChange, MapId, Part, PollAnswer, PollGone, PollRequest, Send, UpBatch, UpHello,
-    api_answer, down, up,
+    Acknowledge, ApiAnswer, ApiCall, Attach, Checkpoint, ClientMessage, Close, Down, DownBatch,
+    DownHello, Fan, Frame, FrameKind, GroupChange, MapId, Part, PollAnswer, PollGone, PollRequest,
+    Send, SlotPosition, UpBatch, UpHello, api_answer, down, up,
 };
 
 use super::soon;
@@ -68,14 +69,29 @@ impl FakeShard {
 
     /// The next trunk that is opened.
     pub(crate) async fn trunk(&mut self) -> TrunkEnd {
-        soon("a trunk", self.trunks.recv()).await.expect("the shard runs")
+        soon("a trunk", self.trunk_at_last()).await
+    }
+
+    /// The same where it takes its time.
+    pub(crate) async fn trunk_at_last(&mut self) -> TrunkEnd {
+        self.trunks.recv().await.expect("the shard runs")
     }
 
     /// Stops listening; its trunks end when their ends are dropped.
-    pub(crate) async fn stop(self) -> SocketAddr {
-        self.server.abort();
-        let _ = self.server.await;
+    pub(crate) async fn stop(mut self) -> SocketAddr {
+        self.go_away().await;
         self.address
+    }
+
+    /// The same of a shard that comes back.
+    pub(crate) async fn go_away(&mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await;
+    }
+
+    /// Listens again.
+    pub(crate) async fn come_back(&mut self) {
+        *self = Self::start_at(self.address, None).await;
     }
 }
 
@@ -126,6 +142,14 @@ impl TrunkEnd {
         match self.next().await {
             up::Item::Attach(attach) => attach,
             other => panic!("not an attach: {other:?}"),
+        }
+    }
+
+    /// The next item, which must be a message, whole.
+    pub(crate) async fn said(&mut self) -> ClientMessage {
+        match self.next().await {
+            up::Item::Message(message) => message,
+            other => panic!("not a message: {other:?}"),
         }
     }
 
@@ -210,6 +234,16 @@ impl TrunkEnd {
         soon("room in the trunk", self.down.send(Ok(batch(items)))).await.expect("the trunk lives");
     }
 
+    /// The same of a trunk that may have ended; false if it has.
+    pub(crate) async fn try_batch(&self, items: Vec<down::Item>) -> bool {
+        self.down.send(Ok(batch(items))).await.is_ok()
+    }
+
+    /// Ends the stream.
+    pub(crate) fn hang_up(&mut self) {
+        self.down = mpsc::channel(1).0;
+    }
+
     /// True when the router has ended its side.
     pub(crate) async fn ended(&mut self) -> bool {
         soon("the end of the trunk", async {
@@ -235,7 +269,8 @@ fn text_frame(text: &str, kind: FrameKind) -> Option<Frame> {
 
 pub(crate) fn send(connections: &[u64], text: &str, kind: FrameKind, receipt: u64) -> down::Item {
     let frame = text_frame(text, kind);
-    down::Item::Send(Send { connections: connections.to_vec(), frame, receipt })
+    let connections = connections.to_vec();
+    down::Item::Send(Send { connections, frame, receipt, position: None, answers: 0 })
 }
 
 pub(crate) fn live(connection: u64, text: &str) -> down::Item {
@@ -244,15 +279,39 @@ pub(crate) fn live(connection: u64, text: &str) -> down::Item {
 
 pub(crate) fn fan(group: u64, text: &str, kind: FrameKind, except: u64) -> down::Item {
     let frame = text_frame(text, kind);
-    down::Item::Fan(Fan { group, frame, except, position: Default::default() })
+    down::Item::Fan(Fan { group, frame, except, position: Bytes::new() })
 }
 
 pub(crate) fn join(group: u64, connection: u64) -> down::Item {
-    down::Item::Group(GroupChange { group, connection, member: true })
+    down::Item::Group(GroupChange { group, connection, member: true, position: Bytes::new() })
 }
 
 pub(crate) fn leave(group: u64, connection: u64) -> down::Item {
-    down::Item::Group(GroupChange { group, connection, member: false })
+    down::Item::Group(GroupChange { group, connection, member: false, position: Bytes::new() })
+}
+
+/// An item with a position, in a slot if it is for connections by number.
+pub(crate) fn at(item: down::Item, slot: u32, position: &'static str) -> down::Item {
+    let position = Bytes::from_static(position.as_bytes());
+    match item {
+        down::Item::Send(send) => {
+            down::Item::Send(Send { position: Some(SlotPosition { slot, position }), ..send })
+        }
+        down::Item::Fan(fan) => down::Item::Fan(Fan { position, ..fan }),
+        down::Item::Group(change) => down::Item::Group(GroupChange { position, ..change }),
+        other => panic!("it has no position: {other:?}"),
+    }
+}
+
+/// An answer to a message of the connection.
+pub(crate) fn reply(connection: u64, text: &str, answers: u64) -> down::Item {
+    let (connections, frame) = (vec![connection], text_frame(text, FrameKind::Reply));
+    down::Item::Send(Send { connections, frame, receipt: 0, position: None, answers })
+}
+
+pub(crate) fn checkpoint(connection: u64, state: &'static str) -> down::Item {
+    let state = Bytes::from_static(state.as_bytes());
+    down::Item::Checkpoint(Checkpoint { connection, state })
 }
 
 pub(crate) fn close(connection: u64, code: u32, reason: &str) -> down::Item {
