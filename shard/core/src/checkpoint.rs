@@ -125,22 +125,14 @@ impl Checkpoint {
             departures,
             entries,
         } = self;
-        let right = |right| {
-            let RoomRight { pattern, join, publish, history } = right;
-            WrittenRight { pattern, join: *join, publish: *publish, history: *history }
-        };
-        let room = |kept| {
-            let KeptRoom { room, position, entry } = kept;
-            WrittenRoom { room: room.as_str(), position: position.into(), entry: *entry }
-        };
         encode(&Written {
             namespace: namespace.as_str(),
             user: user.as_str(),
             authenticated: *authenticated,
             expires_ms: *expires_ms,
-            rights: rights.as_ref().map(|rights| rights.iter().map(right).collect()),
+            rights: rights.as_ref().map(|rights| rights.iter().map(WrittenRight::from).collect()),
             inbox_after: inbox_after.as_ref().map(WrittenPosition::from),
-            rooms: rooms.iter().map(room).collect(),
+            rooms: rooms.iter().map(WrittenRoom::from).collect(),
             departures: departures.iter().map(|(room, at)| (room.as_str(), *at)).collect(),
             entries: *entries,
         })
@@ -202,6 +194,20 @@ impl Place {
         let position = WrittenPosition { epoch: epoch.as_str(), offset };
         let entry = entry.map(|Entry { sequence, nth }| (sequence, nth));
         encode(&WrittenPlace { namespace, name, position, entry })
+    }
+}
+
+impl<'a> From<&'a RoomRight> for WrittenRight<'a> {
+    fn from(right: &'a RoomRight) -> Self {
+        let RoomRight { pattern, join, publish, history } = right;
+        Self { pattern, join: *join, publish: *publish, history: *history }
+    }
+}
+
+impl<'a> From<&'a KeptRoom> for WrittenRoom<'a> {
+    fn from(kept: &'a KeptRoom) -> Self {
+        let KeptRoom { room, position, entry } = kept;
+        Self { room: room.as_str(), position: position.into(), entry: *entry }
     }
 }
 

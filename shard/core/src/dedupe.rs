@@ -14,7 +14,7 @@ use crate::time::Mono;
 
 /// Answers that are remembered per session and topic. A router sends again only what was not
 /// acknowledged, and it lets a session have fewer messages than this unacknowledged.
-const WINDOW: usize = 128;
+pub(crate) const WINDOW: usize = 128;
 
 /// Keys that are remembered per topic; the oldest is forgotten early beyond it.
 const KEYS: usize = 100_000;

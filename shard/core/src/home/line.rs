@@ -6,7 +6,6 @@ use crate::core::Io;
 use crate::dialect::socketio::Assembly;
 use crate::input::Identity;
 use crate::name::Namespace;
-use crate::output::Output;
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
 use crate::{ConnectionId, TrunkId};
@@ -50,6 +49,11 @@ impl Line {
         Self { at: Some(at), speaks, settling: Settling::default() }
     }
 
+    /// A connection that goes on: all its messages up to this one are settled.
+    pub(super) fn resumed(at: At, speaks: Speaks, settled: u64) -> Self {
+        Self { at: Some(at), speaks, settling: Settling::from(settled) }
+    }
+
     pub(super) fn multiplex(&mut self) -> Option<&mut Multiplex> {
         match &mut self.speaks {
             Speaks::SocketIo(multiplex) => Some(multiplex),
@@ -86,7 +90,7 @@ impl Line {
         if let (Some(sequence), Some((trunk, connection))) =
             (self.settling.settle(sequence), self.at)
         {
-            io.output(Output::Acknowledge { trunk, connection, sequence });
+            io.acknowledge((trunk, connection), sequence);
         }
     }
 
@@ -110,6 +114,10 @@ struct Settling {
 }
 
 impl Settling {
+    fn from(settled: u64) -> Self {
+        Self { seen: settled, settled, ..Self::default() }
+    }
+
     fn begin(&mut self, sequence: u64) -> Option<u64> {
         let sequence = self.origin + sequence;
         if sequence <= self.seen {
@@ -164,6 +172,14 @@ mod tests {
         assert_eq!(settling.settle(2), None);
         assert_eq!(settling.settle(1), None);
         assert_eq!(settling.settle(1), Some(2));
+    }
+
+    #[test]
+    fn what_was_settled_elsewhere_is_not_begun_again() {
+        let mut settling = Settling::from(7);
+        assert_eq!(settling.begin(7), None);
+        assert_eq!(settling.begin(8), Some(8));
+        assert_eq!(settling.settle(8), Some(8));
     }
 
     #[test]
