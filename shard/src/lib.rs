@@ -12,6 +12,7 @@ mod hello;
 mod link;
 mod metrics;
 mod net;
+mod seal;
 #[cfg(test)]
 #[path = "../../tests/cost/repeat.rs"]
 mod repeat;

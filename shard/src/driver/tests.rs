@@ -43,6 +43,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
         verifier: None,
+        seal: CheckpointSeal::new(map.hash_key(), None),
         clock,
         started: Instant::now(),
         metrics,
@@ -72,6 +73,7 @@ fn message(connection: u64, sequence: u64, payload: &'static str) -> trunk::Up {
         payload: payload.into(),
         binary: false,
         control: false,
+        answered: false,
     };
     trunk::Up { item: Some(trunk::up::Item::Message(message)) }
 }

@@ -169,7 +169,7 @@ impl Client {
     /// `forgotten` if nobody may know any more that it came.
     pub(super) fn private(&mut self, payload: &str, at: Option<Place>, forgotten: bool) {
         let once = self.private.insert(payload.to_owned());
-        assert!(once || (forgotten && at.is_none()), "{payload} comes once");
+        assert!(once || forgotten, "{payload} comes once");
         if let Some(at) = at {
             if let Some(before) = &self.inbox
                 && before.0 == at.0

@@ -244,6 +244,7 @@ impl Judge {
         // Nobody remembers what was not kept, once its owner or its home is another process.
         let forgotten = self.outages.has_crashed(core_of(world, &inbox))
             || self.outages.has_crashed(client.home);
+        let is_kept = world.plan.durable && part.get("offset").is_some();
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
         let at: Option<Place> = part.get("offset").map(|_| {
@@ -254,7 +255,7 @@ impl Judge {
         said.passed += 1;
         assert_eq!(part["from"], said.user.as_str());
         assert!(said.topic.is_none() || said.topic == Some(inbox), "{part} is for somebody else");
-        client.private(payload, at, forgotten);
+        client.private(payload, at, forgotten && !is_kept);
         self.count("private");
     }
 
