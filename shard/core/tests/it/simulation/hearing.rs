@@ -127,7 +127,7 @@ impl Hearing {
             for part in missed {
                 match part["type"].as_str() {
                     // Only that what the client has named makes no sense.
-                    Some("gap") if place(part) == self.place => {}
+                    Some("gap") if self.has_all_before(listener, &place(part)) => {}
                     Some("gap") => self.gap(listener, part, readable),
                     _ => self.message(listener, part),
                 }
@@ -168,6 +168,13 @@ impl Hearing {
     }
 
     /// `forgotten` if its owner may not know any more that it came.
+    /// Whether nothing up to a place is left for it to hear.
+    fn has_all_before(&self, listener: Listener<'_>, at: &Place) -> bool {
+        let Listener { truth, topic, session } = listener;
+        let spared = |offset| truth.is_spared(topic, &at.0, offset, session);
+        at.0 == self.place.0 && at.1 >= self.place.1 && (self.place.1 + 1..=at.1).all(spared)
+    }
+
     pub(super) fn ephemeral(&mut self, payload: &str, forgotten: bool) {
         let once = self.ephemeral.insert(payload.to_owned());
         assert!(once || forgotten, "{payload} comes once");
