@@ -25,7 +25,8 @@ use crate::dialect::native::{self, Request, Source};
 use crate::input::Adoption;
 use crate::name::RoomId;
 use crate::output::{CloseCode, FrameKind, Output, Part};
-use crate::peer::Joined;
+use crate::link::ShardIndex;
+use crate::peer::{Joined, PeerMessage};
 use crate::position::Position;
 use crate::rights::Verdict;
 use crate::session_id::SessionId;
@@ -155,6 +156,19 @@ impl Session {
         let Topic::Room(_, room) = topic else { return None };
         let membership = self.rooms.get(room).filter(|membership| membership.resumes)?;
         membership.base.clone()
+    }
+
+    /// While it is known and has no connection, nobody claims its memberships: a peer whose link is
+    /// back is told that they still may be.
+    pub(super) fn is_not_gone(&self, io: &mut Io, peer: ShardIndex) {
+        if self.at.is_some() || self.socket.is_some() {
+            return;
+        }
+        for topic in self.rooms.keys().map(|room| self.room(room)) {
+            if io.owner_of(&topic) == peer {
+                io.tell(peer, PeerMessage::Suspend { topic, session: self.id });
+            }
+        }
     }
 
     /// What it had under way when its trunk broke may have made it a member.

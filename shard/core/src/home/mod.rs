@@ -152,6 +152,7 @@ impl Home {
             if io.home_of(&session.id) == peer {
                 self.tell_whereabouts(io, session);
             }
+            session.is_not_gone(io, peer);
         }
         for (session, topic) in self.missing_topics(io, peer) {
             self.join_own(io, session, &topic, None);
