@@ -55,6 +55,8 @@ pub(super) struct Client {
     held_since: Option<Duration>,
     /// When it was kept like this last.
     away: Option<(Duration, Duration)>,
+    /// It was away for so long that its home may have let go of it.
+    pub(super) began_anew: bool,
 }
 
 impl Client {
@@ -76,6 +78,7 @@ impl Client {
             again: 0,
             held_since: None,
             away: None,
+            began_anew: false,
         }
     }
 
@@ -128,6 +131,7 @@ impl Client {
             _ => since,
         };
         self.away = Some((since, now));
+        self.began_anew |= now - since > grace * 3 / 4;
         now - since > grace
     }
 

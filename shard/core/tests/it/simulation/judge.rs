@@ -243,7 +243,8 @@ impl Judge {
         let inbox = inbox_topic(&client.user);
         // Nobody remembers what was not kept, once its owner or its home is another process.
         let forgotten = self.outages.has_crashed(core_of(world, &inbox))
-            || self.outages.has_crashed(client.home);
+            || self.outages.has_crashed(client.home)
+            || client.began_anew;
         let is_kept = world.plan.durable && part.get("offset").is_some();
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
