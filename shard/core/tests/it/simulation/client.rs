@@ -105,8 +105,10 @@ impl Client {
     }
 
     /// Its trunk is broken. What is announced meanwhile doesn't reach it.
-    pub(super) fn held(&mut self, now: Duration) {
-        self.held_since = Some(now);
+    pub(super) fn held(&mut self, now: Duration, outages: &Outages) {
+        // Who was attached for too short a time for everybody to know was not.
+        let before = self.away.filter(|(_, until)| outages.is_recent(*until, now));
+        self.held_since = Some(before.map_or(now, |(since, _)| since));
         for hearing in self.rooms.values_mut() {
             hearing.users = None;
         }
@@ -125,11 +127,6 @@ impl Client {
             asked.at = now;
         }
         let Some(since) = self.held_since.take() else { return false };
-        // Who was not there for long was not there.
-        let since = match self.away {
-            Some((before, until)) if since < until + grace / 2 => before,
-            _ => since,
-        };
         self.away = Some((since, now));
         self.began_anew |= now - since > grace * 3 / 4;
         now - since > grace

@@ -54,7 +54,7 @@ impl Judge {
             }
             Arrival::Held { client } => {
                 if let Some(client) = self.clients.get_mut(&client) {
-                    client.held(at);
+                    client.held(at, &self.outages);
                 }
                 self.count("held");
             }
