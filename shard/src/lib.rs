@@ -12,10 +12,10 @@ mod hello;
 mod link;
 mod metrics;
 mod net;
-mod seal;
 #[cfg(test)]
 #[path = "../../tests/cost/repeat.rs"]
 mod repeat;
+mod seal;
 mod start;
 mod store;
 mod streams;

@@ -62,7 +62,7 @@ impl Alone {
                 authenticated: false,
                 guest: false,
                 inbox_after: None,
-            adoption: None,
+                adoption: None,
             };
             alone.handle(Input::Attach { trunk, attach });
             alone.say(trunk, number, r#"{"type":"join","id":1,"room":"lobby"}"#);

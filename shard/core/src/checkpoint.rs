@@ -181,12 +181,7 @@ impl Place {
     }
 
     /// Writes a place without making one: this is done for each message.
-    pub(crate) fn encode(
-        topic: &Topic,
-        epoch: &Epoch,
-        offset: u64,
-        entry: Option<Entry>,
-    ) -> Bytes {
+    pub(crate) fn encode(topic: &Topic, epoch: &Epoch, offset: u64, entry: Option<Entry>) -> Bytes {
         let (namespace, name) = match topic {
             Topic::Room(namespace, room) => (Some(namespace.as_str()), room.as_str()),
             Topic::Inbox(user) => (None, user.as_str()),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use trunkline_config::ShardMap;
 
-use crate::{ConnectionId, Ticket, TrunkId};
 use crate::asker::Asker;
 use crate::dedupe::{Identity, Key};
 use crate::home::{Home, Message};
@@ -18,6 +17,7 @@ use crate::session_id::SessionId;
 use crate::settings::CoreSettings;
 use crate::time::{Mono, Now};
 use crate::topic::Topic;
+use crate::{ConnectionId, Ticket, TrunkId};
 
 /// The state machine of a shard.
 #[derive(Debug)]

@@ -1,9 +1,8 @@
 //! Items of trunks.
 
 use trunkline_core::{
-    Adoption, Attach, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input, Namespace, Output,
-    Part, ReceiptId, Rights, RoomRight, SlotPosition,
-    TrunkId,
+    Adoption, Attach, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input, Namespace,
+    Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
 };
 use trunkline_proto::{token, trunk as wire};
 

@@ -10,12 +10,12 @@
 use std::collections::BTreeMap;
 
 use super::Home;
+use super::command::Origin;
 use super::greeting::Greeting;
 use super::line::{At, Line, Speaks};
 use super::requests::Pending;
 use super::respond::ReplyTo;
 use super::session::{Membership, Session};
-use super::command::Origin;
 use crate::Dialect;
 use crate::checkpoint::{Checkpoint, Place};
 use crate::core::Io;
@@ -23,9 +23,9 @@ use crate::dedupe;
 use crate::dialect::command::Command;
 use crate::dialect::native::{self, Request, Source};
 use crate::input::Adoption;
+use crate::link::ShardIndex;
 use crate::name::RoomId;
 use crate::output::{CloseCode, FrameKind, Output, Part};
-use crate::link::ShardIndex;
 use crate::peer::{Joined, PeerMessage};
 use crate::position::Position;
 use crate::rights::Verdict;
@@ -130,9 +130,8 @@ impl Home {
         let epoch = &position.epoch;
         let gap = gap.map(|offset| (offset, native::gap(room, epoch, offset)));
         let heard = missed.iter().filter(|record| record.is_heard_by(session.id));
-        let heard = heard.map(|record| {
-            (record.offset, native::message(Source::Room(room), epoch, record))
-        });
+        let heard =
+            heard.map(|record| (record.offset, native::message(Source::Room(room), epoch, record)));
         let texts: Vec<_> = gap.into_iter().chain(heard).collect();
         for (offset, text) in texts {
             let upto = Position { epoch: epoch.clone(), offset };
@@ -183,15 +182,8 @@ impl Session {
 /// A session as a router has kept it.
 fn resume(id: SessionId, at: At, checkpoint: Checkpoint, adoption: &Adoption) -> Session {
     let Adoption { state: _, positions, slots, settled } = adoption;
-    let Checkpoint {
-        namespace,
-        identity,
-        authenticated,
-        inbox_after,
-        rooms,
-        departures,
-        entries,
-    } = checkpoint;
+    let Checkpoint { namespace, identity, authenticated, inbox_after, rooms, departures, entries } =
+        checkpoint;
     let mut session = Session::new(id, id, namespace, identity, at);
     session.authenticated = authenticated;
     session.greeting = Greeting::Done;

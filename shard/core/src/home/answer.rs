@@ -237,10 +237,13 @@ impl Home {
             let parts = session.granted(member.reply_to, |id| native::ok::room(id, room));
             session.send(io, parts, member.sequence);
             if let (true, Some(at)) = (was_live, session.at) {
+                self.give_checkpoint(io, member.session);
                 self.subscriptions.remove(io, topic, member.session, at, dialect, Socket::Open);
             }
         }
-        session.tidy(topic);
+        if let Some(session) = self.sessions.get_mut(&member.session) {
+            session.tidy(topic);
+        }
     }
 
     /// A request was refused, or will never be answered.

@@ -139,7 +139,12 @@ impl Home {
     }
 
     /// The connection is gone: its sessions end, and may come back.
-    pub(super) fn hang_on_no_more(&mut self, io: &mut Io, line_id: SessionId, reason: &'static str) {
+    pub(super) fn hang_on_no_more(
+        &mut self,
+        io: &mut Io,
+        line_id: SessionId,
+        reason: &'static str,
+    ) {
         let Some(line) = self.lines.get(&line_id) else { return };
         let sessions = line.sessions(line_id);
         if let Some(at) = line.at {

@@ -32,7 +32,8 @@ impl Home {
     }
 
     pub(super) fn give_checkpoint(&self, io: &mut Io, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let native = self.sessions.get(&id).filter(|session| session.socket.is_none());
+        let Some(session) = native else { return };
         if let (Some((trunk, connection)), Greeting::Done) = (session.at, &session.greeting) {
             let state = session.checkpoint().encode();
             io.output(Output::Checkpoint { trunk, connection, session: id, state });

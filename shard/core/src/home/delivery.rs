@@ -318,9 +318,9 @@ impl Home {
         };
         let last = records.last().map_or(0, |record| record.offset);
         let position = Position { epoch: epoch.clone(), offset: last };
-        let slot = Some(inbox_slot(topic, &position));
+        let slot = inbox_slot(topic, &position);
         let kind = FrameKind::Live;
-        self.hand_over(io, owner, topic, kind, handover, slot, |hearing| match hearing {
+        self.hand_over(io, owner, topic, kind, handover, Some(&slot), |hearing| match hearing {
             None => {
                 let text = |record| Part::text(native::message(Source::Inbox, epoch, record));
                 records.iter().map(|record| text(record)).collect()
@@ -349,7 +349,7 @@ impl Home {
         topic: &Topic,
         kind: FrameKind,
         handover: Option<HandoverId>,
-        slot: Option<SlotPosition>,
+        slot: Option<&SlotPosition>,
         encode: impl Fn(Option<&Namespace>) -> Vec<Part>,
     ) {
         type Hearing = (TrunkId, Option<Namespace>);
@@ -381,7 +381,7 @@ impl Home {
             };
             let frame = Frame { kind, dialect, parts: encode(namespace.as_ref()) };
             let (receipt, answers) = (receipts.next(), None);
-            let position = slot.clone().filter(|_| dialect == Dialect::Native);
+            let position = slot.filter(|_| dialect == Dialect::Native).cloned();
             io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
     }

@@ -196,7 +196,13 @@ fn a_group_hears_a_fan_but_for_who_is_left_out() {
     let (a, b) = (stage.session(id(1)), stage.session(id(2)));
     for number in [a, b] {
         let (group, connection) = (GroupId(7), ConnectionId(number));
-        stage.output(Output::Group { trunk: POLLING, group, connection, member: true, position: None });
+        stage.output(Output::Group {
+            trunk: POLLING,
+            group,
+            connection,
+            member: true,
+            position: None,
+        });
     }
     let frame = frame(FrameKind::Ephemeral, "4hi");
     let except = Some(ConnectionId(a));
@@ -206,7 +212,13 @@ fn a_group_hears_a_fan_but_for_who_is_left_out() {
     let (request, heard) = stage.poll(id(2));
     assert_eq!(heard, ok(request, "4hi"));
     let (group, connection) = (GroupId(7), ConnectionId(b));
-    stage.output(Output::Group { trunk: POLLING, group, connection, member: false, position: None });
+    stage.output(Output::Group {
+        trunk: POLLING,
+        group,
+        connection,
+        member: false,
+        position: None,
+    });
 }
 
 #[test]

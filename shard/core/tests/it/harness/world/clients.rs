@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    ApiCall, ApiCallId, Attach, CloseCode, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
-    Namespace, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
+    ApiCall, ApiCallId, Attach, CloseCode, ConnectionId, Dialect, Frame, FrameKind, Identity,
+    Input, Member, Namespace, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
 };
 
 use super::{On, World};
@@ -194,12 +194,7 @@ impl World {
     }
 
     /// Keeps what a frame says of a client.
-    fn keep(
-        &mut self,
-        client: ClientId,
-        position: Option<SlotPosition>,
-        answers: Option<u64>,
-    ) {
+    fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<u64>) {
         let Some(socket) = self.sockets.get_mut(client) else { return };
         if let Some(SlotPosition { slot, position }) = position {
             socket.kept.slots.insert(slot, position);
