@@ -127,6 +127,19 @@ impl Home {
             return session.tidy(topic);
         }
         let Joined { position, gap, missed, .. } = joined;
+        let own = missed.iter().filter(|record| record.session == session.id);
+        if let Some(line) = self.lines.get_mut(&session.line)
+            && let Some(last) = own.map(|it| it.sequence).rfind(|it| !line.is_settled(*it))
+        {
+            // What the client hasn't been told is done comes after the word that it is: its
+            // router sends it again.
+            line.await_settled(topic, last);
+            if let Some(membership) = session.membership(topic) {
+                membership.outstanding = membership.outstanding.saturating_sub(1);
+            }
+            let (topic, session) = (topic.clone(), pending.session);
+            return io.tell(pending.owner, PeerMessage::Suspend { topic, session });
+        }
         let epoch = &position.epoch;
         let gap = gap.map(|offset| (offset, native::gap(room, epoch, offset)));
         let heard = missed.iter().filter(|record| record.is_heard_by(session.id));

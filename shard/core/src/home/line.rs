@@ -8,6 +8,7 @@ use crate::input::Identity;
 use crate::name::Namespace;
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
+use crate::topic::Topic;
 use crate::{ConnectionId, TrunkId};
 
 /// Where a connection is.
@@ -20,6 +21,8 @@ pub(super) struct Line {
     pub(super) at: Option<At>,
     pub(super) speaks: Speaks,
     settling: Settling,
+    /// Rooms that the session is to go on in once a message is settled.
+    awaiting: Vec<(Topic, u64)>,
 }
 
 /// For whom a connection speaks.
@@ -46,12 +49,13 @@ pub(super) struct Multiplex {
 
 impl Line {
     pub(super) fn new(at: At, speaks: Speaks) -> Self {
-        Self { at: Some(at), speaks, settling: Settling::default() }
+        Self::resumed(at, speaks, 0)
     }
 
     /// A connection that goes on: all its messages up to this one are settled.
     pub(super) fn resumed(at: At, speaks: Speaks, settled: u64) -> Self {
-        Self { at: Some(at), speaks, settling: Settling::from(settled) }
+        let settling = Settling::from(settled);
+        Self { at: Some(at), speaks, settling, awaiting: Vec::new() }
     }
 
     pub(super) fn multiplex(&mut self) -> Option<&mut Multiplex> {
@@ -92,6 +96,30 @@ impl Line {
         {
             io.acknowledge((trunk, connection), sequence);
         }
+    }
+
+    /// Whether a message has come and is settled, though others before it may not be.
+    pub(super) fn is_settled(&self, sequence: u64) -> bool {
+        let Settling { seen, outstanding, .. } = &self.settling;
+        sequence <= *seen && !outstanding.contains_key(&sequence)
+    }
+
+    /// The session goes on in a room when a message is settled.
+    pub(super) fn await_settled(&mut self, room: &Topic, sequence: u64) {
+        self.awaiting.retain(|(awaiting, _)| awaiting != room);
+        self.awaiting.push((room.clone(), sequence));
+    }
+
+    /// Takes out the rooms that nothing is in the way of any more.
+    pub(super) fn take_settled(&mut self) -> Vec<Topic> {
+        if self.awaiting.is_empty() {
+            return Vec::new();
+        }
+        let awaiting = std::mem::take(&mut self.awaiting);
+        let (settled, awaiting): (Vec<_>, Vec<_>) =
+            awaiting.into_iter().partition(|(_, sequence)| self.is_settled(*sequence));
+        self.awaiting = awaiting;
+        settled.into_iter().map(|(room, _)| room).collect()
     }
 
     /// The client has changed its connection, and begins to count anew.
