@@ -128,11 +128,14 @@ impl Home {
         }
         let Joined { position, gap, missed, .. } = joined;
         let own = missed.iter().filter(|record| record.session == session.id);
+        let is_alone = session.rooms.get(room).is_some_and(|it| it.outstanding == 1);
         if let Some(line) = self.lines.get_mut(&session.line)
             && let Some(last) = own.map(|it| it.sequence).rfind(|it| !line.is_settled(*it))
+            && is_alone
         {
             // What the client hasn't been told is done comes after the word that it is: its
-            // router sends it again.
+            // router sends it again. (Not if the client itself has asked to be let in: that would
+            // be answered as if it had heard all.)
             line.await_settled(topic, last);
             if let Some(membership) = session.membership(topic) {
                 membership.outstanding = membership.outstanding.saturating_sub(1);
