@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use trunkline_core::{FrameKind, Namespace, RoomId, Topic, UserId};
 
-use super::client::{Client, What};
+use super::client::{Asked, Client, What};
 use super::hearing::{Hearing, Listener, Place, place};
 use super::outages::Outages;
 use super::truth::Truth;
@@ -199,10 +199,9 @@ impl Judge {
         let room = text(part, "room");
         let topic = room_topic(room);
         // Who is attached again goes on by a join of its own, which may come before.
-        let goes_on = client.asked.values().any(|asked| {
-            asked.sequence <= client.again
-                && matches!(&asked.what, What::Join { room: joins, .. } if joins == room)
-        });
+        let joins =
+            |asked: &Asked| matches!(&asked.what, What::Join { room: it, .. } if it == room);
+        let goes_on = client.again > 0 && client.asked.values().any(joins);
         let waits = !goes_on
             && client.asked.values().any(|asked| {
                 matches!(&asked.what, What::Publish { payload: mine, .. } if mine == payload)
