@@ -15,9 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use trunkline_core::{
-    ConnectionId, Core, Input, Mono, Now, Output, PeerMessage, ShardIndex, TrunkId,
-};
+use trunkline_core::{Core, Input, Mono, Now, Output, PeerMessage, ShardIndex, TrunkId};
 use trunkline_proto::outbox::{Full, Haste, Outbox};
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::{peer, trunk};
@@ -26,6 +24,7 @@ use crate::application::Application;
 use crate::engine::{Engine, is_polling};
 use crate::event::{Event, LinkId};
 use crate::metrics::Metrics;
+use crate::seal::CheckpointSeal;
 use crate::wire::{
     Sorted, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity, peer_size,
     sort_up,
@@ -49,6 +48,7 @@ pub(crate) struct Driver {
     pub(crate) log: Box<dyn TopicLog>,
     pub(crate) application: Application,
     pub(crate) verifier: Option<TokenVerifier>,
+    pub(crate) seal: CheckpointSeal,
     pub(crate) clock: Clock,
     pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
@@ -71,7 +71,6 @@ pub(crate) struct Link {
 struct Gathered {
     trunks: BTreeMap<TrunkId, Load<trunk::Down>>,
     links: BTreeMap<ShardIndex, Load<peer::PeerItem>>,
-    acknowledged: BTreeMap<(TrunkId, ConnectionId), u64>,
 }
 
 /// What one stream is to carry.
@@ -204,7 +203,10 @@ impl Driver {
                 match item {
                     Sorted::Engine(said) => self.hear_engine(said),
                     Sorted::Call(call) => self.take_call(trunk, call),
-                    Sorted::Core(item) => self.handle(decode_up(trunk, item)?),
+                    Sorted::Core(item) => {
+                        let input = self.seal.check(decode_up(trunk, item)?);
+                        self.handle(input);
+                    }
                 }
                 Ok(())
             });
@@ -276,13 +278,7 @@ impl Driver {
         }
         // Before anything leaves: who reads the metrics after an answer finds it counted.
         self.metrics.set_gauges(self.core.gauges());
-        let Gathered { mut trunks, links, acknowledged } = gathered;
-        for ((trunk, connection), sequence) in acknowledged {
-            let output = Output::Acknowledge { trunk, connection, sequence };
-            if let Some((trunk, (item, size))) = encode_down(output) {
-                trunks.entry(trunk).or_default().add(item, size, Haste::Later);
-            }
-        }
+        let Gathered { trunks, links } = gathered;
         for (trunk, load) in trunks {
             let full = self.trunks.get(&trunk).is_some_and(|it| load.push_to(it).is_err());
             if full {
@@ -336,19 +332,23 @@ impl Driver {
             Output::Published(latency) => {
                 self.metrics.publish_seconds.observe(latency.as_secs_f64());
             }
-            // One per connection and batch is enough: the newest says it for all before it.
-            Output::Acknowledge { trunk, connection, sequence } => {
-                gathered.acknowledged.insert((trunk, connection), sequence);
+            output @ Output::Acknowledge { .. } => gather_down(gathered, output, Haste::Later),
+            Output::Checkpoint { trunk, connection, session, state } => {
+                let state = self.seal.seal(&session, &state);
+                let checkpoint = Output::Checkpoint { trunk, connection, session, state };
+                gather_down(gathered, checkpoint, Haste::Now);
             }
             output @ (Output::Send { .. }
             | Output::Fan { .. }
             | Output::Group { .. }
-            | Output::Close { .. }) => {
-                if let Some((trunk, (item, size))) = encode_down(output) {
-                    gathered.trunks.entry(trunk).or_default().add(item, size, Haste::Now);
-                }
-            }
+            | Output::Close { .. }) => gather_down(gathered, output, Haste::Now),
         }
+    }
+}
+
+fn gather_down(gathered: &mut Gathered, output: Output, haste: Haste) {
+    if let Some((trunk, (item, size))) = encode_down(output) {
+        gathered.trunks.entry(trunk).or_default().add(item, size, haste);
     }
 }
 

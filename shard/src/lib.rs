@@ -15,6 +15,7 @@ mod net;
 #[cfg(test)]
 #[path = "../../tests/cost/repeat.rs"]
 mod repeat;
+mod seal;
 mod start;
 mod store;
 mod streams;

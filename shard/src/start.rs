@@ -28,6 +28,7 @@ use crate::event;
 use crate::link::{PeerService, keep_dialling};
 use crate::metrics::Metrics;
 use crate::net;
+use crate::seal::CheckpointSeal;
 use crate::store::{self, StoreError};
 use crate::streams::Streams;
 use crate::trunk::TrunkService;
@@ -137,6 +138,7 @@ impl Shard {
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log,
             verifier: verifier(&settings.auth)?,
+            seal: CheckpointSeal::new(map.hash_key(), settings.cluster.secret.as_deref()),
             clock: Arc::clone(&clock),
             started: Instant::now(),
             metrics,

@@ -62,6 +62,7 @@ impl Alone {
                 authenticated: false,
                 guest: false,
                 inbox_after: None,
+                adoption: None,
             };
             alone.handle(Input::Attach { trunk, attach });
             alone.say(trunk, number, r#"{"type":"join","id":1,"room":"lobby"}"#);
@@ -75,7 +76,8 @@ impl Alone {
         let sequence = self.sequences[index];
         let connection = ConnectionId(connection);
         let payload = Bytes::from_static(text.as_bytes());
-        self.handle(Input::Message { trunk, connection, sequence, payload, binary: false });
+        let (binary, answered) = (false, false);
+        self.handle(Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
 
     fn handle(&mut self, input: Input) {

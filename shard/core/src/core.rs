@@ -1,14 +1,13 @@
 //! One shard's state machine: routes inputs to its two halves and what they say to each other.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use trunkline_config::ShardMap;
 
-use crate::Ticket;
 use crate::asker::Asker;
 use crate::dedupe::{Identity, Key};
-use crate::home::Home;
+use crate::home::{Home, Message};
 use crate::input::Input;
 use crate::link::{Links, ShardIndex, Via};
 use crate::output::Output;
@@ -18,6 +17,7 @@ use crate::session_id::SessionId;
 use crate::settings::CoreSettings;
 use crate::time::{Mono, Now};
 use crate::topic::Topic;
+use crate::{ConnectionId, Ticket, TrunkId};
 
 /// The state machine of a shard.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub(crate) struct Io {
     pub(crate) links: Links,
     map: Arc<ShardMap>,
     outputs: VecDeque<Output>,
+    acknowledged: BTreeMap<(TrunkId, ConnectionId), u64>,
     local: VecDeque<PeerMessage>,
     tickets: u64,
 }
@@ -60,6 +61,12 @@ pub(crate) struct Io {
 impl Io {
     pub(crate) fn output(&mut self, output: Output) {
         self.outputs.push_back(output);
+    }
+
+    /// A connection's messages up to this one are settled. The router is told when there is nothing
+    /// else to say: once, and after what it must have by then.
+    pub(crate) fn acknowledge(&mut self, at: (TrunkId, ConnectionId), sequence: u64) {
+        self.acknowledged.insert(at, sequence);
     }
 
     /// Says something to a peer, or to the other half of this core. To a peer whose link is
@@ -106,6 +113,7 @@ impl Core {
             links: Links::new(me, map.shards().len()),
             now: Now::default(),
             outputs: VecDeque::new(),
+            acknowledged: BTreeMap::new(),
             local: VecDeque::new(),
             tickets: 0,
             map,
@@ -129,8 +137,9 @@ impl Core {
             Input::TrunkDown { trunk } => home.trunk_down(io, trunk),
             Input::Attach { trunk, attach } => home.attach(io, trunk, attach),
             Input::Detach { trunk, connection } => home.detach(io, trunk, connection),
-            Input::Message { trunk, connection, sequence, payload, binary } => {
-                home.message(io, (trunk, connection), sequence, payload, binary);
+            Input::Message { trunk, connection, sequence, payload, binary, answered } => {
+                let heard = Message { sequence, payload, binary, answered };
+                home.message(io, (trunk, connection), heard);
             }
             Input::Move { from, to } => home.move_line(io, from, to),
             Input::Api { trunk, call, member, request } => {
@@ -163,6 +172,13 @@ impl Core {
 
     /// What is to be done next, until `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if self.io.outputs.is_empty() {
+            self.home.give_checkpoints(&mut self.io);
+            let acknowledged = std::mem::take(&mut self.io.acknowledged);
+            for ((trunk, connection), sequence) in acknowledged {
+                self.io.output(Output::Acknowledge { trunk, connection, sequence });
+            }
+        }
         self.io.outputs.pop_front()
     }
 

@@ -14,7 +14,7 @@ use crate::time::Mono;
 
 /// Answers that are remembered per session and topic. A router sends again only what was not
 /// acknowledged, and it lets a session have fewer messages than this unacknowledged.
-const WINDOW: usize = 128;
+pub(crate) const WINDOW: usize = 128;
 
 /// Keys that are remembered per topic; the oldest is forgotten early beyond it.
 const KEYS: usize = 100_000;
@@ -134,17 +134,17 @@ impl Dedupe {
     }
 
     /// The publish has its answer. Gives those who asked again meanwhile. A private message that
-    /// reached nobody has left no trace: it may be tried again.
+    /// reached nobody may be tried again under its key; not by who only repeats the first try,
+    /// of which it isn't known that it reached nobody.
     pub(crate) fn settle(&mut self, identity: &Identity, reply: &Reply) -> Vec<Asker> {
-        if *reply == Reply::Sent(SendStatus::Offline) {
-            return self.abandon(identity);
-        }
-        self.replace(identity, || Some(Entry::Done(reply.clone())))
+        let keeps_key = *reply != Reply::Sent(SendStatus::Offline);
+        let done = || Entry::Done(reply.clone());
+        self.replace(identity, || Some(done()), || keeps_key.then(done))
     }
 
     /// The publish came to nothing and may be tried again. Gives those who asked again meanwhile.
     pub(crate) fn abandon(&mut self, identity: &Identity) -> Vec<Asker> {
-        self.replace(identity, || None)
+        self.replace(identity, || None, || None)
     }
 
     /// A session is over: it will not repeat itself.
@@ -195,7 +195,12 @@ impl Dedupe {
         window.entries.iter_mut().find(|(it, _)| it == sequence).map(|(_, entry)| entry)
     }
 
-    fn replace(&mut self, identity: &Identity, with: impl Fn() -> Option<Entry>) -> Vec<Asker> {
+    fn replace(
+        &mut self,
+        identity: &Identity,
+        in_window: impl Fn() -> Option<Entry>,
+        under_key: impl Fn() -> Option<Entry>,
+    ) -> Vec<Asker> {
         let Identity { member, sequence, key } = identity;
         let mut askers = Vec::new();
         let mut take = |entry: Entry| {
@@ -206,13 +211,13 @@ impl Dedupe {
         if let Some(window) = self.sessions.get_mut(&member.session)
             && let Some(index) = window.entries.iter().position(|(it, _)| it == sequence)
         {
-            match with() {
+            match in_window() {
                 Some(entry) => take(std::mem::replace(&mut window.entries[index].1, entry)),
                 None => window.entries.remove(index).into_iter().for_each(|(_, it)| take(it)),
             }
         }
         if let Some(key) = key {
-            match with() {
+            match under_key() {
                 Some(entry) => {
                     if let Some((_, slot)) =
                         self.keys.get_mut(&member.user).and_then(|keys| keys.get_mut(key))
@@ -291,6 +296,18 @@ mod tests {
         dedupe.begin(at(0), &publish, asker(2));
         assert_eq!(dedupe.abandon(&publish), [asker(2)]);
         assert!(matches!(dedupe.begin(at(0), &publish, asker(3)), Seen::New));
+    }
+
+    #[test]
+    fn what_reached_nobody_may_be_tried_again_but_is_not_repeated() {
+        let mut dedupe = Dedupe::new(SPAN);
+        let offline = Reply::Sent(SendStatus::Offline);
+        let first = identity(1, 7, Some("k"));
+        dedupe.begin(at(0), &first, asker(1));
+        dedupe.settle(&first, &offline);
+        let Seen::Done(reply) = dedupe.begin(at(0), &first, asker(2)) else { panic!() };
+        assert_eq!(reply, offline);
+        assert!(matches!(dedupe.begin(at(0), &identity(1, 8, Some("k")), asker(3)), Seen::New));
     }
 
     #[test]

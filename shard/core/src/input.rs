@@ -6,6 +6,7 @@ use crate::api::ApiCall;
 use crate::link::ShardIndex;
 use crate::log::LogOutcome;
 use crate::name::{Namespace, UserId};
+use crate::output::SlotPosition;
 use crate::peer::Member;
 use crate::peer::PeerMessage;
 use crate::position::Position;
@@ -56,6 +57,9 @@ pub enum Input {
         payload: Bytes,
         /// Whether it is binary.
         binary: bool,
+        /// It is sent again after its connection was attached again, and the client has been
+        /// answered.
+        answered: bool,
     },
     /// A client has changed its connection: what was sent to the old one before has been passed
     /// on to the new one, and the messages of the new one are counted from 1.
@@ -160,6 +164,23 @@ pub struct Attach {
     pub guest: bool,
     /// The last private message that it had, if it said so.
     pub inbox_after: Option<Position>,
+    /// It was attached before, and its router has kept it.
+    pub adoption: Option<Adoption>,
+}
+
+/// What a router gives back for a connection whose trunk broke: the client has noticed nothing.
+/// All that the client has said and that is not settled comes again after this.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adoption {
+    /// The newest of [`crate::Output::Checkpoint`], authenticated; empty if it is not what this
+    /// cluster has given for the session.
+    pub state: Bytes,
+    /// The newest position of each group that the connection was in.
+    pub positions: Vec<Bytes>,
+    /// The newest position by slot.
+    pub slots: Vec<SlotPosition>,
+    /// Up to which of the client's messages everything is settled.
+    pub settled: u64,
 }
 
 /// Who speaks, until when, and what they may do.

@@ -15,6 +15,7 @@ mod api;
 mod asker;
 mod awaited;
 mod binary;
+mod checkpoint;
 mod core;
 mod deadlines;
 mod dedupe;
@@ -40,12 +41,12 @@ mod topic;
 pub use self::core::{Core, Gauges};
 pub use api::{ApiCall, ApiCallId, ApiProblem};
 pub use binary::{BodyError, arguments_to_json_array};
-pub use input::{Attach, CallFailure, Identity, Input};
+pub use input::{Adoption, Attach, CallFailure, Identity, Input};
 pub use link::ShardIndex;
 pub use log::{LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery};
 pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
-pub use output::{Call, CloseCode, Frame, FrameKind, Output, Part};
+pub use output::{Call, CloseCode, Frame, FrameKind, Output, Part, SlotPosition};
 pub use peer::{
     Action, Delivery, GatherId, Gathered, HandoverId, Joined, Member, PeerMessage, Recalled,
     Refusal, Reply, RequestId, SendStatus, UserPresence,

@@ -8,6 +8,7 @@ use crate::api::ApiProblem;
 use crate::link::ShardIndex;
 use crate::log::LogRequest;
 use crate::peer::{PeerMessage, Reply};
+use crate::session_id::SessionId;
 use crate::{ApiCallId, ConnectionId, Dialect, GroupId, ReceiptId, Ticket, TrunkId};
 
 /// Something to do. Outputs of one trunk, and of one link, are applied in their order.
@@ -23,6 +24,10 @@ pub enum Output {
         frame: Frame,
         /// Say what became of it.
         receipt: Option<ReceiptId>,
+        /// What the connections have had with it.
+        position: Option<SlotPosition>,
+        /// The message of the connection that it answers.
+        answers: Option<u64>,
     },
     /// Queue a frame for every connection of a group.
     Fan {
@@ -34,6 +39,9 @@ pub enum Output {
         frame: Frame,
         /// A connection that is left out.
         except: Option<ConnectionId>,
+        /// Where the group's topic is after it, for the router to return; `None` for what has no
+        /// place.
+        position: Option<Bytes>,
     },
     /// A connection enters or leaves a group.
     Group {
@@ -45,6 +53,8 @@ pub enum Output {
         connection: ConnectionId,
         /// Enters, or leaves.
         member: bool,
+        /// What who enters has had of the group's topic.
+        position: Option<Bytes>,
     },
     /// Close a connection after what is queued for it.
     Close {
@@ -65,6 +75,18 @@ pub enum Output {
         connection: ConnectionId,
         /// The newest settled message.
         sequence: u64,
+    },
+    /// For the router to keep, and to return when it attaches the connection again. It comes
+    /// before the acknowledgement of what it tells of.
+    Checkpoint {
+        /// The trunk.
+        trunk: TrunkId,
+        /// The connection.
+        connection: ConnectionId,
+        /// Whose state it is: the shell says so when it makes it trustworthy.
+        session: SessionId,
+        /// The state.
+        state: Bytes,
     },
     /// Say something to a peer.
     Peer {
@@ -104,6 +126,15 @@ pub enum Output {
     Unhandled,
     /// A publish of this shard's sessions was acknowledged, this long after it came in.
     Published(Duration),
+}
+
+/// What a connection has had of a stream that is sent to it by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotPosition {
+    /// Which stream.
+    pub slot: u32,
+    /// Up to where. Opaque to everybody else.
+    pub position: Bytes,
 }
 
 /// A question to the application.
@@ -191,6 +222,8 @@ pub enum CloseCode {
     Policy,
     /// 1009: a packet with all its attachments was over the limit.
     TooLarge,
+    /// 1012: it can't go on with this connection, and may come back by another.
+    Restart,
     /// 4001: its token has ended.
     NotAuthenticated,
 }
@@ -203,6 +236,7 @@ impl CloseCode {
             CloseCode::Done => 1000,
             CloseCode::Policy => 1008,
             CloseCode::TooLarge => 1009,
+            CloseCode::Restart => 1012,
             CloseCode::NotAuthenticated => 4001,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use prometheus::Registry;
 use rand::SeedableRng;
@@ -43,6 +44,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
         verifier: None,
+        seal: CheckpointSeal::new(map.hash_key(), None),
         clock,
         started: Instant::now(),
         metrics,
@@ -72,6 +74,7 @@ fn message(connection: u64, sequence: u64, payload: &'static str) -> trunk::Up {
         payload: payload.into(),
         binary: false,
         control: false,
+        answered: false,
     };
     trunk::Up { item: Some(trunk::up::Item::Message(message)) }
 }
@@ -204,6 +207,71 @@ async fn a_call_whose_arguments_make_no_sense_is_answered_and_the_trunk_stays() 
     let items = vec![attach(1)];
     assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
     hear(&mut batches, "welcome").await;
+    drop(events);
+    running.await.unwrap();
+}
+
+/// Takes the next batch, which must come.
+async fn next(batches: &mut Batches<trunk::Down>) -> Vec<trunk::down::Item> {
+    let batch = timeout(Duration::from_secs(10), batches.next()).await.unwrap().unwrap();
+    batch.into_iter().filter_map(|down| down.item).collect()
+}
+
+#[tokio::test]
+async fn a_client_whose_shard_has_restarted_goes_on_where_it_was() {
+    use trunk::down::Item;
+    // The first process: a client has joined a room.
+    let (events, received) = mpsc::channel(8);
+    let running = tokio::spawn(driver(&Registry::new()).run(received));
+    let (first, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
+    let up = Event::TrunkUp { trunk: TRUNK, outbox: first, restarted: false };
+    assert!(events.send(up).await.is_ok());
+    let join = message(1, 1, r#"{"type":"join","room":"lobby","id":41}"#);
+    let twice = message(1, 2, r#"{"type":"ping","id":42}"#);
+    let items = vec![attach(1), join, twice];
+    assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
+    let said = next(&mut batches).await;
+    let is_checkpoint = |item: &&Item| matches!(item, Item::Checkpoint(_));
+    assert_eq!(said.iter().filter(is_checkpoint).count(), 1, "one in a batch: {said:?}");
+    let [.., Item::Checkpoint(given), Item::Acknowledge(settled)] = said.as_slice() else {
+        panic!("the checkpoint comes before what it settles: {said:?}")
+    };
+    assert_eq!(settled.sequence, 2);
+    let position = said.iter().find_map(|item| match item {
+        Item::Group(change) => Some(change.position.clone()),
+        _ => None,
+    });
+    drop(events);
+    running.await.unwrap();
+
+    // The next, which has nothing but what the router gives back.
+    let (events, received) = mpsc::channel(8);
+    let running = tokio::spawn(driver(&Registry::new()).run(received));
+    let (second, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
+    let up = Event::TrunkUp { trunk: TRUNK, outbox: second, restarted: true };
+    assert!(events.send(up).await.is_ok());
+    let Some(trunk::up::Item::Attach(fresh)) = attach(1).item else { unreachable!() };
+    let again = |checkpoint: Bytes| {
+        let positions = position.clone().into_iter().collect();
+        let kept = trunk::Attach { checkpoint, positions, settled: 1, ..fresh.clone() };
+        trunk::Up { item: Some(trunk::up::Item::Attach(kept)) }
+    };
+    let items = vec![again(given.state.clone()), message(1, 2, r#"{"type":"ping","id":42}"#)];
+    assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
+    let said = next(&mut batches).await;
+    assert!(!format!("{said:?}").contains("welcome"), "{said:?}");
+    assert!(said.iter().any(|item| matches!(item, Item::Group(it) if it.member)), "{said:?}");
+    assert!(format!("{said:?}").contains("42"), "{said:?}");
+
+    // What was changed on the way counts for nothing.
+    let mut forged = given.state.to_vec();
+    if let Some(last) = forged.last_mut() {
+        *last ^= 1;
+    }
+    let items = vec![again(forged.into())];
+    assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
+    let said = next(&mut batches).await;
+    assert!(said.iter().any(|item| matches!(item, Item::Close(it) if it.code == 1012)), "{said:?}");
     drop(events);
     running.await.unwrap();
 }

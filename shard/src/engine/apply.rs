@@ -13,7 +13,8 @@ pub(crate) fn is_polling(output: &Output) -> bool {
         | Output::Fan { trunk, .. }
         | Output::Group { trunk, .. }
         | Output::Close { trunk, .. }
-        | Output::Acknowledge { trunk, .. } => *trunk == POLLING,
+        | Output::Acknowledge { trunk, .. }
+        | Output::Checkpoint { trunk, .. } => *trunk == POLLING,
         _ => false,
     }
 }

@@ -97,7 +97,8 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&number) else { return };
         session.passed += 1;
         let (sequence, connection) = (session.passed, ConnectionId(number));
-        let message = Input::Message { trunk: POLLING, connection, sequence, payload, binary };
+        let (trunk, answered) = (POLLING, false);
+        let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
         self.inputs.push_back(message);
     }
 }

@@ -116,7 +116,9 @@ impl Engine {
         }
         let frame = Frame::socketio(FrameKind::Reply, parts);
         let connections = vec![connection];
-        self.items.extend(encode_down(Output::Send { trunk, connections, frame, receipt: None }));
+        let (receipt, position, answers) = (None, None, None);
+        let send = Output::Send { trunk, connections, frame, receipt, position, answers };
+        self.items.extend(encode_down(send));
     }
 
     fn close_socket(&mut self, (trunk, connection): At, reason: &'static str) {

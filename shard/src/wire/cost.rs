@@ -36,7 +36,8 @@ fn twenty_fans_to_a_router() {
     let fan = |group| {
         let parts = vec![Part::text(TEXT)];
         let frame = Frame { kind: FrameKind::Live, dialect: Dialect::SocketIo, parts };
-        Output::Fan { trunk: TRUNK, group: GroupId(group), frame, except: None }
+        let position = Some(Bytes::from_static(b"a position of thirty bytes or so"));
+        Output::Fan { trunk: TRUNK, group: GroupId(group), frame, except: None, position }
     };
     repeat(|| {
         let item = |output| encode_down(output).expect("it is for a router").1.0;

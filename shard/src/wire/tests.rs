@@ -6,13 +6,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 use trunkline_core::{
-    Action, Arguments, Body, Delivery, Epoch, HandoverId, Joined, Member, Namespace, PeerMessage,
-    Position, Record, Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, Topic, TrunkId,
-    UserId, UserPresence,
+    Action, Adoption, Arguments, Body, ConnectionId, Delivery, Dialect, Epoch, Frame, FrameKind,
+    GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage, Position, Record,
+    Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, SlotPosition, Topic, TrunkId, UserId,
+    UserPresence,
 };
 use trunkline_proto::{peer, trunk};
 
-use super::{Sorted, decode_peer, decode_up, encode_peer, sort_up};
+use super::{Sorted, decode_peer, decode_up, encode_down, encode_peer, sort_up};
 
 fn room() -> Topic {
     Topic::Room(Namespace::parse("/game").unwrap(), RoomId::parse("lobby").unwrap())
@@ -150,6 +151,93 @@ fn every_message_of_a_link_is_heard_as_it_was_said() {
         let item = peer::PeerItem::decode(bytes.as_slice()).unwrap();
         assert_eq!(decode_peer(item), Ok(message));
     }
+}
+
+#[test]
+fn what_a_router_returns_with_a_connection_is_heard() {
+    let attach = trunk::Attach {
+        connection: 5,
+        session: vec![7; 24].into(),
+        dialect: trunk::Dialect::Native.into(),
+        namespace: "/".to_owned(),
+        user: "alice".to_owned(),
+        checkpoint: Bytes::from_static(b"state"),
+        positions: vec![Bytes::from_static(b"here"), Bytes::from_static(b"there")],
+        slots: vec![trunk::SlotPosition { slot: 1, position: Bytes::from_static(b"last") }],
+        settled: 41,
+        ..Default::default()
+    };
+    let attached = |attach: &trunk::Attach| {
+        let item = Some(trunk::up::Item::Attach(attach.clone()));
+        match decode_up(TrunkId(1), trunk::Up { item }).unwrap() {
+            Input::Attach { attach, .. } => attach.adoption,
+            other => panic!("{other:?}"),
+        }
+    };
+    let adoption = Adoption {
+        state: Bytes::from_static(b"state"),
+        positions: vec![Bytes::from_static(b"here"), Bytes::from_static(b"there")],
+        slots: vec![SlotPosition { slot: 1, position: Bytes::from_static(b"last") }],
+        settled: 41,
+    };
+    assert_eq!(attached(&attach), Some(adoption));
+    let new = trunk::Attach { checkpoint: Bytes::new(), ..attach };
+    assert_eq!(attached(&new), None, "without a checkpoint it is a new connection");
+}
+
+#[test]
+fn that_a_message_was_answered_before_is_heard() {
+    for answered in [false, true] {
+        let message = trunk::ClientMessage { connection: 5, answered, ..Default::default() };
+        let item = Some(trunk::up::Item::Message(message));
+        let Ok(Input::Message { answered: heard, .. }) = decode_up(TrunkId(1), trunk::Up { item })
+        else {
+            panic!()
+        };
+        assert_eq!(heard, answered);
+    }
+}
+
+/// What a router hears of an output.
+fn heard(output: Output) -> trunk::down::Item {
+    let (trunk, (down, _)) = encode_down(output).expect("it is for a router");
+    assert_eq!(trunk, TrunkId(1));
+    down.item.expect("an item")
+}
+
+#[test]
+fn a_router_hears_what_its_connections_have_had() {
+    use trunk::down::Item;
+    let place = Bytes::from_static(b"place");
+    let (trunk, connection, group) = (TrunkId(1), ConnectionId(5), GroupId(3));
+    let frame = Frame { kind: FrameKind::Live, dialect: Dialect::Native, parts: Vec::new() };
+    let send = |position, answers| {
+        let (connections, frame, receipt) = (vec![connection], frame.clone(), None);
+        let send = Output::Send { trunk, connections, frame, receipt, position, answers };
+        let Item::Send(send) = heard(send) else { panic!() };
+        (send.position.map(|it| (it.slot, it.position)), send.answers)
+    };
+    let slot = SlotPosition { slot: 1, position: place.clone() };
+    assert_eq!(send(Some(slot), Some(7)), (Some((1, place.clone())), 7));
+    assert_eq!(send(None, None), (None, 0));
+    let fan = |position| {
+        let Item::Fan(fan) =
+            heard(Output::Fan { trunk, group, frame: frame.clone(), except: None, position })
+        else {
+            panic!()
+        };
+        fan.position
+    };
+    assert_eq!(fan(Some(place.clone())), place);
+    assert!(fan(None).is_empty());
+    let entered =
+        Output::Group { trunk, group, connection, member: true, position: Some(place.clone()) };
+    let Item::Group(change) = heard(entered) else { panic!() };
+    assert_eq!((change.member, change.position), (true, place));
+    let (session, state) = (SessionId([7; 24]), Bytes::from_static(b"state"));
+    let given = Output::Checkpoint { trunk, connection, session, state: state.clone() };
+    let Item::Checkpoint(given) = heard(given) else { panic!() };
+    assert_eq!((given.connection, given.state), (5, state));
 }
 
 proptest! {

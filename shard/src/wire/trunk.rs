@@ -1,9 +1,8 @@
 //! Items of trunks.
 
-use bytes::Bytes;
 use trunkline_core::{
-    Attach, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input, Namespace, Output,
-    Part, ReceiptId, Rights, RoomRight, TrunkId,
+    Adoption, Attach, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input, Namespace,
+    Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
 };
 use trunkline_proto::{token, trunk as wire};
 
@@ -28,9 +27,10 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
             payload,
             binary,
             control: _,
+            answered,
         }) => {
             let connection = ConnectionId(connection);
-            Input::Message { trunk, connection, sequence, payload, binary }
+            Input::Message { trunk, connection, sequence, payload, binary, answered }
         }
         Item::Receipt(wire::Receipt { receipt, passed }) => {
             Input::Receipt { trunk, receipt: ReceiptId(receipt), passed }
@@ -49,10 +49,13 @@ pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         expires_ms,
         rights,
         inbox_after,
-        checkpoint: _, // a session is not yet attached twice
+        checkpoint,
         authenticated,
         upgrade: _,
         guest,
+        positions,
+        slots,
+        settled,
     } = attach;
     let dialect = match wire::Dialect::try_from(dialect) {
         Ok(wire::Dialect::Native) => Dialect::Native,
@@ -64,6 +67,17 @@ pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         expires_ms: (expires_ms != 0).then_some(expires_ms),
         rights: Rights(rights.map(|rights| rights.rights.into_iter().map(decode_right).collect())),
     };
+    let slot = |slot| {
+        let wire::SlotPosition { slot, position } = slot;
+        SlotPosition { slot, position }
+    };
+    // Whether it is ours is for who has the key to say.
+    let adoption = (!checkpoint.is_empty()).then(|| Adoption {
+        state: checkpoint,
+        positions,
+        slots: slots.into_iter().map(slot).collect(),
+        settled,
+    });
     Ok(Attach {
         connection: ConnectionId(connection),
         session: session(&id)?,
@@ -73,6 +87,7 @@ pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         authenticated,
         guest,
         inbox_after: inbox_after.map(decode_position),
+        adoption,
     })
 }
 
@@ -99,24 +114,32 @@ pub(crate) fn identity(identity: token::Identity) -> Option<Identity> {
 pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
     use wire::down::Item;
     let (trunk, item, size) = match output {
-        Output::Send { trunk, connections, frame, receipt } => {
-            let size = frame_size(&frame) + connections.len() * 8;
+        Output::Send { trunk, connections, frame, receipt, position, answers } => {
+            let kept = position.as_ref().map_or(0, |it| it.position.len());
+            let size = frame_size(&frame) + connections.len() * 8 + kept;
             let connections = connections.into_iter().map(|ConnectionId(number)| number).collect();
             let receipt = receipt.map_or(0, |ReceiptId(number)| number);
             let frame = Some(encode_frame(frame));
-            (trunk, Item::Send(wire::Send { connections, frame, receipt }), size)
+            let position = position.map(|it| {
+                let SlotPosition { slot, position } = it;
+                wire::SlotPosition { slot, position }
+            });
+            let answers = answers.unwrap_or(0);
+            let send = wire::Send { connections, frame, receipt, position, answers };
+            (trunk, Item::Send(send), size)
         }
-        Output::Fan { trunk, group: GroupId(group), frame, except } => {
-            let size = frame_size(&frame);
+        Output::Fan { trunk, group: GroupId(group), frame, except, position } => {
+            let position = position.unwrap_or_default();
+            let size = frame_size(&frame) + position.len();
             let except = except.map_or(0, |ConnectionId(number)| number);
             let frame = Some(encode_frame(frame));
-            // Positions travel when a router has to hand sessions over.
-            let position = Bytes::new();
             (trunk, Item::Fan(wire::Fan { group, frame, except, position }), size)
         }
-        Output::Group { trunk, group, connection, member } => {
-            let change = wire::GroupChange { group: group.0, connection: connection.0, member };
-            (trunk, Item::Group(change), ITEM)
+        Output::Group { trunk, group: GroupId(group), connection, member, position } => {
+            let position = position.unwrap_or_default();
+            let (connection, size) = (connection.0, ITEM + position.len());
+            let change = wire::GroupChange { group, connection, member, position };
+            (trunk, Item::Group(change), size)
         }
         Output::Close { trunk, connection, code, reason } => {
             let close = wire::Close {
@@ -129,6 +152,10 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
         Output::Acknowledge { trunk, connection, sequence } => {
             let acknowledge = wire::Acknowledge { connection: connection.0, sequence };
             (trunk, Item::Acknowledge(acknowledge), ITEM)
+        }
+        Output::Checkpoint { trunk, connection, session: _, state } => {
+            let (connection, size) = (connection.0, ITEM + state.len());
+            (trunk, Item::Checkpoint(wire::Checkpoint { connection, state }), size)
         }
         Output::Peer { .. }
         | Output::CutLink { .. }

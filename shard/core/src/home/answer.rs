@@ -3,17 +3,19 @@
 use bytes::Bytes;
 
 use super::Home;
+use super::adopt::INBOX;
 use super::greeting::Greeting;
 use super::handovers::ReportTo;
 use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
 use super::respond::ReplyTo;
 use super::subscription::Socket;
+use crate::checkpoint::Place;
 use crate::core::Io;
 use crate::dialect::native::{self, Source};
 use crate::dialect::{ErrorCode, Problem, socketio};
 use crate::name::RoomId;
-use crate::output::{Frame, FrameKind, Output, Part};
+use crate::output::{Frame, FrameKind, Output, Part, SlotPosition};
 use crate::peer::{Joined, PeerMessage, Refusal, Reply, RequestId, SendStatus};
 use crate::position::Position;
 use crate::session_id::SessionId;
@@ -59,7 +61,7 @@ impl Home {
                     io.output(Output::Published(io.now.mono.since(pending.started)));
                 }
                 let parts = session.granted(pending.reply_to, |id| object(id, subject, reply));
-                session.send(io, parts);
+                session.send(io, parts, pending.sequence);
             }
         }
         self.settle(io, pending);
@@ -85,6 +87,9 @@ impl Home {
         joined: Joined,
     ) {
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
+        if session.socket.is_none() && matches!(member.reply_to, ReplyTo::Nobody) {
+            return self.resumed_room(io, member, topic, room, joined);
+        }
         let Joined { position, members, recovered, gap, missed, handover: _ } = joined;
         let base = begins_before(&position, missed.first().map(|record| record.offset));
         if let Greeting::Due(due) = &mut session.greeting {
@@ -99,6 +104,7 @@ impl Home {
             return self.continue_greeting(io, member.session);
         }
         let mut parts = Vec::with_capacity(missed.len() + 2);
+        let mut slot = None;
         if session.socket.is_some() {
             if let Some(offset) = gap {
                 let stamp = self.stream.gap(io, topic, Some(session.id));
@@ -119,13 +125,17 @@ impl Home {
         } else {
             let source = Source::Room(room);
             let gap = gap.map(|offset| native::gap(room, &position.epoch, offset));
-            let missed = missed.iter().map(|it| native::message(source, &position.epoch, it));
+            let resumes = session.resumes_after(topic).is_some();
+            let missed = missed.iter().filter(|it| !resumes || it.is_heard_by(session.id));
+            let missed = missed.map(|it| native::message(source, &position.epoch, it));
             parts.extend(gap.into_iter().chain(missed).map(Part::text));
+            let sequence = member.sequence.unwrap_or_default();
+            slot = Some(session.next_entry(topic, &position, sequence));
         }
         parts.extend(session.granted(member.reply_to, |id| {
             native::ok::joined(id, room, &position, members, recovered)
         }));
-        session.send(io, parts);
+        session.send_with(io, FrameKind::Reply, parts, slot, member.sequence);
         self.go_live(io, member, topic, position, base);
     }
 
@@ -171,7 +181,9 @@ impl Home {
         }
         if !parts.is_empty() {
             let frame = Frame { kind: FrameKind::Reply, dialect: session.dialect(), parts };
-            io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
+            let position = (!is_socket).then(|| inbox_slot(topic, &position));
+            let (connections, answers) = (vec![connection], None);
+            io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
         self.go_live(io, member, topic, position, base);
         for (sequence, heard) in said {
@@ -180,7 +192,7 @@ impl Home {
     }
 
     /// The owner has let the session in, at `position`; what it was sent before began after `base`.
-    fn go_live(
+    pub(super) fn go_live(
         &mut self,
         io: &mut Io,
         member: &Pending,
@@ -192,14 +204,16 @@ impl Home {
         let (dialect, live_from) = (session.dialect(), self.stream.last());
         let held = matches!((&session.greeting, topic), (Greeting::Due(_), Topic::Room(..)));
         let (at, is_socket) = (session.at, session.socket.is_some());
+        let entry = session.entries;
         if let (Some(at), Some(membership)) = (at, session.membership(topic)) {
             membership.outstanding = membership.outstanding.saturating_sub(1);
             if membership.wanted && !membership.live {
                 membership.live = true;
-                if is_socket {
-                    membership.base = Some(base);
-                    membership.live_from = live_from;
-                }
+                membership.resumes = false;
+                membership.unsure = false;
+                membership.base = Some(if is_socket { base } else { position.clone() });
+                membership.live_from = live_from;
+                membership.entry = entry;
                 let (id, owner) = (member.session, member.owner);
                 self.subscriptions.add(topic, id, owner, position);
                 if !held {
@@ -208,6 +222,7 @@ impl Home {
             }
         }
         session.tidy(topic);
+        self.changed(member.session);
     }
 
     /// A leave is done, as far as this shard goes.
@@ -218,13 +233,17 @@ impl Home {
             membership.outstanding = membership.outstanding.saturating_sub(1);
             // A join that was on its way before this leave has let it in again for a moment.
             let was_live = std::mem::take(&mut membership.live);
+            membership.unsure = false;
             let parts = session.granted(member.reply_to, |id| native::ok::room(id, room));
-            session.send(io, parts);
+            session.send(io, parts, member.sequence);
             if let (true, Some(at)) = (was_live, session.at) {
+                self.give_checkpoint(io, member.session);
                 self.subscriptions.remove(io, topic, member.session, at, dialect, Socket::Open);
             }
         }
-        session.tidy(topic);
+        if let Some(session) = self.sessions.get_mut(&member.session) {
+            session.tidy(topic);
+        }
     }
 
     /// A request was refused, or will never be answered.
@@ -242,10 +261,17 @@ impl Home {
             Subject::Join(topic) => {
                 if let Some(membership) = session.membership(topic) {
                     membership.outstanding = membership.outstanding.saturating_sub(1);
-                    if membership.is_over() {
+                    if membership.is_out() && !membership.resumes {
                         membership.wanted = false;
+                        let unsure = std::mem::take(&mut membership.unsure);
+                        if unsure {
+                            self.part(io, pending.session, topic.clone());
+                        }
+                    } else if membership.resumes {
+                        self.retries.push(io.now.mono, (pending.session, topic.clone()));
                     }
                 }
+                let Some(session) = self.sessions.get_mut(&pending.session) else { return };
                 session.tidy(topic);
                 if matches!(pending.reply_to, ReplyTo::Nobody) {
                     return self.own_join_refused(io, pending.session, topic);
@@ -259,7 +285,8 @@ impl Home {
 
     fn refuse_client(&self, io: &mut Io, pending: &Pending, refusal: Refusal) {
         if let Some(session) = self.sessions.get(&pending.session) {
-            session.complain(io, pending.reply_to, &problem(&pending.subject, refusal));
+            let problem = problem(&pending.subject, refusal);
+            session.complain(io, pending.reply_to, &problem, pending.sequence);
         }
     }
 
@@ -293,6 +320,12 @@ impl Home {
             }
         }
     }
+}
+
+/// What a connection has had of its user's inbox.
+pub(super) fn inbox_slot(inbox: &Topic, position: &Position) -> SlotPosition {
+    let Position { epoch, offset } = position;
+    SlotPosition { slot: INBOX, position: Place::encode(inbox, epoch, *offset, None) }
 }
 
 /// Where the part of a topic begins that a member is given when it is let in at `position`, with

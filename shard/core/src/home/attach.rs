@@ -18,10 +18,22 @@ use crate::small_map::SmallMap;
 use crate::topic::Topic;
 use crate::{ConnectionId, Dialect, TrunkId};
 
+/// What a client has sent.
+pub(crate) struct Message {
+    pub(crate) sequence: u64,
+    pub(crate) payload: Bytes,
+    pub(crate) binary: bool,
+    /// By an earlier process, or an earlier trunk.
+    pub(crate) answered: bool,
+}
+
 impl Home {
     pub(crate) fn attach(&mut self, io: &mut Io, trunk: TrunkId, attach: Attach) {
         let at = (trunk, attach.connection);
         let id = attach.session;
+        if let Some(adoption) = attach.adoption {
+            return self.adopt(io, at, id, attach.dialect, &adoption);
+        }
         // Session IDs are random: the same one twice is the same client, and its newer socket counts.
         self.hang_on_no_more(io, id, "transport close");
         self.connections.insert(at, id);
@@ -54,19 +66,16 @@ impl Home {
     }
 
     /// A message on a connection.
-    pub(crate) fn message(
-        &mut self,
-        io: &mut Io,
-        at: At,
-        sequence: u64,
-        payload: Bytes,
-        binary: bool,
-    ) {
+    pub(crate) fn message(&mut self, io: &mut Io, at: At, message: Message) {
+        let Message { sequence, payload, binary, answered } = message;
         let Some(id) = self.connections.get(&at).copied() else { return };
         let Some(line) = self.lines.get_mut(&id) else { return };
         let Some(sequence) = line.begin(sequence) else { return };
         if line.multiplex().is_some() {
             return self.take_packet(io, id, sequence, payload, binary);
+        }
+        if answered {
+            return self.said_before(io, id, sequence, &payload);
         }
         match self.sessions.get(&id).map(|session| &session.greeting) {
             Some(Greeting::Done) => self.said_natively(io, id, sequence, &payload),
@@ -101,6 +110,7 @@ impl Home {
         for (sequence, heard) in session.welcome(io) {
             self.said(io, id, sequence, heard);
         }
+        self.changed(id);
     }
 
     /// A client has another connection for the same sessions.
@@ -129,7 +139,12 @@ impl Home {
     }
 
     /// The connection is gone: its sessions end, and may come back.
-    fn hang_on_no_more(&mut self, io: &mut Io, line_id: SessionId, reason: &'static str) {
+    pub(super) fn hang_on_no_more(
+        &mut self,
+        io: &mut Io,
+        line_id: SessionId,
+        reason: &'static str,
+    ) {
         let Some(line) = self.lines.get(&line_id) else { return };
         let sessions = line.sessions(line_id);
         if let Some(at) = line.at {
@@ -160,7 +175,7 @@ impl Home {
         }
     }
 
-    fn orphan(&mut self, io: &mut Io, id: SessionId, at: At) {
+    pub(super) fn orphan(&mut self, io: &mut Io, id: SessionId, at: At) {
         self.remember(io, id);
         self.answers_no_more(io, id);
         let seen = self.sessions.get(&id).and_then(|it| self.lines.get(&it.line));
@@ -175,6 +190,10 @@ impl Home {
             // Its last requests, when the grace is over, are none of the connection's.
             socket.origin += seen + 1;
         }
+        if session.socket.is_none() {
+            self.requests.disown(id);
+            self.verifying.retain(|_, why| !why.is_renewal_of(id));
+        }
         session.broken = Some(io.now.mono);
         self.orphans.push(io.now.mono, (id, io.now.mono));
         let dialect = session.dialect();
@@ -183,6 +202,9 @@ impl Home {
             let owner = io.owner_of(&topic);
             if membership.live {
                 self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
+            }
+            // A native client may be attached again, and what it has said be sent again.
+            if membership.live || dialect == Dialect::Native {
                 io.tell(owner, PeerMessage::Suspend { topic, session: id });
             } else {
                 io.tell(owner, PeerMessage::Forget { topic, session: id });
@@ -211,6 +233,8 @@ impl Home {
             self.expiries.remove(&(at, id));
         }
         let dialect = session.dialect();
+        let is_orphan = session.at.is_none() && session.socket.is_none();
+        let member = session.member();
         // In the rooms' order, which is that of their IDs.
         for room in session.rooms.keys() {
             let topic: Topic = session.room(room);
@@ -220,7 +244,15 @@ impl Home {
                 let socket = if is_open { Socket::Open } else { Socket::Gone };
                 self.subscriptions.remove(io, &topic, id, at, dialect, socket);
             }
-            io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+            if is_orphan {
+                // Its client may yet be attached again, and repeat itself.
+                self.part_as(io, member.clone(), topic);
+            } else {
+                io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+            }
+        }
+        if is_orphan {
+            self.part_as(io, member, session.inbox_topic());
         }
         if let Greeting::Due(due) = session.greeting {
             let said = due.said.into_iter().map(|(sequence, _)| sequence);
@@ -248,8 +280,14 @@ impl Home {
         }
         let (topic, dialect) = (session.inbox_topic(), session.dialect());
         session.inbox.live = false;
+        let stays = session.at.is_none() && session.socket.is_none();
         self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
-        io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+        let owner = io.owner_of(&topic);
+        if stays {
+            io.tell(owner, PeerMessage::Suspend { topic, session: id });
+        } else {
+            io.tell(owner, PeerMessage::Forget { topic, session: id });
+        }
     }
 
     /// A Socket.IO client must have connected to a namespace by now.
@@ -274,7 +312,7 @@ impl Session {
                 let user = &self.identity.user;
                 let heartbeat_ms = io.settings.heartbeat.as_millis();
                 let welcome = native::welcome(&self.id, user, heartbeat_ms, io.settings.message);
-                self.send(io, vec![Part::text(welcome)]);
+                self.send(io, vec![Part::text(welcome)], None);
                 due.said
             }
         }

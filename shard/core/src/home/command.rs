@@ -77,7 +77,7 @@ impl Home {
             Ok(Step::Done) => self.settle_line(io, id, sequence),
             Err((number, problem)) => {
                 if let Some(session) = self.sessions.get(&id) {
-                    session.complain(io, ReplyTo::Native(number), &problem);
+                    session.complain(io, ReplyTo::Native(number), &problem, Some(sequence));
                 }
                 self.settle_line(io, id, sequence);
             }
@@ -95,24 +95,24 @@ impl Home {
             Command::Join { room, after } => self.join(io, origin, &room, after),
             Command::Leave { room } => self.leave(io, origin, &room),
             Command::Publish { room, body, key, ephemeral, echo } => {
-                session.take_rate(io)?;
-                session.may_publish(&room)?;
+                session.take_rate(io, origin.sequence)?;
+                session.may_publish(&room, origin.sequence)?;
                 let action = Action::Publish { body, key, ephemeral, echo };
                 self.publish(io, origin, &room, action)
             }
             Command::Send { to, body, key, ephemeral } => {
-                session.take_rate(io)?;
+                session.take_rate(io, origin.sequence)?;
                 let member = session.member();
                 self.send(io, origin, member, Letter { to, body, key, ephemeral })
             }
             Command::History { room, after, before, limit } => {
-                session.may_read(&room)?;
+                session.may_read(&room, origin.sequence)?;
                 let topic = session.room(&room);
                 let action = Action::History { after, before, limit };
                 self.ask(io, origin, Subject::History(topic.clone()), topic, action)
             }
             Command::Presence { room, after, limit } => {
-                session.may_see(&room)?;
+                session.may_see(&room, origin.sequence)?;
                 let topic = session.room(&room);
                 let action = Action::Presence { after, limit };
                 self.ask(io, origin, Subject::Presence(topic.clone()), topic, action)
@@ -120,7 +120,7 @@ impl Home {
             Command::Auth { token } => self.auth(io, origin, token),
             Command::Ping => {
                 let parts = session.granted(origin.reply_to, native::ok::nothing);
-                session.send(io, parts);
+                session.send(io, parts, origin.message);
                 Ok(Step::Done)
             }
         }
@@ -147,6 +147,12 @@ impl Home {
     ) -> Result<Step, Problem> {
         let limit = io.settings.rooms_per_session;
         let session = self.session(origin)?;
+        if matches!(origin.reply_to, ReplyTo::Native(None))
+            && session.has_left_since(room, origin.sequence)
+        {
+            // Sent again: whether it was carried out can't be seen, and it doesn't matter.
+            return Ok(Step::Done);
+        }
         session.may_join(room)?;
         if !session.rooms.contains_key(room) && session.rooms_joined() >= limit {
             return Err(Problem::new(
@@ -155,6 +161,8 @@ impl Home {
             ));
         }
         let topic = session.room(room);
+        // Where it goes on anyway counts: this may take that join's place.
+        let after = session.resumes_after(&topic).or(after);
         let action = Action::Join { after };
         let step = self.ask(io, origin, Subject::Join(topic.clone()), topic.clone(), action)?;
         self.session(origin)?.joins(&topic);
@@ -166,15 +174,16 @@ impl Home {
     fn leave(&mut self, io: &mut Io, origin: Origin, room: &RoomId) -> Result<Step, Problem> {
         let session = self.session(origin)?;
         session.not_its_own(room)?;
-        if !session.has_joined(room) {
+        if !session.was_in(room, origin.sequence) {
             return Err(not_joined("leaving", room));
         }
         let topic = session.room(room);
         let (at, dialect) = (session.at, session.dialect());
-        if let Some(membership) = session.rooms.get_mut(room) {
-            membership.wanted = false;
-            membership.live = false;
-        }
+        let membership = session.rooms.get_or_insert_with(room.clone(), Membership::default);
+        membership.wanted = false;
+        membership.live = false;
+        membership.resumes = false;
+        self.departs(io, origin.session, room, origin.sequence);
         if let Some(at) = at {
             self.subscriptions.remove(io, &topic, origin.session, at, dialect, Socket::Open);
         }
@@ -190,7 +199,7 @@ impl Home {
                 let session = self.session(origin)?;
                 session.tidy(&topic);
                 let parts = session.granted(origin.reply_to, |id| native::ok::room(id, room));
-                session.send(io, parts);
+                session.send(io, parts, origin.message);
                 Ok(Step::Done)
             }
         }
@@ -254,18 +263,19 @@ impl Home {
         match &renewed {
             Some(_) => {
                 let parts = session.granted(origin.reply_to, native::ok::nothing);
-                session.send(io, parts);
+                session.send(io, parts, origin.message);
             }
             None => {
                 let message = "the token is not valid for this user; get a new one";
                 let problem = Problem::new(ErrorCode::Forbidden, message);
-                session.complain(io, origin.reply_to, &problem);
+                session.complain(io, origin.reply_to, &problem, origin.message);
             }
         }
         if let Some(identity) = renewed {
             session.identity = identity;
             self.watch_expiry(io, id);
-            self.leave_forbidden(io, id);
+            self.changed(id);
+            self.leave_forbidden(io, id, origin.sequence);
         }
         if let Some(sequence) = origin.message {
             self.settle_line(io, origin.line, sequence);
@@ -274,21 +284,24 @@ impl Home {
 
     /// A renewed token may allow less than the one before: what may not be joined any more is
     /// left, and the client told so.
-    fn leave_forbidden(&mut self, io: &mut Io, id: SessionId) {
+    fn leave_forbidden(&mut self, io: &mut Io, id: SessionId, sequence: u64) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (rights, dialect) = (&session.identity.rights, session.dialect());
         let forbidden = |room: &RoomId| rights.join(room) == Verdict::Forbidden;
         let rooms: Vec<RoomId> = session.rooms.keys().filter(|it| forbidden(it)).cloned().collect();
         for room in rooms.into_iter().filter(|room| !room.is_everyone()) {
+            let Some(session) = self.sessions.get_mut(&id) else { return };
             let topic = session.room(&room);
             let membership = session.rooms.remove(&room);
             let message = format!("the new token does not let you stay in {room}; you have left");
             let problem = Problem::new(ErrorCode::Forbidden, message);
-            session.complain(io, ReplyTo::Native(None), &problem);
-            if let (Some(at), Some(Membership { live: true, .. })) = (session.at, membership) {
+            session.complain(io, ReplyTo::Native(None), &problem, None);
+            let at = session.at;
+            self.departs(io, id, &room, sequence);
+            if let (Some(at), Some(Membership { live: true, .. })) = (at, membership) {
                 self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Open);
             }
-            io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+            self.part(io, id, topic);
         }
     }
 

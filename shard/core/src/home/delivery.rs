@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Home;
+use super::answer::inbox_slot;
 use super::greeting::{Greeting, Held};
 use super::handovers::ReportTo;
 use super::session::Session;
 use super::subscription::Subscription;
 use crate::asker::Asker;
+use crate::checkpoint::Place;
 use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Seen};
 use crate::dialect::native::{self, Source};
@@ -18,7 +20,7 @@ use crate::dialect::socketio::{self, Meta};
 use crate::link::ShardIndex;
 use crate::message::{Body, Record};
 use crate::name::{Namespace, RoomId};
-use crate::output::{Frame, FrameKind, Output, Part};
+use crate::output::{Frame, FrameKind, Output, Part, SlotPosition};
 use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
@@ -125,7 +127,7 @@ impl Home {
                 let meta = Meta { room: None, from: &from, kept: None, time_ms: Some(time_ms) };
                 let content = (&body.arguments, &body.attachments[..]);
                 let kind = FrameKind::Ephemeral;
-                self.hand_over(io, owner, topic, kind, handover, |hearing| match hearing {
+                self.hand_over(io, owner, topic, kind, handover, None, |hearing| match hearing {
                     None => vec![Part::text(native::private(&from, &body, time_ms))],
                     Some(namespace) => {
                         socketio::event(namespace, None, &body.event, content, Some(&meta), None)
@@ -210,7 +212,8 @@ impl Home {
         let frame = Frame { kind, dialect: session.dialect(), parts };
         let report_to = ReportTo::Sender { asker, identity, to };
         let receipt = self.handovers.begin(report_to, &[trunk]).first().copied();
-        io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
+        let (connections, position, answers) = (vec![connection], None, None);
+        io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
     }
 
     /// What a router says became of a frame.
@@ -234,7 +237,7 @@ impl Home {
         for dialect in [Dialect::Native, Dialect::SocketIo] {
             if subscription.is_heard_in(dialect) {
                 let frame = Frame { kind, dialect, parts: encode(dialect) };
-                subscription.fan(io, &frame, except);
+                subscription.fan(io, &frame, except, None);
             }
         }
         // Who has not been welcomed is no poorer without an ephemeral message.
@@ -258,12 +261,13 @@ impl Home {
         let Some(subscription) = subscriptions.get(topic) else { return };
         if subscription.is_heard_in(Dialect::Native) {
             let text = native::gap(room, epoch, offset);
-            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), None);
+            let position = Place::encode(topic, epoch, offset, None);
+            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), None, Some(&position));
         }
         if subscription.is_heard_in(Dialect::SocketIo) {
             let stamp = stream.gap(io, topic, None);
             let parts = vec![socketio::gap(namespace, room, place, stamp.as_deref())];
-            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), None);
+            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), None, None);
         }
         hold(sessions, subscription.held(), || Held::Gap(topic.clone(), epoch.clone(), offset));
     }
@@ -284,12 +288,13 @@ impl Home {
         let except = except.and_then(|id| sessions.get(&id)?.at);
         if subscription.is_heard_in(Dialect::Native) {
             let text = native::message(Source::Room(room), epoch, record);
-            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), except);
+            let position = Place::encode(topic, epoch, record.offset, None);
+            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), except, Some(&position));
         }
         if subscription.is_heard_in(Dialect::SocketIo) {
             let stamp = stream.kept(io, topic, epoch, record, None);
             let parts = socketio::record(namespace, Some(room), epoch, record, stamp.as_deref());
-            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), except);
+            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), except, None);
         }
         let hearing = subscription.held().filter(|id| record.is_heard_by(*id));
         hold(sessions, hearing, || Held::Live(topic.clone(), epoch.clone(), Arc::clone(record)));
@@ -311,7 +316,11 @@ impl Home {
         } else {
             Vec::new()
         };
-        self.hand_over(io, owner, topic, FrameKind::Live, handover, |hearing| match hearing {
+        let last = records.last().map_or(0, |record| record.offset);
+        let position = Position { epoch: epoch.clone(), offset: last };
+        let slot = inbox_slot(topic, &position);
+        let kind = FrameKind::Live;
+        self.hand_over(io, owner, topic, kind, handover, Some(&slot), |hearing| match hearing {
             None => {
                 let text = |record| Part::text(native::message(Source::Inbox, epoch, record));
                 records.iter().map(|record| text(record)).collect()
@@ -331,7 +340,8 @@ impl Home {
     }
 
     /// Sends something to each of the user's connections here. `encode` makes it for native
-    /// clients, or for those in a namespace.
+    /// clients, or for those in a namespace; `slot` is what native ones have had with it.
+    #[allow(clippy::too_many_arguments)] // what is sent, and all that is said about it
     fn hand_over(
         &mut self,
         io: &mut Io,
@@ -339,6 +349,7 @@ impl Home {
         topic: &Topic,
         kind: FrameKind,
         handover: Option<HandoverId>,
+        slot: Option<&SlotPosition>,
         encode: impl Fn(Option<&Namespace>) -> Vec<Part>,
     ) {
         type Hearing = (TrunkId, Option<Namespace>);
@@ -369,7 +380,9 @@ impl Home {
                 None => Dialect::Native,
             };
             let frame = Frame { kind, dialect, parts: encode(namespace.as_ref()) };
-            io.output(Output::Send { trunk, connections, frame, receipt: receipts.next() });
+            let (receipt, answers) = (receipts.next(), None);
+            let position = slot.filter(|_| dialect == Dialect::Native).cloned();
+            io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
     }
 

@@ -6,9 +6,9 @@ use crate::core::Io;
 use crate::dialect::socketio::Assembly;
 use crate::input::Identity;
 use crate::name::Namespace;
-use crate::output::Output;
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
+use crate::topic::Topic;
 use crate::{ConnectionId, TrunkId};
 
 /// Where a connection is.
@@ -21,6 +21,8 @@ pub(super) struct Line {
     pub(super) at: Option<At>,
     pub(super) speaks: Speaks,
     settling: Settling,
+    /// Rooms that the session is to go on in once a message is settled.
+    awaiting: Vec<(Topic, u64)>,
 }
 
 /// For whom a connection speaks.
@@ -47,7 +49,13 @@ pub(super) struct Multiplex {
 
 impl Line {
     pub(super) fn new(at: At, speaks: Speaks) -> Self {
-        Self { at: Some(at), speaks, settling: Settling::default() }
+        Self::resumed(at, speaks, 0)
+    }
+
+    /// A connection that goes on: all its messages up to this one are settled.
+    pub(super) fn resumed(at: At, speaks: Speaks, settled: u64) -> Self {
+        let settling = Settling::from(settled);
+        Self { at: Some(at), speaks, settling, awaiting: Vec::new() }
     }
 
     pub(super) fn multiplex(&mut self) -> Option<&mut Multiplex> {
@@ -86,8 +94,32 @@ impl Line {
         if let (Some(sequence), Some((trunk, connection))) =
             (self.settling.settle(sequence), self.at)
         {
-            io.output(Output::Acknowledge { trunk, connection, sequence });
+            io.acknowledge((trunk, connection), sequence);
         }
+    }
+
+    /// Whether a message has come and is settled, though others before it may not be.
+    pub(super) fn is_settled(&self, sequence: u64) -> bool {
+        let Settling { seen, outstanding, .. } = &self.settling;
+        sequence <= *seen && !outstanding.contains_key(&sequence)
+    }
+
+    /// The session goes on in a room when a message is settled.
+    pub(super) fn await_settled(&mut self, room: &Topic, sequence: u64) {
+        self.awaiting.retain(|(awaiting, _)| awaiting != room);
+        self.awaiting.push((room.clone(), sequence));
+    }
+
+    /// Takes out the rooms that nothing is in the way of any more.
+    pub(super) fn take_settled(&mut self) -> Vec<Topic> {
+        if self.awaiting.is_empty() {
+            return Vec::new();
+        }
+        let awaiting = std::mem::take(&mut self.awaiting);
+        let (settled, awaiting): (Vec<_>, Vec<_>) =
+            awaiting.into_iter().partition(|(_, sequence)| self.is_settled(*sequence));
+        self.awaiting = awaiting;
+        settled.into_iter().map(|(room, _)| room).collect()
     }
 
     /// The client has changed its connection, and begins to count anew.
@@ -110,6 +142,10 @@ struct Settling {
 }
 
 impl Settling {
+    fn from(settled: u64) -> Self {
+        Self { seen: settled, settled, ..Self::default() }
+    }
+
     fn begin(&mut self, sequence: u64) -> Option<u64> {
         let sequence = self.origin + sequence;
         if sequence <= self.seen {
@@ -164,6 +200,14 @@ mod tests {
         assert_eq!(settling.settle(2), None);
         assert_eq!(settling.settle(1), None);
         assert_eq!(settling.settle(1), Some(2));
+    }
+
+    #[test]
+    fn what_was_settled_elsewhere_is_not_begun_again() {
+        let mut settling = Settling::from(7);
+        assert_eq!(settling.begin(7), None);
+        assert_eq!(settling.begin(8), Some(8));
+        assert_eq!(settling.settle(8), Some(8));
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! It reads what clients say, checks what they may, asks the owners of topics, and passes on what
 //! these deliver. It never decides an order: that is the owners'.
 
+mod adopt;
 mod answer;
 mod api;
 mod attach;
+mod checkpoints;
 mod command;
 mod delivery;
 mod greeting;
@@ -78,7 +80,11 @@ pub(crate) struct Home {
     retries: Deadlines<(SessionId, Topic)>,
     /// When tokens end.
     expiries: BTreeSet<(Mono, SessionId)>,
+    /// Native sessions of which their routers must hear what has changed.
+    changed: BTreeSet<SessionId>,
 }
+
+pub(crate) use self::attach::Message;
 
 /// Why a token is being checked.
 #[derive(Debug)]
@@ -87,6 +93,12 @@ enum Verifying {
     Renewal(Origin),
     /// A session that connects to a namespace.
     Connect(SessionId),
+}
+
+impl Verifying {
+    fn is_renewal_of(&self, session: SessionId) -> bool {
+        matches!(self, Verifying::Renewal(origin) if origin.session == session)
+    }
 }
 
 impl Home {
@@ -109,6 +121,7 @@ impl Home {
             unconnected: Deadlines::new(settings.connect_timeout),
             retries: Deadlines::new(RETRY),
             expiries: BTreeSet::new(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -139,6 +152,7 @@ impl Home {
             if io.home_of(&session.id) == peer {
                 self.tell_whereabouts(io, session);
             }
+            session.is_not_gone(io, peer);
         }
         for (session, topic) in self.missing_topics(io, peer) {
             self.join_own(io, session, &topic, None);
@@ -214,7 +228,11 @@ impl Home {
             self.refuse(io, &pending, Refusal::Unavailable);
         }
         let (topic, session) = (topic.clone(), late.session);
-        io.tell(late.owner, PeerMessage::Forget { topic, session });
+        if self.sessions.get(&session).is_some_and(|it| it.resumes_after(&topic).is_some()) {
+            // It asks again, and has been there all the time as far as the others know.
+            return io.tell(late.owner, PeerMessage::Suspend { topic, session });
+        }
+        self.part(io, session, topic);
     }
 
     /// Looks after the end of a session's present token, and of no earlier one.

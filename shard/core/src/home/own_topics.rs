@@ -1,5 +1,6 @@
 //! The topics that sessions are in without having asked: the user's inbox, and the room of
-//! everyone in a Socket.IO client's namespace. They are asked again until they let it in.
+//! everyone in a Socket.IO client's namespace; and after a connection was attached again, all that
+//! its session was in. They are asked again until they let it in.
 
 use super::Home;
 use super::greeting::Greeting;
@@ -25,6 +26,11 @@ impl Home {
         if session.at.is_none() || !session.is_out_of(topic) {
             return true;
         }
+        let resumes = session.resumes_after(topic);
+        if session.socket.is_none() && matches!(topic, Topic::Room(..)) && resumes.is_none() {
+            // It has left since.
+            return true;
+        }
         let owner = io.owner_of(topic);
         if !io.links.is_up(owner) {
             return false;
@@ -35,7 +41,7 @@ impl Home {
         }
         // What the client has named counts until the inbox has answered.
         let after = match topic {
-            Topic::Room(..) => after,
+            Topic::Room(..) => resumes.or(after),
             Topic::Inbox(_) => session.inbox_after.clone(),
         };
         let (member, line) = (session.member(), session.line);

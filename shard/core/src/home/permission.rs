@@ -11,28 +11,36 @@ impl Session {
         self.rooms.get(room).is_some_and(|membership| membership.wanted)
     }
 
-    fn may(&self, verb: &str, room: &RoomId, verdict: Verdict) -> Result<(), Problem> {
-        may(verb, room, verdict, self.has_joined(room))
+    /// Whether it has left a room by the message `sequence`, or a later one. A message that is sent
+    /// again was said when its client was still in.
+    pub(super) fn has_left_since(&self, room: &RoomId, sequence: u64) -> bool {
+        self.departures.iter().any(|(left, at)| left == room && *at >= sequence)
+    }
+
+    /// Whether it was in a room when it sent a message.
+    pub(super) fn was_in(&self, room: &RoomId, sequence: u64) -> bool {
+        self.has_joined(room) || self.has_left_since(room, sequence)
     }
 
     pub(super) fn may_join(&self, room: &RoomId) -> Result<(), Problem> {
         self.not_its_own(room)?;
-        self.may("join", room, self.identity.rights.join(room))
+        may("join", room, self.identity.rights.join(room), self.has_joined(room))
     }
 
-    pub(super) fn may_publish(&self, room: &RoomId) -> Result<(), Problem> {
-        may_publish(&self.identity.rights, room, self.has_joined(room))
+    pub(super) fn may_publish(&self, room: &RoomId, sequence: u64) -> Result<(), Problem> {
+        may_publish(&self.identity.rights, room, self.was_in(room, sequence))
     }
 
-    pub(super) fn may_read(&self, room: &RoomId) -> Result<(), Problem> {
-        self.may("read the history of", room, self.identity.rights.history(room))
+    pub(super) fn may_read(&self, room: &RoomId, sequence: u64) -> Result<(), Problem> {
+        let verdict = self.identity.rights.history(room);
+        may("read the history of", room, verdict, self.was_in(room, sequence))
     }
 
-    pub(super) fn may_see(&self, room: &RoomId) -> Result<(), Problem> {
-        if self.has_joined(room) {
+    pub(super) fn may_see(&self, room: &RoomId, sequence: u64) -> Result<(), Problem> {
+        if self.was_in(room, sequence) {
             return Ok(());
         }
-        self.may("see who is in", room, self.identity.rights.join(room))
+        may("see who is in", room, self.identity.rights.join(room), false)
     }
 
     /// Socket.IO clients are in the room of everyone as long as they are in the namespace.
@@ -43,7 +51,10 @@ impl Session {
         }
     }
 
-    pub(super) fn take_rate(&mut self, io: &Io) -> Result<(), Problem> {
+    pub(super) fn take_rate(&mut self, io: &Io, sequence: u64) -> Result<(), Problem> {
+        if sequence <= self.again_upto {
+            return Ok(());
+        }
         let (rate, burst) = (io.settings.publish_rate, io.settings.publish_burst);
         if self.rate.take(io.now.mono, rate, burst) {
             return Ok(());

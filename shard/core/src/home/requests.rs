@@ -12,6 +12,9 @@ use crate::session_id::SessionId;
 use crate::time::Mono;
 use crate::topic::Topic;
 
+/// No connection, for a session that a client has has random numbers in its ID.
+const NOBODY: SessionId = SessionId([0; 24]);
+
 /// A request that waits for its answer.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -77,6 +80,19 @@ impl Requests {
         self.deadlines.push(pending.started, request);
         self.pending.insert(request, pending);
         request
+    }
+
+    /// A number for what is asked though nobody wants the answer.
+    pub(super) fn unheard(&mut self) -> RequestId {
+        self.next += 1;
+        RequestId::new(self.next, false)
+    }
+
+    /// What a session has asked is of no connection any more: its client asks again by the next.
+    pub(super) fn disown(&mut self, session: SessionId) {
+        for pending in self.pending.values_mut().filter(|it| it.session == session) {
+            pending.line = NOBODY;
+        }
     }
 
     pub(super) fn end(&mut self, request: RequestId) -> Option<Pending> {

@@ -65,10 +65,18 @@ impl Session {
         }
     }
 
-    /// Tells a client why its request was refused.
-    pub(super) fn complain(&self, io: &mut Io, reply_to: ReplyTo, problem: &Problem) {
+    /// Tells a client why its request, the message `answers`, was refused.
+    pub(super) fn complain(
+        &self,
+        io: &mut Io,
+        reply_to: ReplyTo,
+        problem: &Problem,
+        answers: Option<u64>,
+    ) {
         match reply_to {
-            ReplyTo::Native(id) => self.answer(io, [native::error(id, problem)]),
+            ReplyTo::Native(id) => {
+                self.send(io, vec![Part::text(native::error(id, problem))], answers);
+            }
             ReplyTo::Event(ack) => self.refuse_event(io, ack, problem, None),
             ReplyTo::Nobody | ReplyTo::Api { .. } | ReplyTo::Relay(_) => {}
         }
@@ -88,7 +96,7 @@ impl Session {
             Some(id) => socketio::acknowledgement(&self.namespace, id, &object, Vec::new()),
             None => vec![socketio::object_event(&self.namespace, "error", &object)],
         };
-        self.send(io, parts);
+        self.send(io, parts, None);
     }
 }
 

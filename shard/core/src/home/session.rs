@@ -1,7 +1,5 @@
 //! A session: the logical client, whose connection may be gone for a while.
 
-use bytes::Bytes;
-
 use super::greeting::Greeting;
 use super::line::At;
 use super::rate::Rate;
@@ -10,7 +8,7 @@ use crate::core::Io;
 use crate::dedupe::Dedupe;
 use crate::input::{Attach, Identity};
 use crate::name::{Namespace, RoomId};
-use crate::output::{Frame, FrameKind, Output, Part};
+use crate::output::{Frame, FrameKind, Output, Part, SlotPosition};
 use crate::peer::Member;
 use crate::position::Position;
 use crate::session_id::SessionId;
@@ -39,6 +37,12 @@ pub(super) struct Session {
     pub(super) inbox_after: Option<Position>,
     pub(super) rate: Rate,
     pub(super) greeting: Greeting,
+    /// How often it has entered a room.
+    pub(super) entries: u64,
+    /// Rooms that it has left lately, with the sequence of what it said to leave them.
+    pub(super) departures: Vec<(RoomId, u64)>,
+    /// Messages up to this one may have been sent again, and cost nothing.
+    pub(super) again_upto: u64,
     /// Whom it has been whispered to by, so that repeats are recognised; made by the first.
     pub(super) whispers: Option<Box<Dedupe>>,
     /// What a Socket.IO client's session has besides.
@@ -64,8 +68,14 @@ pub(super) struct Membership {
     pub(super) outstanding: u32,
     /// The session gets what the topic delivers.
     pub(super) live: bool,
-    /// Socket.IO: where its part of the topic begins.
+    /// Its connection was attached again, and it goes on after `base` when the owner lets it.
+    pub(super) resumes: bool,
+    /// The owner may have it as a member, from before its connection was attached again.
+    pub(super) unsure: bool,
+    /// Where its part of the topic begins, or is to go on.
     pub(super) base: Option<Position>,
+    /// Native: which of the session's entries this was.
+    pub(super) entry: u64,
     /// Socket.IO: the stamp after which messages to all are for it.
     pub(super) live_from: u64,
 }
@@ -73,6 +83,11 @@ pub(super) struct Membership {
 impl Membership {
     /// Whether there is nothing left to remember.
     pub(super) fn is_over(&self) -> bool {
+        self.is_out() && !self.resumes && !self.unsure
+    }
+
+    /// Whether it is neither in nor on its way in or out.
+    pub(super) fn is_out(&self) -> bool {
         !self.live && self.outstanding == 0
     }
 }
@@ -107,6 +122,9 @@ impl Session {
             inbox_after: None,
             rate: Rate::default(),
             greeting: Greeting::default(),
+            entries: 0,
+            departures: Vec::new(),
+            again_upto: 0,
             whispers: None,
             socket: None,
         }
@@ -169,8 +187,8 @@ impl Session {
     /// Whether it is neither in a topic nor on its way in or out.
     pub(super) fn is_out_of(&self, topic: &Topic) -> bool {
         match topic {
-            Topic::Room(_, room) => self.rooms.get(room).is_none_or(Membership::is_over),
-            Topic::Inbox(_) => self.inbox.is_over(),
+            Topic::Room(_, room) => self.rooms.get(room).is_none_or(Membership::is_out),
+            Topic::Inbox(_) => self.inbox.is_out(),
         }
     }
 
@@ -188,17 +206,27 @@ impl Session {
         self.rooms.keys().filter(|room| !room.is_everyone()).count()
     }
 
-    /// Queues texts of the native protocol on its connection, as the answer to a request.
-    pub(super) fn answer(&self, io: &mut Io, texts: impl IntoIterator<Item = Bytes>) {
-        self.send(io, texts.into_iter().map(Part::text).collect());
+    /// Queues messages on its connection, as the answer to a request; `answers` is the sequence of
+    /// a client's message. Nothing to say is nothing said.
+    pub(super) fn send(&self, io: &mut Io, parts: Vec<Part>, answers: Option<u64>) {
+        self.send_with(io, FrameKind::Reply, parts, None, answers);
     }
 
-    /// Queues messages on its connection, as the answer to a request. Nothing to say is nothing
-    /// said.
-    pub(super) fn send(&self, io: &mut Io, parts: Vec<Part>) {
+    /// Queues messages on its connection, and says what it has had with them.
+    pub(super) fn send_with(
+        &self,
+        io: &mut Io,
+        kind: FrameKind,
+        parts: Vec<Part>,
+        position: Option<SlotPosition>,
+        answers: Option<u64>,
+    ) {
         if let (Some((trunk, connection)), false) = (self.at, parts.is_empty()) {
-            let frame = Frame { kind: FrameKind::Reply, dialect: self.dialect(), parts };
-            io.output(Output::Send { trunk, connections: vec![connection], frame, receipt: None });
+            let frame = Frame { kind, dialect: self.dialect(), parts };
+            // Only native clients' connections are kept.
+            let answers = answers.filter(|_| self.socket.is_none());
+            let (connections, receipt) = (vec![connection], None);
+            io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
     }
 }

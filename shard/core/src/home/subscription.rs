@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::line::At;
+use crate::checkpoint::Place;
 use crate::core::Io;
 use crate::link::ShardIndex;
 use crate::output::{Frame, Output};
@@ -44,13 +47,21 @@ impl Subscription {
         self.groups.keys().any(|(_, heard)| *heard == dialect)
     }
 
-    /// Queues a frame for every member that speaks its dialect, once per router worker.
-    pub(super) fn fan(&self, io: &mut Io, frame: &Frame, except: Option<At>) {
+    /// Queues a frame for every member that speaks its dialect, once per router worker. With
+    /// `position` they have had everything up to there.
+    pub(super) fn fan(
+        &self,
+        io: &mut Io,
+        frame: &Frame,
+        except: Option<At>,
+        position: Option<&Bytes>,
+    ) {
         for ((trunk, dialect), group) in self.groups.iter() {
             if *dialect == frame.dialect {
                 let except = except.filter(|(at, _)| at == trunk).map(|(_, connection)| connection);
                 let (trunk, group, frame) = (*trunk, group.id, frame.clone());
-                io.output(Output::Fan { trunk, group, frame, except });
+                let position = position.cloned();
+                io.output(Output::Fan { trunk, group, frame, except, position });
             }
         }
     }
@@ -126,7 +137,13 @@ impl Subscriptions {
             Group { id: GroupId(self.groups), connections: 0 }
         });
         group.connections += 1;
-        io.output(Output::Group { trunk, group: group.id, connection, member: true });
+        let group = group.id;
+        // Only native clients' connections are kept.
+        let position = (dialect == Dialect::Native).then(|| {
+            let Position { epoch, offset } = &subscription.position;
+            Place::encode(topic, epoch, *offset, None)
+        });
+        io.output(Output::Group { trunk, group, connection, member: true, position });
     }
 
     /// A session is no live member any more. `at` is where its connection is, if the router
@@ -178,7 +195,8 @@ impl Subscription {
         if let Some(group) = self.groups.get_mut(&(trunk, dialect)) {
             group.connections -= 1;
             if socket == Socket::Open {
-                io.output(Output::Group { trunk, group: group.id, connection, member: false });
+                let (group, member, position) = (group.id, false, None);
+                io.output(Output::Group { trunk, group, connection, member, position });
             }
             if group.connections == 0 {
                 self.groups.remove(&(trunk, dialect));

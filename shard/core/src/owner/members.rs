@@ -53,6 +53,11 @@ impl Members {
         self.sessions.len()
     }
 
+    /// Members that are known to be there.
+    pub(super) fn sure(&self) -> usize {
+        self.sessions.len() - self.doubted
+    }
+
     pub(super) fn users(&self) -> usize {
         self.users.len()
     }

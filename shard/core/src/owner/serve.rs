@@ -87,7 +87,7 @@ impl Owner {
     /// Has all connections of an inbox's user closed.
     fn disconnect(&mut self, io: &mut Io, asker: Asker, topic: &Topic) {
         let Some(owned) = self.topics.get(topic) else { return };
-        let sessions = u32::try_from(owned.members.sessions()).unwrap_or(u32::MAX);
+        let sessions = u32::try_from(owned.members.sure()).unwrap_or(u32::MAX);
         Self::announce(io, owned, topic, &Delivery::Disconnect);
         asker.answer(io, Ok(Reply::Disconnected(sessions)));
     }

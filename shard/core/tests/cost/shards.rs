@@ -123,6 +123,7 @@ impl Shards {
             authenticated: false,
             guest: false,
             inbox_after: None,
+            adoption: None,
         };
         self.tell(shard, Input::Attach { trunk: TRUNK, attach });
         let client = Client { shard, connection };
@@ -143,7 +144,8 @@ impl Shards {
         let sent = &mut self.sent[usize::try_from(connection.0).expect("few connections")];
         *sent += 1;
         let (sequence, payload) = (*sent, packet.into());
-        let message = Input::Message { trunk: TRUNK, connection, sequence, payload, binary: false };
+        let (trunk, binary, answered) = (TRUNK, false, false);
+        let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
         self.tell(shard, message);
         self.settle();
     }
@@ -185,7 +187,7 @@ impl Shards {
 
     fn carry_out(&mut self, shard: usize, output: Output) {
         match output {
-            Output::Send { trunk, connections, frame: _, receipt } => {
+            Output::Send { trunk, connections, frame: _, receipt, position: _, answers: _ } => {
                 self.heard.frames += connections.len();
                 if let Some(receipt) = receipt {
                     self.tell(shard, Input::Receipt { trunk, receipt, passed: true });
@@ -197,7 +199,10 @@ impl Shards {
                 self.tell(usize::from(peer.0), Input::Peer { peer: from, message });
             }
             Output::Log(request) => self.keep(shard, request),
-            Output::Group { .. } | Output::Acknowledge { .. } | Output::Published(_) => {}
+            Output::Group { .. }
+            | Output::Acknowledge { .. }
+            | Output::Checkpoint { .. }
+            | Output::Published(_) => {}
             other => panic!("nothing here asks for {other:?}"),
         }
     }

@@ -83,6 +83,7 @@ impl Stage {
             authenticated: false,
             guest: true,
             inbox_after: None,
+            adoption: None,
         };
         let asked = self.ask();
         self.hear(Said::Open { asked, attach });
@@ -157,6 +158,8 @@ impl Stage {
             connections: vec![ConnectionId(to)],
             frame: frame(kind, text),
             receipt: None,
+            position: None,
+            answers: None,
         })
     }
 

@@ -28,7 +28,7 @@ fn a_session_that_nobody_polls_ends_on_time_and_leaves_nothing() {
     let mut stage = Stage::set();
     let number = stage.session(id(1));
     let (group, connection) = (GroupId(7), ConnectionId(number));
-    stage.output(Output::Group { trunk: POLLING, group, connection, member: true });
+    stage.output(Output::Group { trunk: POLLING, group, connection, member: true, position: None });
     stage.send(number, FrameKind::Live, "4unheard");
     stage.pass(45 * SECOND - MILLISECOND);
     assert!(stage.inputs().is_empty());

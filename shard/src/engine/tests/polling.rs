@@ -39,7 +39,8 @@ fn attachments_are_written_in_base64() {
     let mut frame = frame(FrameKind::Live, "451-[\"a\",{\"_placeholder\":true,\"num\":0}]");
     frame.parts.push(Part::binary(vec![1, 2, 3, 4].into()));
     let connections = vec![ConnectionId(number)];
-    stage.output(Output::Send { trunk: POLLING, connections, frame, receipt: Some(ReceiptId(9)) });
+    let (trunk, receipt, position, answers) = (POLLING, Some(ReceiptId(9)), None, None);
+    stage.output(Output::Send { trunk, connections, frame, receipt, position, answers });
     assert!(matches!(
         stage.inputs().as_slice(),
         [Input::Receipt { trunk: POLLING, receipt: ReceiptId(9), passed: true }]
@@ -58,7 +59,7 @@ fn the_packets_of_a_post_are_numbered_and_answered_with_ok() {
         .inputs()
         .into_iter()
         .map(|input| match input {
-            Input::Message { trunk: POLLING, connection, sequence, payload, binary } => {
+            Input::Message { trunk: POLLING, connection, sequence, payload, binary, .. } => {
                 (connection.0, sequence, payload.to_vec(), binary)
             }
             other => panic!("{other:?}"),
@@ -195,16 +196,29 @@ fn a_group_hears_a_fan_but_for_who_is_left_out() {
     let (a, b) = (stage.session(id(1)), stage.session(id(2)));
     for number in [a, b] {
         let (group, connection) = (GroupId(7), ConnectionId(number));
-        stage.output(Output::Group { trunk: POLLING, group, connection, member: true });
+        stage.output(Output::Group {
+            trunk: POLLING,
+            group,
+            connection,
+            member: true,
+            position: None,
+        });
     }
     let frame = frame(FrameKind::Ephemeral, "4hi");
     let except = Some(ConnectionId(a));
-    stage.output(Output::Fan { trunk: POLLING, group: GroupId(7), frame, except });
+    let position = None;
+    stage.output(Output::Fan { trunk: POLLING, group: GroupId(7), frame, except, position });
     assert_eq!(stage.poll(id(1)).1, []);
     let (request, heard) = stage.poll(id(2));
     assert_eq!(heard, ok(request, "4hi"));
     let (group, connection) = (GroupId(7), ConnectionId(b));
-    stage.output(Output::Group { trunk: POLLING, group, connection, member: false });
+    stage.output(Output::Group {
+        trunk: POLLING,
+        group,
+        connection,
+        member: false,
+        position: None,
+    });
 }
 
 #[test]

@@ -164,7 +164,8 @@ impl Home {
     fn tell_line(&mut self, io: &mut Io, line: SessionId, part: Part) {
         if let Some((trunk, connection)) = self.lines.get(&line).and_then(|line| line.at) {
             let frame = Frame::socketio(FrameKind::Reply, vec![part]);
-            io.output(Output::Send { trunk, connections: vec![connection], frame, receipt: None });
+            let (connections, receipt, position, answers) = (vec![connection], None, None, None);
+            io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
     }
 
@@ -178,7 +179,7 @@ impl Home {
             if session.socket.is_some() {
                 // Told so, the client's library does not come back by itself. If the client is
                 // made to, it begins anew.
-                session.send(io, vec![socketio::disconnect(&session.namespace)]);
+                session.send(io, vec![socketio::disconnect(&session.namespace)], None);
                 self.finish(io, id, "server namespace disconnect");
             }
             let reason = "the application has ended the connection";

@@ -90,7 +90,7 @@ impl Home {
         let asked: BTreeSet<SessionId> = subscription.members().filter(answers).collect();
         if subscription.is_heard_in(Dialect::Native) {
             let text = native::ephemeral(room, from, body);
-            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), None);
+            subscription.fan(io, &Frame::native(FrameKind::Live, [text]), None, None);
         }
         if asked.is_empty() {
             return self.nobody_answers(io, owner, topic, gather);
@@ -101,7 +101,7 @@ impl Home {
         let content = (&body.arguments, &body.attachments[..]);
         let parts =
             socketio::event(namespace, Some(number), &body.event, content, Some(&meta), None);
-        subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), None);
+        subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), None, None);
         let deadline = io.now.mono + timeout;
         let count = u32::try_from(asked.len()).unwrap_or(u32::MAX);
         let waiting = Gather {

@@ -65,8 +65,10 @@ impl Home {
     }
 
     pub(in crate::home) fn settle_line(&mut self, io: &mut Io, line: SessionId, sequence: u64) {
-        if let Some(line) = self.lines.get_mut(&line) {
-            line.settle(io, sequence);
+        let Some(it) = self.lines.get_mut(&line) else { return };
+        it.settle(io, sequence);
+        for room in it.take_settled() {
+            self.join_own(io, line, &room, None);
         }
     }
 

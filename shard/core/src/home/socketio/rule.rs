@@ -281,10 +281,10 @@ impl Home {
             let name: String = run.name.chars().take(64).collect();
             let message = format!("no rule says what to do with the event {name:?}");
             let problem = Problem::new(ErrorCode::UnknownType, message);
-            session.complain(io, ReplyTo::Event(run.ack), &problem);
+            session.complain(io, ReplyTo::Event(run.ack), &problem, None);
         } else if let Some(ack) = run.ack {
             let parts = session.granted(ReplyTo::Event(Some(ack)), native::ok::nothing);
-            session.send(io, parts);
+            session.send(io, parts, None);
         }
     }
 
@@ -317,7 +317,7 @@ impl Home {
         action: Action,
     ) -> Result<Step, Problem> {
         if run.parted.is_none() {
-            self.session(origin)?.take_rate(io)?;
+            self.session(origin)?.take_rate(io, origin.sequence)?;
         }
         self.publish_of(io, run, origin, &RoomId::everyone(), action)
     }
@@ -338,7 +338,7 @@ impl Home {
             Ok(Step::Done) => {}
             Err(problem) => {
                 if let Some(session) = self.sessions.get(&origin.session) {
-                    session.complain(io, origin.reply_to, &problem);
+                    session.complain(io, origin.reply_to, &problem, None);
                 }
             }
         }
@@ -367,14 +367,15 @@ impl Home {
         let content = (&body.arguments, &body.attachments[..]);
         let (namespace, event) = (&session.namespace, &body.event);
         let parts = socketio::event(namespace, None, event, content, None, stamp.as_deref());
-        session.send(io, parts);
+        session.send(io, parts, None);
     }
 
     pub(super) fn acknowledge(&mut self, io: &mut Io, run: &mut Run, body: &Body) {
         let Some(session) = self.sessions.get(&run.session) else { return };
         if let Some(id) = run.ack.take() {
             let (json, attachments) = (body.arguments.json().as_bytes(), body.attachments.clone());
-            session.send(io, socketio::acknowledgement(&session.namespace, id, json, attachments));
+            let parts = socketio::acknowledgement(&session.namespace, id, json, attachments);
+            session.send(io, parts, None);
         }
     }
 }

@@ -58,7 +58,8 @@ impl Home {
         }
         let receipt = report_to.and_then(|it| handovers.begin(it, &[trunk]).first().copied());
         let frame = Frame::socketio(FrameKind::Reply, parts);
-        io.output(Output::Send { trunk, connections: vec![connection], frame, receipt });
+        let (connections, position, answers) = (vec![connection], None, None);
+        io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         let live_from = stream.last();
         let topics: Vec<Topic> = session.rooms.keys().map(|room| session.room(room)).collect();
         for membership in session.rooms.values_mut().chain([&mut session.inbox]) {
@@ -108,7 +109,7 @@ impl Home {
         }
     }
 
-    /// A session's own topics whose owner is a peer that is back.
+    /// A session's own topics, and those that it is to go on in, whose owner is a peer that is back.
     pub(in crate::home) fn missing_topics(
         &self,
         io: &Io,
@@ -120,7 +121,8 @@ impl Home {
                 continue;
             }
             let is_missing = |topic: &Topic| session.is_out_of(topic) && io.owner_of(topic) == peer;
-            missing.extend(session.own_topics().filter(is_missing).map(|it| (session.id, it)));
+            let topics = session.own_topics().chain(session.resuming());
+            missing.extend(topics.filter(is_missing).map(|it| (session.id, it)));
         }
         missing
     }

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) log_failure: f64,
     /// Whether the store outlives the process.
     pub(crate) durable: bool,
+    /// Whether routers keep connections whose trunk breaks, and attach them again.
+    pub(crate) hold: bool,
     /// How often a frame finds no room in a client's out-queue.
     pub(crate) no_room: f64,
 }
@@ -46,6 +48,7 @@ impl Plan {
             slow_log: (0.0, 0..=0),
             log_failure: 0.0,
             durable: false,
+            hold: false,
             no_room: 0.0,
         }
     }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use trunkline_core::{
-    ApiCallId, ApiProblem, Call, ConnectionId, FrameKind, GroupId, Reply, SessionId, TrunkId,
+    Adoption, ApiCallId, ApiProblem, Attach, Call, ConnectionId, FrameKind, GroupId, Reply,
+    SessionId, SlotPosition, TrunkId,
 };
 
 use super::log::Kept;
@@ -28,6 +30,10 @@ pub(crate) enum Arrival {
     Frame { client: ClientId, kind: FrameKind, parts: Vec<Value> },
     /// A client's socket was closed from the other side.
     Closed { client: ClientId, code: u16 },
+    /// A client's trunk is broken, and its router keeps it.
+    Held { client: ClientId },
+    /// It has attached it again.
+    Attached { client: ClientId },
     /// A client's messages up to this one are settled.
     Acknowledged { client: ClientId, sequence: u64 },
     /// A server of the application has its answer.
@@ -50,27 +56,134 @@ pub(crate) enum Arrival {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) trunk: TrunkId,
+    /// Its trunk is broken, and it waits for the next.
+    pub(crate) is_held: bool,
+    pub(crate) router: usize,
     pub(crate) session: SessionId,
     /// Messages that it has sent.
     pub(crate) sequence: u64,
+    pub(crate) kept: Keeping,
     groups: BTreeSet<GroupId>,
+}
+
+/// What a router keeps of a connection, to attach it again.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    /// As it was attached first.
+    pub(crate) attach: Attach,
+    pub(crate) checkpoint: Bytes,
+    /// Whether the checkpoint is of this trunk. If not, nothing has come by it, and what was
+    /// returned last is returned again.
+    pub(crate) is_of_this_trunk: bool,
+    pub(crate) returned: Vec<Bytes>,
+    pub(crate) slots: BTreeMap<u32, Bytes>,
+    pub(crate) settled: u64,
+    pub(crate) unsettled: Vec<Unsettled>,
+}
+
+/// A message of a client that is not settled.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) sequence: u64,
+    pub(crate) payload: Bytes,
+    /// A frame that answers it has entered the out-queue.
+    pub(crate) answered: bool,
+}
+
+impl Keeping {
+    pub(crate) fn new(attach: Attach) -> Self {
+        Self {
+            attach,
+            checkpoint: Bytes::new(),
+            is_of_this_trunk: false,
+            returned: Vec::new(),
+            slots: BTreeMap::new(),
+            settled: 0,
+            unsettled: Vec::new(),
+        }
+    }
+
+    /// How the connection is attached again.
+    pub(crate) fn adoption(&self) -> Adoption {
+        let slot = |(slot, position): (&u32, &Bytes)| SlotPosition {
+            slot: *slot,
+            position: position.clone(),
+        };
+        Adoption {
+            state: self.checkpoint.clone(),
+            positions: self.returned.clone(),
+            slots: self.slots.iter().map(slot).collect(),
+            settled: self.settled,
+        }
+    }
+
+    pub(crate) fn settles(&mut self, sequence: u64) {
+        self.settled = sequence;
+        self.unsettled.retain(|it| it.sequence > sequence);
+    }
+
+    pub(crate) fn answers(&mut self, sequence: u64) {
+        let answered = self.unsettled.iter_mut().find(|it| it.sequence == sequence);
+        answered.expect("an answer is to what is not settled").answered = true;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    members: BTreeSet<ClientId>,
+    position: Option<Bytes>,
 }
 
 /// All routers' sockets. A connection's number is the client's, so that it is unique everywhere.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     sockets: BTreeMap<ClientId, Socket>,
-    groups: BTreeMap<(TrunkId, GroupId), BTreeSet<ClientId>>,
+    groups: BTreeMap<(TrunkId, GroupId), Group>,
     made: u64,
 }
 
 impl Sockets {
-    pub(crate) fn open(&mut self, trunk: TrunkId, session: SessionId) -> ClientId {
+    /// Makes a socket. `attach` is told the connection's number.
+    pub(crate) fn open(
+        &mut self,
+        (router, trunk): (usize, TrunkId),
+        session: SessionId,
+        attach: impl FnOnce(ConnectionId) -> Attach,
+    ) -> ClientId {
         self.made += 1;
         let client = ClientId(self.made);
-        let socket = Socket { trunk, session, sequence: 0, groups: BTreeSet::new() };
+        let kept = Keeping::new(attach(ConnectionId(client.0)));
+        let (is_held, sequence, groups) = (false, 0, BTreeSet::new());
+        let socket = Socket { trunk, is_held, router, session, sequence, kept, groups };
         self.sockets.insert(client, socket);
         client
+    }
+
+    /// A socket's trunk is broken, and it waits for the next. False if it can't be kept.
+    pub(crate) fn hold(&mut self, client: ClientId) -> bool {
+        let Some(socket) = self.sockets.get_mut(&client) else { return false };
+        if socket.kept.checkpoint.is_empty() {
+            return false;
+        }
+        let (trunk, groups) = (socket.trunk, std::mem::take(&mut socket.groups));
+        if socket.kept.is_of_this_trunk {
+            let position = |group| self.groups.get(&(trunk, group))?.position.clone();
+            socket.kept.returned = groups.iter().filter_map(|group| position(*group)).collect();
+        } else {
+            assert!(groups.is_empty(), "a checkpoint comes first");
+        }
+        socket.is_held = true;
+        for group in groups {
+            self.leave(trunk, group, client);
+        }
+        true
+    }
+
+    /// The sockets of a router that wait for a trunk to a shard.
+    pub(crate) fn held(&self, router: usize) -> Vec<ClientId> {
+        let held = self.sockets.iter().filter(|(_, socket)| socket.is_held);
+        let of_router = held.filter(|(_, socket)| socket.router == router);
+        of_router.map(|(client, _)| *client).collect()
     }
 
     pub(crate) fn get(&self, client: ClientId) -> Option<&Socket> {
@@ -103,17 +216,35 @@ impl Sockets {
     }
 
     pub(crate) fn group(&self, trunk: TrunkId, group: GroupId) -> Vec<ClientId> {
-        self.groups.get(&(trunk, group)).into_iter().flatten().copied().collect()
+        let group = self.groups.get(&(trunk, group));
+        group.into_iter().flat_map(|group| &group.members).copied().collect()
+    }
+
+    /// Where a group is.
+    pub(crate) fn reaches(&mut self, trunk: TrunkId, group: GroupId, position: Bytes) {
+        if let Some(group) = self.groups.get_mut(&(trunk, group)) {
+            group.position = Some(position);
+        }
     }
 
     /// A shard moves a connection into a group, or out of it.
-    pub(crate) fn change(&mut self, group: GroupId, connection: ConnectionId, member: bool) {
+    pub(crate) fn change(
+        &mut self,
+        group: GroupId,
+        connection: ConnectionId,
+        member: bool,
+        position: Option<Bytes>,
+    ) {
         let client = ClientId(connection.0);
         let Some(socket) = self.sockets.get_mut(&client) else { return };
         let trunk = socket.trunk;
         if member {
             assert!(socket.groups.insert(group), "a connection enters a group once");
-            self.groups.entry((trunk, group)).or_default().insert(client);
+            let group = self.groups.entry((trunk, group)).or_default();
+            group.members.insert(client);
+            let differs = position.is_some() && group.position.is_some();
+            assert!(!differs || group.position == position, "all of a group have had the same");
+            group.position = position.or(group.position.take());
         } else {
             assert!(socket.groups.remove(&group), "only who is in a group leaves it");
             self.leave(trunk, group, client);
@@ -121,9 +252,9 @@ impl Sockets {
     }
 
     fn leave(&mut self, trunk: TrunkId, group: GroupId, client: ClientId) {
-        if let Some(members) = self.groups.get_mut(&(trunk, group)) {
-            members.remove(&client);
-            if members.is_empty() {
+        if let Some(left) = self.groups.get_mut(&(trunk, group)) {
+            left.members.remove(&client);
+            if left.members.is_empty() {
                 self.groups.remove(&(trunk, group));
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::hearing::{Hearing, Place};
+use super::outages::Outages;
 
 /// A request that waits for its answer.
 #[derive(Debug)]
@@ -48,6 +49,14 @@ pub(super) struct Client {
     /// The newest private message that it has had.
     pub(super) inbox: Option<Place>,
     private: BTreeSet<String>,
+    /// Messages up to this one may have been sent again by its router.
+    pub(super) again: u64,
+    /// Since when its router keeps it without a trunk.
+    held_since: Option<Duration>,
+    /// When it was kept like this last.
+    away: Option<(Duration, Duration)>,
+    /// It was away for so long that its home may have let go of it.
+    pub(super) began_anew: bool,
 }
 
 impl Client {
@@ -66,6 +75,10 @@ impl Client {
             places: BTreeMap::new(),
             inbox: None,
             private: BTreeSet::new(),
+            again: 0,
+            held_since: None,
+            away: None,
+            began_anew: false,
         }
     }
 
@@ -91,6 +104,47 @@ impl Client {
         }
     }
 
+    /// Its trunk is broken. What is announced meanwhile doesn't reach it.
+    pub(super) fn held(&mut self, now: Duration, outages: &Outages) {
+        // Who was attached for too short a time for everybody to know was not.
+        let before = self.away.filter(|(_, until)| outages.is_recent(*until, now));
+        self.held_since = Some(before.map_or(now, |(since, _)| since));
+        for hearing in self.rooms.values_mut() {
+            hearing.users = None;
+        }
+        for asked in self.asked.values_mut() {
+            if let What::Presence { first, .. } = &mut asked.what {
+                *first = false;
+            }
+        }
+    }
+
+    /// It is attached again, and what it waits for is asked anew. Whether it was away for as long
+    /// as the grace.
+    pub(super) fn attached(&mut self, now: Duration, grace: Duration) -> bool {
+        self.again = self.sent;
+        for asked in self.asked.values_mut() {
+            asked.at = now;
+        }
+        let Some(since) = self.held_since.take() else { return false };
+        self.away = Some((since, now));
+        self.began_anew |= now - since > grace * 3 / 4;
+        now - since > grace
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held_since.is_some()
+    }
+
+    /// Whether others may have been told that it has left, for it was away for too long.
+    pub(super) fn was_away(&self, now: Duration, outages: &Outages) -> bool {
+        let held = self.held_since.is_some_and(|since| outages.is_long(since, now));
+        let away = |(since, until): (Duration, Duration)| {
+            outages.is_long(since, until) && outages.is_recent(until, now)
+        };
+        held || self.away.is_some_and(away)
+    }
+
     /// Whether it has asked to leave a room and wasn't answered.
     pub(super) fn is_leaving(&self, room: &str) -> bool {
         let leaves = |asked: &Asked| matches!(&asked.what, What::Leave { room: it } if it == room);
@@ -113,8 +167,10 @@ impl Client {
     }
 
     /// A private message that is kept: in order, and once on a connection.
-    pub(super) fn private(&mut self, payload: &str, at: Option<Place>) {
-        assert!(self.private.insert(payload.to_owned()), "{payload} comes once");
+    /// `forgotten` if nobody may know any more that it came.
+    pub(super) fn private(&mut self, payload: &str, at: Option<Place>, forgotten: bool) {
+        let once = self.private.insert(payload.to_owned());
+        assert!(once || forgotten, "{payload} comes once");
         if let Some(at) = at {
             if let Some(before) = &self.inbox
                 && before.0 == at.0

@@ -112,9 +112,31 @@ impl Hearing {
 
     /// A join of a room that it is in already: nothing may have been lost before, unless it has
     /// asked to leave since, which ends what it hears at once.
-    pub(super) fn joins_again(&mut self, listener: Listener<'_>, parts: &[Value], leaving: bool) {
-        let ok = parts.last().expect("a join's frame has an ok");
+    /// `goes_on` if its connection was attached again, since when it may not have heard all; it is
+    /// the oldest place that can be had.
+    pub(super) fn joins_again(
+        &mut self,
+        listener: Listener<'_>,
+        parts: &[Value],
+        leaving: bool,
+        goes_on: Option<&Place>,
+    ) {
+        let (ok, missed) = parts.split_last().expect("a join's frame has an ok");
         let at = place(ok);
+        if let (Some(readable), false) = (goes_on, leaving) {
+            for part in missed {
+                match part["type"].as_str() {
+                    // Only that what the client has named makes no sense.
+                    Some("gap") if self.has_all_before(listener, &place(part)) => {}
+                    Some("gap") => self.gap(listener, part, readable),
+                    _ => self.message(listener, part),
+                }
+            }
+            assert_eq!(at.0, self.place.0, "a member knows the room's history");
+            listener.follows(&self.place, at.1 + 1);
+            self.place = at;
+            return;
+        }
         if leaving {
             // Nor has it heard who came and went meanwhile.
             self.users = None;
@@ -145,8 +167,17 @@ impl Hearing {
         self.place = at;
     }
 
-    pub(super) fn ephemeral(&mut self, payload: &str) {
-        assert!(self.ephemeral.insert(payload.to_owned()), "{payload} comes once");
+    /// `forgotten` if its owner may not know any more that it came.
+    /// Whether nothing up to a place is left for it to hear.
+    fn has_all_before(&self, listener: Listener<'_>, at: &Place) -> bool {
+        let Listener { truth, topic, session } = listener;
+        let spared = |offset| truth.is_spared(topic, &at.0, offset, session);
+        at.0 == self.place.0 && at.1 >= self.place.1 && (self.place.1 + 1..=at.1).all(spared)
+    }
+
+    pub(super) fn ephemeral(&mut self, payload: &str, forgotten: bool) {
+        let once = self.ephemeral.insert(payload.to_owned());
+        assert!(once || forgotten, "{payload} comes once");
     }
 
     /// A user is said to have come or gone.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use trunkline_core::{FrameKind, Namespace, RoomId, Topic, UserId};
 
-use super::client::{Client, What};
+use super::client::{Asked, Client, What};
 use super::hearing::{Hearing, Listener, Place, place};
 use super::outages::Outages;
 use super::truth::Truth;
@@ -52,6 +52,20 @@ impl Judge {
                 self.count("closed");
                 self.leaves(client);
             }
+            Arrival::Held { client } => {
+                if let Some(client) = self.clients.get_mut(&client) {
+                    client.held(at, &self.outages);
+                }
+                self.count("held");
+            }
+            Arrival::Attached { client } => {
+                if let Some(client) = self.clients.get_mut(&client) {
+                    let long = client.attached(at, world.plan.settings.grace);
+                    if long {
+                        self.count("held long");
+                    }
+                }
+            }
             Arrival::Acknowledged { client, sequence } => {
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.acknowledged(sequence);
@@ -61,7 +75,12 @@ impl Judge {
             Arrival::Answered { .. } | Arrival::Asked { .. } | Arrival::Unhandled => {
                 panic!("native clients alone make none of these")
             }
-            Arrival::Kept(kept) => self.truth.keep(&kept),
+            Arrival::Kept(kept) => {
+                // A memory that is gone doesn't know what is said again.
+                let owner = core_of(world, &kept.topic);
+                let forgetful = !world.plan.durable && self.outages.has_crashed(owner);
+                self.truth.keep(&kept, forgetful);
+            }
             Arrival::Cut { a, b } => {
                 self.outages.cut(a, b, at);
                 self.forget_users(world, |home, owner| {
@@ -83,7 +102,7 @@ impl Judge {
 
     /// No request may wait for longer than this.
     pub(super) fn nothing_is_overdue(&self, now: Duration, longest: Duration) {
-        for client in self.clients.values() {
+        for client in self.clients.values().filter(|client| !client.is_held()) {
             for (id, asked) in &client.asked {
                 let waits = now - asked.at;
                 assert!(
@@ -131,9 +150,9 @@ impl Judge {
             match text(part, "type") {
                 "welcome" => self.welcome(id, part),
                 "ok" | "error" => self.answer(world, id, part),
-                "private" => self.private(id, part),
+                "private" => self.private(world, id, part),
                 "message" => self.message(id, part),
-                "ephemeral" => self.ephemeral(id, part),
+                "ephemeral" => self.ephemeral(world, id, part),
                 "gap" => self.gap(world, id, part),
                 "joined" | "left" => self.announced(world, now, id, part),
                 _ => panic!("no client knows {part}"),
@@ -162,7 +181,9 @@ impl Judge {
         let listener = Listener { truth, topic: &topic, session: &client.session };
         let leaving = client.is_leaving(&room);
         if let Some(hearing) = client.rooms.get_mut(&room) {
-            hearing.joins_again(listener, parts, leaving);
+            let goes_on = client.again > 0;
+            let readable = world.readable(&topic);
+            hearing.joins_again(listener, parts, leaving, goes_on.then_some(&readable));
         } else {
             let place = listener.joins(after.as_ref(), parts, &world.readable(&topic));
             client.rooms.insert(room.clone(), Hearing::new(place, now));
@@ -177,9 +198,14 @@ impl Judge {
         let payload = text(part, "data");
         let room = text(part, "room");
         let topic = room_topic(room);
-        let waits = client.asked.values().any(
-            |asked| matches!(&asked.what, What::Publish { payload: mine, .. } if mine == payload),
-        );
+        // Who is attached again goes on by a join of its own, which may come before.
+        let joins =
+            |asked: &Asked| matches!(&asked.what, What::Join { room: it, .. } if it == room);
+        let goes_on = client.again > 0 && client.asked.values().any(joins);
+        let waits = !goes_on
+            && client.asked.values().any(|asked| {
+                matches!(&asked.what, What::Publish { payload: mine, .. } if mine == payload)
+            });
         assert!(!waits, "the echo of {payload} comes before its ok");
         let listener = Listener { truth, topic: &topic, session: &client.session };
         let hearing = client.rooms.get_mut(room);
@@ -201,21 +227,30 @@ impl Judge {
         self.count("gap");
     }
 
-    fn ephemeral(&mut self, id: ClientId, part: &Value) {
-        let (client, truth) = self.client(id);
+    fn ephemeral(&mut self, world: &World, id: ClientId, part: &Value) {
         let (payload, room) = (text(part, "data"), text(part, "room"));
+        let forgotten = self.outages.has_crashed(core_of(world, &room_topic(room)));
+        let (client, truth) = self.client(id);
         let said = truth.said(payload);
+        // Nobody remembers what was not kept, once its owner is another process.
         assert!(said.ephemeral && said.topic == Some(room_topic(room)), "{part} was not said");
         assert!(said.echo || said.session != client.session, "{part} was not to be echoed");
         let hearing = client.rooms.get_mut(room);
-        hearing.unwrap_or_else(|| panic!("{part} for one who has not joined")).ephemeral(payload);
+        let hearing = hearing.unwrap_or_else(|| panic!("{part} for one who has not joined"));
+        hearing.ephemeral(payload, forgotten);
         self.count("ephemeral");
     }
 
-    fn private(&mut self, id: ClientId, part: &Value) {
+    fn private(&mut self, world: &World, id: ClientId, part: &Value) {
+        let client = &self.clients[&id];
+        let inbox = inbox_topic(&client.user);
+        // Nobody remembers what was not kept, once its owner or its home is another process.
+        let forgotten = self.outages.has_crashed(core_of(world, &inbox))
+            || self.outages.has_crashed(client.home)
+            || client.began_anew;
+        let is_kept = world.plan.durable && part.get("offset").is_some();
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
-        let inbox = inbox_topic(&client.user);
         let at: Option<Place> = part.get("offset").map(|_| {
             let listener = Listener { truth, topic: &inbox, session: &client.session };
             listener.reads(part)
@@ -224,7 +259,7 @@ impl Judge {
         said.passed += 1;
         assert_eq!(part["from"], said.user.as_str());
         assert!(said.topic.is_none() || said.topic == Some(inbox), "{part} is for somebody else");
-        client.private(payload, at);
+        client.private(payload, at, forgotten && !is_kept);
         self.count("private");
     }
 
@@ -238,7 +273,10 @@ impl Judge {
         hearing.announced(&user, came);
         if !came {
             let owner = core_of(world, &room_topic(&room));
-            let stays = |other: &&Client| other.user == user && !other.is_leaving(&room);
+            let stays = |other: &&Client| {
+                let there = other.user == user && !other.is_leaving(&room);
+                there && !other.was_away(now, &self.outages)
+            };
             for other in self.clients.values().filter(stays) {
                 let Some(there) = other.rooms.get(&room) else { continue };
                 assert!(

@@ -62,6 +62,16 @@ impl Outages {
         self.crashed.contains(&shard)
     }
 
+    /// Whether something that lasted like this may let members go.
+    pub(super) fn is_long(&self, since: Duration, until: Duration) -> bool {
+        until.saturating_sub(since) > self.longest
+    }
+
+    /// Whether not everybody may know yet that something is over.
+    pub(super) fn is_recent(&self, until: Duration, now: Duration) -> bool {
+        now <= until + self.slack
+    }
+
     /// Whether the link of two shards has been whole all the time since then.
     pub(super) fn is_whole_since(&self, a: usize, b: usize, since: Duration) -> bool {
         let whole = self.whole_since.get(&pair(a, b)).is_none_or(|whole| *whole < since);

@@ -19,12 +19,14 @@ use crate::harness::{Plan, Trace, World};
 pub(super) struct Observed(BTreeMap<&'static str, u64>);
 
 /// What must have happened somewhere in a few hundred seeds.
-const EXPECTED: [&str; 13] = [
+const EXPECTED: [&str; 15] = [
     "link cut",
     "trunk cut",
     "crash",
     "crash of a durable shard",
     "closed",
+    "held",
+    "held long",
     "unavailable",
     "gap",
     "joined after a gap",
@@ -101,6 +103,7 @@ pub(super) fn run(seed: u64, trace: &mut Trace) -> Observed {
 }
 
 fn plan(chance: &mut StdRng) -> Plan {
+    let hold = chance.random_bool(0.7);
     let mut one_of = |options: &[u64]| options[chance.random_range(0..options.len())];
     let ms = Duration::from_millis;
     let mut settings = CoreSettings {
@@ -112,6 +115,10 @@ fn plan(chance: &mut StdRng) -> Plan {
         inbox_messages: usize::try_from(one_of(&[3, 1000])).unwrap_or(1000),
         ..CoreSettings::default()
     };
+    if hold {
+        // What is sent again is recognised within the window: it outlasts every outage.
+        settings.key_window = ms(60_000);
+    }
     settings.history.messages = usize::try_from(one_of(&[20, 50, 1000])).unwrap_or(1000);
     settings.history.age = ms(one_of(&[3000, 86_400_000, 86_400_000]));
     Plan {
@@ -125,6 +132,7 @@ fn plan(chance: &mut StdRng) -> Plan {
         slow_log: (f64::from(u32::try_from(one_of(&[0, 0, 10])).unwrap_or(0)) / 1000.0, 500..=6000),
         log_failure: f64::from(u32::try_from(one_of(&[0, 0, 20])).unwrap_or(0)) / 1000.0,
         durable: one_of(&[0, 1]) == 1,
+        hold,
         no_room: f64::from(u32::try_from(one_of(&[0, 0, 5])).unwrap_or(0)) / 1000.0,
     }
 }

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    ApiCall, ApiCallId, Attach, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
-    Namespace, Output, Part, Position, SessionId, TrunkId, UserId,
+    ApiCall, ApiCallId, Attach, CloseCode, ConnectionId, Dialect, Frame, FrameKind, Identity,
+    Input, Member, Namespace, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
 };
 
 use super::{On, World};
-use crate::harness::network::Way;
-use crate::harness::router::{Arrival, ClientId};
+use crate::harness::network::{TrunkSlot, Way};
+use crate::harness::router::{Arrival, ClientId, Unsettled};
 
 /// Who comes: everything that a router tells of a client.
 #[derive(Clone, Debug)]
@@ -25,10 +25,9 @@ impl World {
     /// A client comes through a router. `None` if the router has no trunk to its shard.
     pub(crate) fn connect(&mut self, router: usize, guest: Guest) -> Option<ClientId> {
         let trunk = self.network.trunk((router, self.home_of(&guest.session)))?;
-        let client = self.sockets.open(trunk, guest.session);
         let Guest { session, identity, authenticated, dialect, inbox_after } = guest;
-        let attach = Attach {
-            connection: ConnectionId(client.0),
+        let attach = |connection| Attach {
+            connection,
             session,
             dialect,
             namespace: Namespace::parse("/").expect("a namespace"),
@@ -36,7 +35,10 @@ impl World {
             authenticated,
             guest: dialect == Dialect::SocketIo && !authenticated,
             inbox_after,
+            adoption: None,
         };
+        let client = self.sockets.open((router, trunk), session, attach);
+        let attach = self.sockets.get(client)?.kept.attach.clone();
         self.up(trunk, Input::Attach { trunk, attach });
         Some(client)
     }
@@ -46,8 +48,36 @@ impl World {
         let socket = self.sockets.get_mut(client).expect("who speaks is connected");
         socket.sequence += 1;
         let (trunk, sequence) = (socket.trunk, socket.sequence);
-        self.repeat(client, trunk, sequence, text);
+        let payload = Bytes::copy_from_slice(text.as_bytes());
+        socket.kept.unsettled.push(Unsettled { sequence, payload, answered: false });
+        if !socket.is_held {
+            self.repeat(client, trunk, sequence, text);
+        }
         sequence
+    }
+
+    /// A router attaches those again whom it has kept, and sends again what isn't settled.
+    pub(super) fn attach_again(&mut self, (router, shard): TrunkSlot, trunk: TrunkId) {
+        for client in self.sockets.held(router) {
+            let Some(socket) = self.sockets.get(client) else { continue };
+            if self.home_of(&socket.session) != shard {
+                continue;
+            }
+            let Some(socket) = self.sockets.get_mut(client) else { continue };
+            (socket.trunk, socket.is_held) = (trunk, false);
+            socket.kept.is_of_this_trunk = false;
+            let adoption = Some(socket.kept.adoption());
+            let attach = Attach { adoption, ..socket.kept.attach.clone() };
+            let unsettled = socket.kept.unsettled.clone();
+            self.see(Arrival::Attached { client });
+            self.up(trunk, Input::Attach { trunk, attach });
+            let (connection, binary) = (ConnectionId(client.0), false);
+            for Unsettled { sequence, payload, answered } in unsettled {
+                let again =
+                    Input::Message { trunk, connection, sequence, payload, binary, answered };
+                self.up(trunk, again);
+            }
+        }
     }
 
     /// A client sends an attachment.
@@ -56,15 +86,18 @@ impl World {
         socket.sequence += 1;
         let (trunk, sequence) = (socket.trunk, socket.sequence);
         let (connection, payload) = (ConnectionId(client.0), Bytes::from_static(payload));
-        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary: true });
+        let (binary, answered) = (true, false);
+        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
 
     /// A client changes its connection for another on the same trunk, as one that polled does.
     pub(crate) fn change_connection(&mut self, client: ClientId) -> ClientId {
         // What is on its way to the old one still arrives there.
         let socket = self.sockets.get(client).expect("who changes is connected");
-        let (trunk, session) = (socket.trunk, socket.session);
-        let next = self.sockets.open(trunk, session);
+        let (trunk, session, router) = (socket.trunk, socket.session, socket.router);
+        let attach = socket.kept.attach.clone();
+        let attach = |connection| Attach { connection, ..attach };
+        let next = self.sockets.open((router, trunk), session, attach);
         let from = (trunk, ConnectionId(client.0));
         self.up(trunk, Input::Move { from, to: (trunk, ConnectionId(next.0)) });
         next
@@ -82,7 +115,8 @@ impl World {
     pub(crate) fn repeat(&mut self, client: ClientId, trunk: TrunkId, sequence: u64, text: &str) {
         let payload = Bytes::copy_from_slice(text.as_bytes());
         let connection = ConnectionId(client.0);
-        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary: false });
+        let (binary, answered) = (false, false);
+        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
 
     pub(crate) fn trunk_of(&self, client: ClientId) -> Option<TrunkId> {
@@ -97,6 +131,9 @@ impl World {
     pub(crate) fn disconnect(&mut self, client: ClientId) {
         if let Some(socket) = self.sockets.close(client) {
             let connection = ConnectionId(client.0);
+            if socket.is_held {
+                return;
+            }
             self.up(socket.trunk, Input::Detach { trunk: socket.trunk, connection });
         }
     }
@@ -104,38 +141,66 @@ impl World {
     /// A router does what a shard says.
     pub(super) fn apply(&mut self, output: Output) {
         match output {
-            Output::Send { trunk, connections, frame, receipt } => {
+            Output::Send { trunk, connections, frame, receipt, position, answers } => {
                 let mut passed = false;
                 for connection in connections {
                     if let Some(client) = self.sockets.named(connection) {
-                        passed |= self.queue(client, &frame);
+                        let entered = self.queue(client, &frame);
+                        passed |= entered;
+                        self.keep(client, position.clone(), answers.filter(|_| entered));
                     }
                 }
                 if let Some(receipt) = receipt {
                     self.up(trunk, Input::Receipt { trunk, receipt, passed });
                 }
             }
-            Output::Fan { trunk, group, frame, except } => {
+            Output::Fan { trunk, group, frame, except, position } => {
+                if let Some(position) = position {
+                    self.sockets.reaches(trunk, group, position);
+                }
                 for client in self.sockets.group(trunk, group) {
                     if except != Some(ConnectionId(client.0)) {
                         self.queue(client, &frame);
                     }
                 }
             }
-            Output::Group { group, connection, member, .. } => {
-                self.sockets.change(group, connection, member);
+            Output::Group { group, connection, member, position, .. } => {
+                self.sockets.change(group, connection, member, position);
+            }
+            Output::Checkpoint { connection, state, .. } => {
+                let client = self.sockets.named(connection);
+                if let Some(socket) = client.and_then(|it| self.sockets.get_mut(it)) {
+                    socket.kept.checkpoint = state;
+                    socket.kept.is_of_this_trunk = true;
+                }
             }
             Output::Close { connection, code, .. } => {
+                let unusable = code == CloseCode::Restart;
+                assert!(!(unusable && self.plan.hold), "what is returned can be gone on with");
                 if let Some(client) = self.sockets.named(connection) {
                     self.close(client, code.number());
                 }
             }
             Output::Acknowledge { connection, sequence, .. } => {
                 if let Some(client) = self.sockets.named(connection) {
+                    if let Some(socket) = self.sockets.get_mut(client) {
+                        socket.kept.settles(sequence);
+                    }
                     self.see(Arrival::Acknowledged { client, sequence });
                 }
             }
             other => panic!("{other:?} is not for a router"),
+        }
+    }
+
+    /// Keeps what a frame says of a client.
+    fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<u64>) {
+        let Some(socket) = self.sockets.get_mut(client) else { return };
+        if let Some(SlotPosition { slot, position }) = position {
+            socket.kept.slots.insert(slot, position);
+        }
+        if let Some(sequence) = answers {
+            socket.kept.answers(sequence);
         }
     }
 

@@ -115,6 +115,7 @@ impl World {
         let trunk = self.network.make_trunk(slot, known);
         let restarted = self.meets(Stranger::Router(router), shard);
         self.input(known, shard, On::Trunk(trunk), Input::TrunkUp { trunk, restarted });
+        self.attach_again(slot, trunk);
     }
 
     /// Whether a stranger that connects knew an earlier process of a shard, and not this one.
@@ -136,13 +137,17 @@ impl World {
         whole
     }
 
-    /// Breaks a trunk: its clients are sent away at once, its shard notices after a while. False
+    /// Breaks a trunk: its clients are kept or sent away at once, its shard notices after a while. False
     /// if it was broken.
     fn lose_trunk(&mut self, slot: TrunkSlot) -> bool {
         let Some(trunk) = self.network.break_trunk(slot) else { return false };
         for client in self.sockets.of_trunk(trunk) {
-            self.sockets.close(client);
-            self.see(Arrival::Closed { client, code: 1012 });
+            if self.plan.hold && self.sockets.hold(client) {
+                self.see(Arrival::Held { client });
+            } else {
+                self.sockets.close(client);
+                self.see(Arrival::Closed { client, code: 1012 });
+            }
         }
         let at = self.now + self.draw(&self.plan.notice.clone());
         self.input(at, slot.1, On::Nothing, Input::TrunkDown { trunk });

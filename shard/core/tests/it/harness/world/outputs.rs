@@ -17,6 +17,7 @@ impl World {
             | Output::Fan { trunk, .. }
             | Output::Group { trunk, .. }
             | Output::Close { trunk, .. }
+            | Output::Checkpoint { trunk, .. }
             | Output::Acknowledge { trunk, .. } => {
                 if self.network.slot(trunk).is_some() {
                     let delay = self.draw(&self.plan.trunk.clone());
