@@ -24,7 +24,12 @@ fn fans() -> DownBatch {
 
 /// One message for a thousand connections by number.
 fn send() -> DownBatch {
-    let send = Send { connections: (1..=1000).collect(), frame: Some(frame()), receipt: 1 };
+    let send = Send {
+        connections: (1..=1000).collect(),
+        frame: Some(frame()),
+        receipt: 1,
+        ..Send::default()
+    };
     DownBatch { items: vec![Down { item: Some(down::Item::Send(send)) }] }
 }
 

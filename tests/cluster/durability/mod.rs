@@ -1,5 +1,6 @@
 //! What was acknowledged as stored stays stored, whatever dies.
 
+mod held;
 mod jetstream;
 mod kills;
 mod ledger;
