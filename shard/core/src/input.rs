@@ -164,8 +164,9 @@ pub struct Attach {
     pub guest: bool,
     /// The last private message that it had, if it said so.
     pub inbox_after: Option<Position>,
-    /// It was attached before, and its router has kept it.
-    pub adoption: Option<Adoption>,
+    /// It was attached before, and its router has kept it. Boxed: few are, and all inputs would be
+    /// as large.
+    pub adoption: Option<Box<Adoption>>,
 }
 
 /// What a router gives back for a connection whose trunk broke: the client has noticed nothing.

@@ -180,7 +180,7 @@ fn what_a_router_returns_with_a_connection_is_heard() {
         slots: vec![SlotPosition { slot: 1, position: Bytes::from_static(b"last") }],
         settled: 41,
     };
-    assert_eq!(attached(&attach), Some(adoption));
+    assert_eq!(attached(&attach), Some(Box::new(adoption)));
     let new = trunk::Attach { checkpoint: Bytes::new(), ..attach };
     assert_eq!(attached(&new), None, "without a checkpoint it is a new connection");
 }

@@ -72,11 +72,9 @@ pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         SlotPosition { slot, position }
     };
     // Whether it is ours is for who has the key to say.
-    let adoption = (!checkpoint.is_empty()).then(|| Adoption {
-        state: checkpoint,
-        positions,
-        slots: slots.into_iter().map(slot).collect(),
-        settled,
+    let adoption = (!checkpoint.is_empty()).then(|| {
+        let slots = slots.into_iter().map(slot).collect();
+        Box::new(Adoption { state: checkpoint, positions, slots, settled })
     });
     Ok(Attach {
         connection: ConnectionId(connection),

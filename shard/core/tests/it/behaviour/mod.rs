@@ -1,5 +1,6 @@
 //! Facts about the core's behaviour, each in a few lines, in a world where nothing fails by chance.
 
+mod adoption;
 mod api;
 mod history;
 mod links;

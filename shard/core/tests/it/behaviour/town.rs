@@ -160,7 +160,7 @@ impl Town {
                 Arrival::Frame { client, parts, .. } => {
                     self.heard.entry(client).or_default().extend(parts);
                 }
-                Arrival::Closed { client, code } => {
+                Arrival::Closed { client, code, .. } => {
                     self.closed.insert(client, code);
                 }
                 Arrival::Acknowledged { client, sequence } => {

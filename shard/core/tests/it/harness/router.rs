@@ -28,8 +28,8 @@ pub(crate) struct Seen {
 pub(crate) enum Arrival {
     /// A frame has entered a client's out-queue.
     Frame { client: ClientId, kind: FrameKind, parts: Vec<Value> },
-    /// A client's socket was closed from the other side.
-    Closed { client: ClientId, code: u16 },
+    /// A client's socket was closed from the other side, though there may be a checkpoint of it.
+    Closed { client: ClientId, code: u16, kept: bool },
     /// A client's trunk is broken, and its router keeps it.
     Held { client: ClientId },
     /// It has attached it again.

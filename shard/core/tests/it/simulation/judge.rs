@@ -47,8 +47,9 @@ impl Judge {
         let Seen { at, what } = seen;
         match what {
             Arrival::Frame { client, kind, parts } => self.frame(world, at, client, kind, &parts),
-            Arrival::Closed { client, code } => {
+            Arrival::Closed { client, code, kept } => {
                 assert!(code == 1012 || code == 1013, "a client is closed with {code}");
+                assert!(code != 1012 || !kept, "who has a checkpoint is gone on with");
                 self.count("closed");
                 self.leaves(client);
             }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    ApiCall, ApiCallId, Attach, CloseCode, ConnectionId, Dialect, Frame, FrameKind, Identity,
-    Input, Member, Namespace, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
+    ApiCall, ApiCallId, Attach, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
+    Namespace, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
 };
 
 use super::{On, World};
@@ -66,7 +66,7 @@ impl World {
             let Some(socket) = self.sockets.get_mut(client) else { continue };
             (socket.trunk, socket.is_held) = (trunk, false);
             socket.kept.is_of_this_trunk = false;
-            let adoption = Some(socket.kept.adoption());
+            let adoption = Some(Box::new(socket.kept.adoption()));
             let attach = Attach { adoption, ..socket.kept.attach.clone() };
             let unsettled = socket.kept.unsettled.clone();
             self.see(Arrival::Attached { client });
@@ -175,8 +175,6 @@ impl World {
                 }
             }
             Output::Close { connection, code, .. } => {
-                let unusable = code == CloseCode::Restart;
-                assert!(!(unusable && self.plan.hold), "what is returned can be gone on with");
                 if let Some(client) = self.sockets.named(connection) {
                     self.close(client, code.number());
                 }
@@ -223,8 +221,9 @@ impl World {
     }
 
     fn close(&mut self, client: ClientId, code: u16) {
+        let kept = self.sockets.get(client).is_some_and(|it| !it.kept.checkpoint.is_empty());
         self.disconnect(client);
-        self.see(Arrival::Closed { client, code });
+        self.see(Arrival::Closed { client, code, kept });
     }
 
     /// A router's word for a shard.

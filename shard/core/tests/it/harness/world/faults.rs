@@ -146,7 +146,7 @@ impl World {
                 self.see(Arrival::Held { client });
             } else {
                 self.sockets.close(client);
-                self.see(Arrival::Closed { client, code: 1012 });
+                self.see(Arrival::Closed { client, code: 1012, kept: false });
             }
         }
         let at = self.now + self.draw(&self.plan.notice.clone());
