@@ -32,7 +32,7 @@ async fn nothing_acknowledged_is_lost_when_shards_and_servers_are_killed() {
     let mut cluster = setup.start().await;
     let mut chance = StdRng::seed_from_u64(12);
     // A shard, a server, both together; with three servers the leader is among them.
-    survive(&mut cluster, 12, async |cluster, number| {
+    let returns = survive(&mut cluster, 12, async |cluster, number| {
         let server = &servers[number / 3 % 3];
         let shard = ["a", "b", "c"][chance.random_range(0..3)];
         let (kills_shard, kills_server) = (number % 3 != 1, number % 3 != 0);
@@ -51,6 +51,7 @@ async fn nothing_acknowledged_is_lost_when_shards_and_servers_are_killed() {
         }
     })
     .await;
+    assert_eq!(returns, 0, "clients stay connected");
 }
 
 #[tokio::test]
