@@ -228,11 +228,14 @@ impl Home {
             self.refuse(io, &pending, Refusal::Unavailable);
         }
         let (topic, session) = (topic.clone(), late.session);
-        if self.sessions.get(&session).is_some_and(|it| it.resumes_after(&topic).is_some()) {
+        match self.sessions.get(&session) {
             // It asks again, and has been there all the time as far as the others know.
-            return io.tell(late.owner, PeerMessage::Suspend { topic, session });
+            Some(it) if it.resumes_after(&topic).is_some() => {
+                io.tell(late.owner, PeerMessage::Suspend { topic, session });
+            }
+            Some(_) => self.part(io, session, topic),
+            None => io.tell(late.owner, PeerMessage::Forget { topic, session }),
         }
-        self.part(io, session, topic);
     }
 
     /// Looks after the end of a session's present token, and of no earlier one.

@@ -163,3 +163,59 @@ fn a_message_to_oneself_is_kept_once_though_the_trunk_breaks() {
     assert_eq!(town.answer(alice, id).expect("an answer")["type"], "ok");
     assert_eq!(town.hears_of(alice), ["welcome", "private note"]);
 }
+
+#[test]
+fn a_room_that_was_joined_without_a_number_is_gone_on_in() {
+    for lose in [restart, cut] {
+        let mut town = town();
+        let alice = town.come("alice");
+        town.say(alice, &json!({"type": "join", "room": "lobby"}));
+        town.hears(alice);
+        lose(&mut town, alice);
+        let bob = town.come("bob");
+        for round in ["one", "two"] {
+            town.say(bob, &json!({"type": "join", "room": "lobby"}));
+            town.say(bob, &publish("lobby", round));
+            town.say(bob, &json!({"type": "leave", "room": "lobby"}));
+        }
+        let heard = town.hears_of(alice);
+        let messages = heard.iter().filter(|it| it.starts_with("message"));
+        assert_eq!(messages.collect::<Vec<_>>(), ["message one", "message two"]);
+    }
+}
+
+#[test]
+fn a_token_that_was_renewed_stays_renewed() {
+    for lose in [restart, cut] {
+        let mut town = town();
+        let end = town.world.wall_ms() + 1500;
+        let alice = town.come_as("alice", |guest| {
+            guest.authenticated = true;
+            guest.identity.expires_ms = Some(end);
+        });
+        let token = format!("alice@{}", end + 600_000);
+        assert_eq!(town.ask(alice, json!({"type": "auth", "token": token}))["type"], "ok");
+        town.wait(seconds(2));
+        lose(&mut town, alice);
+        assert_eq!(town.closed_with(alice), None);
+        assert_eq!(town.ask(alice, json!({"type": "ping"}))["type"], "ok");
+    }
+}
+
+#[test]
+fn a_connection_whose_trunk_breaks_again_and_again_goes_on() {
+    let mut town = town();
+    let alice = town.member("alice", &["lobby", "attic"]);
+    let home = town.home_of(alice);
+    for _ in 0..5 {
+        town.world.cut_trunk((0, home), Duration::ZERO);
+        town.wait(Duration::from_millis(1));
+    }
+    town.wait(seconds(1));
+    let bob = town.member("bob", &["lobby", "attic"]);
+    town.hears(alice);
+    for room in ["lobby", "attic"] {
+        town.publish(bob, room, room);
+    }
+    assert_eq!(town.hears_of(alice), ["message lobby", "message attic"]);
+}

@@ -11,6 +11,9 @@ use crate::harness::{ClientId, World, core_of};
 
 impl Judge {
     pub(super) fn answer(&mut self, world: &World, id: ClientId, part: &Value) {
+        if part["type"] == "error" && part["id"].is_null() {
+            return self.count("error without a number");
+        }
         let (client, truth) = self.client(id);
         let what = client.answered(part);
         if part["type"] == "error" {

@@ -224,6 +224,13 @@ impl Script {
             self.said(world, judge, client, Some(room_topic(room)), ephemeral);
         text["type"] = "publish".into();
         text["room"] = room.into();
+        if self.chance.random_bool(0.1) {
+            // Without a number only the sequence tells a router and a shard what is done.
+            if let Some(speaker) = judge.clients.get_mut(&client) {
+                speaker.sent = world.say(client, &text.to_string());
+            }
+            return;
+        }
         let room = room.to_owned();
         self.ask(world, judge, client, text, What::Publish { room, payload, ephemeral });
     }
