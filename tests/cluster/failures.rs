@@ -6,8 +6,25 @@ use trunkline_client::CloseCode;
 use crate::harness::{Process, Setup, free, get, shard_map};
 
 #[tokio::test]
-async fn clients_of_a_dead_shard_are_told_to_come_back_and_recover() {
+async fn a_client_of_a_dead_shard_stays_and_gets_what_it_missed() {
     let mut cluster = Setup::new().start().await;
+    let room = cluster.room_on("a");
+    let mut bob = cluster.connect(&cluster.user_on("b", 0)).await;
+    bob.join(&room).await;
+    let mut alice = cluster.connect(&cluster.user_on("a", 0)).await;
+    alice.join(&room).await;
+    bob.next_of("joined").await;
+
+    cluster.kill_shard("b").await;
+    alice.publish(&room, 1).await;
+    cluster.start_shard("b").await;
+    assert_eq!(bob.next().await["data"], 1);
+    assert_eq!(bob.publish(&room, 2).await["offset"], 2);
+}
+
+#[tokio::test]
+async fn clients_of_a_dead_shard_that_are_not_held_are_told_to_come_back_and_recover() {
+    let mut cluster = Setup::new().router("hold = \"0ms\"").start().await;
     let user = cluster.user_on("b", 0);
     let room = cluster.room_on("a");
     let mut bob = cluster.connect(&user).await;

@@ -106,7 +106,7 @@ async fn what_is_said_while_the_shard_is_away_is_answered_when_it_is_back() {
         let object = alice.wire.next_json().await.unwrap();
         match object["type"].as_str().unwrap() {
             "ok" => {
-                answered.push((object["id"].as_u64().unwrap(), object["offset"].as_u64().unwrap()))
+                answered.push((object["id"].as_u64().unwrap(), object["offset"].as_u64().unwrap()));
             }
             "message" => heard.push(object["data"].as_u64().unwrap()),
             _ => panic!("nobody waits for {object}"),
