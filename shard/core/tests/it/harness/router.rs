@@ -32,8 +32,9 @@ pub(crate) enum Arrival {
     Closed { client: ClientId, code: u16, kept: bool },
     /// A client's trunk is broken, and its router keeps it.
     Held { client: ClientId },
-    /// It has attached it again.
-    Attached { client: ClientId },
+    /// It has attached it again. What is not settled comes with that in one batch (`at_once`), as
+    /// mostly, or after it.
+    Attached { client: ClientId, at_once: bool },
     /// A client's messages up to this one are settled.
     Acknowledged { client: ClientId, sequence: u64 },
     /// A server of the application has its answer.
