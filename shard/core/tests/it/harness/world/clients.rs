@@ -178,6 +178,7 @@ impl World {
                 if let Some(socket) = client.and_then(|it| self.sockets.get_mut(it)) {
                     socket.kept.checkpoint = state;
                     socket.kept.is_of_this_trunk = true;
+                    socket.kept.is_fresh = true;
                 }
             }
             Output::Close { connection, code, .. } => {
@@ -200,6 +201,7 @@ impl World {
     /// Keeps what a frame says of a client.
     fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<u64>) {
         let Some(socket) = self.sockets.get_mut(client) else { return };
+        socket.kept.is_fresh = false;
         if let Some(SlotPosition { slot, position }) = position {
             socket.kept.slots.insert(slot, position);
         }
