@@ -63,6 +63,12 @@ impl Home {
         sequence: u64,
         payload: &[u8],
     ) {
+        let is_again = |session: &Session| sequence <= session.again_upto;
+        if self.sessions.get(&id).is_some_and(|it| is_again(it))
+            && self.requests.reclaim(id, sequence)
+        {
+            return;
+        }
         let outcome = match native::decode(payload) {
             Ok(Request { id: number, command }) => {
                 let reply_to = ReplyTo::Native(number);

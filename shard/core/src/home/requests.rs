@@ -95,6 +95,19 @@ impl Requests {
         }
     }
 
+    /// A message to a topic is sent again while its first request is still under way: that one's
+    /// answer is the answer. False if there is none.
+    pub(super) fn reclaim(&mut self, session: SessionId, sequence: u64) -> bool {
+        let is_it = |pending: &&mut Pending| {
+            let is_message = matches!(pending.subject, Subject::Publish(_) | Subject::Send { .. });
+            let of_session = (pending.session, pending.sequence) == (session, Some(sequence));
+            is_message && of_session && pending.line == NOBODY
+        };
+        let Some(pending) = self.pending.values_mut().find(is_it) else { return false };
+        pending.line = session;
+        true
+    }
+
     pub(super) fn end(&mut self, request: RequestId) -> Option<Pending> {
         self.pending.remove(&request)
     }

@@ -32,8 +32,9 @@ pub(crate) enum Arrival {
     Closed { client: ClientId, code: u16, kept: bool },
     /// A client's trunk is broken, and its router keeps it.
     Held { client: ClientId },
-    /// It has attached it again.
-    Attached { client: ClientId },
+    /// It has attached it again. What is not settled comes with that in one batch (`at_once`), as
+    /// mostly, or after it.
+    Attached { client: ClientId, at_once: bool },
     /// A client's messages up to this one are settled.
     Acknowledged { client: ClientId, sequence: u64 },
     /// A server of the application has its answer.
@@ -75,6 +76,8 @@ pub(crate) struct Keeping {
     /// Whether the checkpoint is of this trunk. If not, nothing has come by it, and what was
     /// returned last is returned again.
     pub(crate) is_of_this_trunk: bool,
+    /// Whether the shard has said nothing to the connection since.
+    pub(crate) is_fresh: bool,
     pub(crate) returned: Vec<Bytes>,
     pub(crate) slots: BTreeMap<u32, Bytes>,
     pub(crate) settled: u64,
@@ -96,6 +99,7 @@ impl Keeping {
             attach,
             checkpoint: Bytes::new(),
             is_of_this_trunk: false,
+            is_fresh: false,
             returned: Vec::new(),
             slots: BTreeMap::new(),
             settled: 0,
@@ -239,6 +243,7 @@ impl Sockets {
         let Some(socket) = self.sockets.get_mut(&client) else { return };
         let trunk = socket.trunk;
         if member {
+            socket.kept.is_fresh = false;
             assert!(socket.groups.insert(group), "a connection enters a group once");
             let group = self.groups.entry((trunk, group)).or_default();
             group.members.insert(client);
@@ -247,6 +252,8 @@ impl Sockets {
             group.position = position.or(group.position.take());
         } else {
             assert!(socket.groups.remove(&group), "only who is in a group leaves it");
+            let is_told = socket.kept.is_fresh || socket.kept.checkpoint.is_empty();
+            assert!(is_told, "a checkpoint says why a group is left");
             self.leave(trunk, group, client);
         }
     }

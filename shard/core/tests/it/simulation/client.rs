@@ -51,6 +51,8 @@ pub(super) struct Client {
     private: BTreeSet<String>,
     /// Messages up to this one may have been sent again by its router.
     pub(super) again: u64,
+    /// They came to its shard together with the word that it is attached.
+    pub(super) at_once: bool,
     /// Since when its router keeps it without a trunk.
     held_since: Option<Duration>,
     /// When it was kept like this last.
@@ -76,6 +78,7 @@ impl Client {
             inbox: None,
             private: BTreeSet::new(),
             again: 0,
+            at_once: false,
             held_since: None,
             away: None,
             began_anew: false,
@@ -121,8 +124,9 @@ impl Client {
 
     /// It is attached again, and what it waits for is asked anew. Whether it was away for as long
     /// as the grace.
-    pub(super) fn attached(&mut self, now: Duration, grace: Duration) -> bool {
+    pub(super) fn attached(&mut self, now: Duration, grace: Duration, at_once: bool) -> bool {
         self.again = self.sent;
+        self.at_once = at_once;
         for asked in self.asked.values_mut() {
             asked.at = now;
         }

@@ -1,5 +1,7 @@
 //! The routers' work: clients come, speak and go, and get the frames that shards send them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
@@ -69,13 +71,17 @@ impl World {
             let adoption = Some(Box::new(socket.kept.adoption()));
             let attach = Attach { adoption, ..socket.kept.attach.clone() };
             let unsettled = socket.kept.unsettled.clone();
-            self.see(Arrival::Attached { client });
-            self.up(trunk, Input::Attach { trunk, attach });
+            let at_once = self.chance.random_bool(0.5);
+            self.see(Arrival::Attached { client, at_once });
+            let at = self.up(trunk, Input::Attach { trunk, attach });
             let (connection, binary) = (ConnectionId(client.0), false);
             for Unsettled { sequence, payload, answered } in unsettled {
                 let again =
                     Input::Message { trunk, connection, sequence, payload, binary, answered };
-                self.up(trunk, again);
+                match at {
+                    Some(at) if at_once => self.input(at, shard, On::Trunk(trunk), again),
+                    _ => drop(self.up(trunk, again)),
+                }
             }
         }
     }
@@ -172,6 +178,7 @@ impl World {
                 if let Some(socket) = client.and_then(|it| self.sockets.get_mut(it)) {
                     socket.kept.checkpoint = state;
                     socket.kept.is_of_this_trunk = true;
+                    socket.kept.is_fresh = true;
                 }
             }
             Output::Close { connection, code, .. } => {
@@ -194,6 +201,7 @@ impl World {
     /// Keeps what a frame says of a client.
     fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<u64>) {
         let Some(socket) = self.sockets.get_mut(client) else { return };
+        socket.kept.is_fresh = false;
         if let Some(SlotPosition { slot, position }) = position {
             socket.kept.slots.insert(slot, position);
         }
@@ -226,11 +234,12 @@ impl World {
         self.see(Arrival::Closed { client, code, kept });
     }
 
-    /// A router's word for a shard.
-    pub(super) fn up(&mut self, trunk: TrunkId, input: Input) {
-        let Some((_, shard)) = self.network.slot(trunk) else { return };
+    /// A router's word for a shard. Gives when it arrives, if it may.
+    pub(super) fn up(&mut self, trunk: TrunkId, input: Input) -> Option<Duration> {
+        let (_, shard) = self.network.slot(trunk)?;
         let delay = self.draw(&self.plan.trunk.clone());
         let at = self.network.arrival(Way::Up(trunk), self.now + delay);
         self.input(at, shard, On::Trunk(trunk), input);
+        Some(at)
     }
 }

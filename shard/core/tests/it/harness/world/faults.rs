@@ -31,7 +31,10 @@ impl World {
             return false;
         }
         self.lose_trunk(slot);
-        self.at(self.now + self.longest_notice() + outage, Event::MakeTrunk(slot));
+        // Its router may be back before the shard has noticed that it was gone.
+        let at_once = self.plan.hold && self.chance.random_bool(0.3);
+        let again = if at_once { Duration::ZERO } else { self.longest_notice() + outage };
+        self.at(self.now + again, Event::MakeTrunk(slot));
         true
     }
 
