@@ -263,9 +263,8 @@ impl Home {
                     membership.outstanding = membership.outstanding.saturating_sub(1);
                     if membership.is_out() && !membership.resumes {
                         membership.wanted = false;
-                        let unsure = std::mem::take(&mut membership.unsure);
-                        if unsure {
-                            self.part(io, pending.session, topic.clone());
+                        if let Topic::Room(_, room) = topic {
+                            self.stays_out(io, pending.session, room);
                         }
                     } else if membership.resumes {
                         self.retries.push(io.now.mono, (pending.session, topic.clone()));

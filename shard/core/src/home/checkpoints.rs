@@ -54,6 +54,19 @@ impl Home {
         self.give_checkpoint(io, id);
     }
 
+    /// A join has come to nothing. An owner that had let the session in, before its connection was
+    /// attached again, lets go of it; one that can't be told does so when the grace is over.
+    pub(super) fn stays_out(&mut self, io: &mut Io, id: SessionId, room: &RoomId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let topic = session.room(room);
+        let Some(membership) = session.rooms.get_mut(room) else { return };
+        if !membership.is_out() || !std::mem::take(&mut membership.unsure) {
+            return;
+        }
+        session.tidy(&topic);
+        self.part(io, id, topic);
+    }
+
     /// Takes a session out of a topic that its client may yet speak to. The answer would be no
     /// news.
     pub(super) fn part(&mut self, io: &mut Io, id: SessionId, topic: Topic) {

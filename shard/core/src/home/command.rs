@@ -98,7 +98,10 @@ impl Home {
     ) -> Result<Step, Problem> {
         let session = self.session(origin)?;
         match command {
-            Command::Join { room, after } => self.join(io, origin, &room, after),
+            Command::Join { room, after } => {
+                let step = self.join(io, origin, &room, after);
+                step.inspect_err(|_| self.stays_out(io, origin.session, &room))
+            }
             Command::Leave { room } => self.leave(io, origin, &room),
             Command::Publish { room, body, key, ephemeral, echo } => {
                 session.take_rate(io, origin.sequence)?;

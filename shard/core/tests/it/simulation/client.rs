@@ -1,6 +1,6 @@
 //! One connection as its client knows it: what it has asked, what it hears, what it was told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -48,7 +48,8 @@ pub(super) struct Client {
     pub(super) places: BTreeMap<String, Place>,
     /// The newest private message that it has had.
     pub(super) inbox: Option<Place>,
-    private: BTreeSet<String>,
+    /// The private messages that it has had, and whether they were kept.
+    private: BTreeMap<String, bool>,
     /// Messages up to this one may have been sent again by its router.
     pub(super) again: u64,
     /// They came to its shard together with the word that it is attached.
@@ -76,7 +77,7 @@ impl Client {
             rooms: BTreeMap::new(),
             places: BTreeMap::new(),
             inbox: None,
-            private: BTreeSet::new(),
+            private: BTreeMap::new(),
             again: 0,
             at_once: false,
             held_since: None,
@@ -171,10 +172,18 @@ impl Client {
     }
 
     /// A private message that is kept: in order, and once on a connection.
-    /// `forgotten` if nobody may know any more that it came.
-    pub(super) fn private(&mut self, payload: &str, at: Option<Place>, forgotten: bool) {
-        let once = self.private.insert(payload.to_owned());
-        assert!(once || forgotten, "{payload} comes once");
+    /// `forgotten` if nobody may know any more that it came, unless it is kept in a store that is
+    /// `durable`.
+    pub(super) fn private(
+        &mut self,
+        payload: &str,
+        at: Option<Place>,
+        forgotten: bool,
+        durable: bool,
+    ) {
+        let before = self.private.insert(payload.to_owned(), at.is_some());
+        let once = before.is_none_or(|kept| forgotten && !(kept && durable));
+        assert!(once, "{payload} comes once");
         if let Some(at) = at {
             if let Some(before) = &self.inbox
                 && before.0 == at.0
@@ -187,7 +196,7 @@ impl Client {
 
     /// Whether it has had a private message on this connection.
     pub(super) fn had(&self, payload: &str) -> bool {
-        self.private.contains(payload)
+        self.private.contains_key(payload)
     }
 
     /// Whether it has had any.

@@ -252,7 +252,6 @@ impl Judge {
         let forgotten = self.outages.has_crashed(core_of(world, &inbox))
             || self.outages.has_crashed(client.home)
             || client.began_anew;
-        let is_kept = world.plan.durable && part.get("offset").is_some();
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
         let at: Option<Place> = part.get("offset").map(|_| {
@@ -263,7 +262,7 @@ impl Judge {
         said.passed += 1;
         assert_eq!(part["from"], said.user.as_str());
         assert!(said.topic.is_none() || said.topic == Some(inbox), "{part} is for somebody else");
-        client.private(payload, at, forgotten && !is_kept);
+        client.private(payload, at, forgotten, world.plan.durable);
         self.count("private");
     }
 
