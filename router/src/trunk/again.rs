@@ -14,7 +14,7 @@ use super::{ITEM_SIZE, Trunk};
 #[cfg(test)]
 mod tests;
 
-/// Items that are queued before others get a turn.
+/// Items that are queued before others get a turn; what one client has said is not divided.
 const ITEMS_PER_TURN: usize = 256;
 
 /// Tends a trunk's hold, for ever.
@@ -39,11 +39,22 @@ impl Trunk {
     /// Attaches who is held, one after the other; ready when that is nobody. While the trunk is
     /// down that is to be told with [`super::hold::Hold::notify`].
     fn poll_attach_held(&self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..ITEMS_PER_TURN {
+        for count in 0.. {
             let mut live = self.live.borrow_mut();
             let (Some(live), Some(next)) = (live.as_mut(), self.hold.next()) else {
                 return if self.hold.is_empty() { Poll::Ready(()) } else { Poll::Pending };
             };
+            if let Next::Attach(..) = next {
+                // What one client has said leaves with its attach, in one batch: the shard tells
+                // what is answered from what is heard by what comes together.
+                if count >= ITEMS_PER_TURN {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                // Half of the queue is left to others: a Detach that finds no room would cut the
+                // stream.
+                ready!(live.outbox.poll_room(cx));
+            }
             let (item, told, attached) = match next {
                 Next::Attach(connection, attach) => {
                     let settled = attach.settled;
@@ -60,9 +71,6 @@ impl Trunk {
                     continue;
                 }
             };
-            // Half of the queue is left to others: a Detach that finds no room would cut the
-            // stream.
-            ready!(live.outbox.poll_room(cx));
             let item = Up { item: Some(item) };
             let size = item.encoded_len() + ITEM_SIZE;
             if live.outbox.push(item, size).is_err() {
@@ -74,7 +82,6 @@ impl Trunk {
             }
             self.hold.told(told);
         }
-        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
