@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{self, kv};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 use trunkline_config::store::JetStreamSettings;
 
 use super::connect::{ConnectError, client};
+use super::patience::{Late, Patience};
 
 /// What who reads or writes it calls itself to the servers.
 const WHO: &str = "map";
@@ -20,6 +22,9 @@ const KEY: &str = "shards.toml";
 const HISTORY: i64 = 20;
 /// How long the servers may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long opening and reading may take, and how long one try.
+const ALL: Duration = Duration::from_secs(30);
+const TRY: Duration = Duration::from_secs(3);
 /// Before one who could not watch tries again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -77,14 +82,12 @@ impl MapBucket {
             num_replicas: options.replicas,
             ..kv::Config::default()
         };
-        let open = async {
-            match context.get_key_value(name).await {
-                Ok(store) => Ok(store),
-                // It isn't there yet; if it is and can't be had, that shows once more.
-                Err(_) => context.create_key_value(config).await.map_err(|it| it.to_string()),
-            }
+        let open = async || match context.get_key_value(name).await {
+            Ok(store) => Ok(store),
+            // It isn't there yet; if it is and can't be had, that shows once more.
+            Err(_) => context.create_key_value(config.clone()).await.map_err(|it| it.to_string()),
         };
-        let store = within("open", name, open).await?;
+        let store = again("open", name, open).await?;
         Ok(Self { name: name.to_owned(), store, watch: None })
     }
 
@@ -93,8 +96,8 @@ impl MapBucket {
     /// # Errors
     /// [`BucketError::Servers`], or [`BucketError::NoText`].
     pub async fn read(&self) -> Result<Option<StoredMap>, BucketError> {
-        let entry = async { self.store.entry(KEY).await.map_err(|error| error.to_string()) };
-        let entry = within("read", &self.name, entry).await?;
+        let entry = async || self.store.entry(KEY).await.map_err(|error| error.to_string());
+        let entry = again("read", &self.name, entry).await?;
         let entry = entry.filter(|entry| entry.operation == kv::Operation::Put);
         entry.map(|entry| self.map_of(&entry)).transpose()
     }
@@ -161,11 +164,32 @@ impl MapBucket {
     }
 }
 
+/// Tries what may be done twice until it is done: servers that have just been started are silent
+/// until they have agreed on a leader.
+async fn again<T>(
+    doing: &'static str,
+    bucket: &str,
+    what: impl AsyncFn() -> Result<T, String>,
+) -> Result<T, BucketError> {
+    let mut patience = Patience::new(ALL);
+    loop {
+        let done = within(doing, bucket, timeout(TRY, what()).map(late)).await;
+        if done.is_ok() || matches!(patience.pause().await, Err(Late)) {
+            return done;
+        }
+    }
+}
+
+/// Does something once, within the time of an answer.
 async fn within<T>(
     doing: &'static str,
     bucket: &str,
     what: impl Future<Output = Result<T, String>>,
 ) -> Result<T, BucketError> {
-    let done = timeout(ANSWER, what).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+    let done = late(timeout(ANSWER, what).await);
     done.map_err(|why| BucketError::Servers { doing, bucket: bucket.to_owned(), why })
+}
+
+fn late<T>(done: Result<Result<T, String>, Elapsed>) -> Result<T, String> {
+    done.unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
