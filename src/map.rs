@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use trunkline_config::load_map;
 use trunkline_config::settings::Settings;
-use trunkline_config::{ShardMap, load_map};
 use trunkline_log::{MapBucket, StoredMap};
 
-use crate::configuration::{ClusterFiles, temporary_folder};
+use crate::configuration::ClusterFiles;
 use crate::maps;
 use crate::terminal::say;
 
@@ -55,7 +55,7 @@ async fn push(files: &ClusterFiles, file: PathBuf) -> anyhow::Result<()> {
     let (name, bucket) = bucket(&settings).await?;
     let before = bucket.read().await?;
     if let Some(before) = &before {
-        let there = read(before)?.id();
+        let there = maps::as_file(&before.text, load_map)?.id();
         if there == map.id() && before.text == text {
             say(format_args!("{name} has map {there} already"));
             return Ok(());
@@ -89,12 +89,4 @@ async fn bucket(settings: &Settings) -> anyhow::Result<(&str, MapBucket)> {
         bail!("the settings name no bucket; write store.jetstream.map_bucket = \"trunkline-map\"");
     };
     Ok((name, maps::open_bucket(settings, name).await?))
-}
-
-/// What stands in the bucket as a map.
-fn read(stored: &StoredMap) -> anyhow::Result<ShardMap> {
-    let folder = temporary_folder()?;
-    let file = folder.path().join("shards.toml");
-    std::fs::write(&file, &stored.text)?;
-    Ok(load_map(&file)?)
 }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::settings::Certificate;
 
+/// The embedded store's folder if nobody names one, beside the settings.
+pub const DATA: &str = "trunkline-data";
+
 /// `[store]`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreSettings {

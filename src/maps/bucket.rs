@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use trunkline_config::settings::Settings;
-use trunkline_config::{Loaded, MapId, load_with_map};
+use trunkline_config::{Loaded, MapId, Problems, load_with_map};
 use trunkline_log::{BucketError, MapBucket};
 
 use super::judge;
@@ -48,8 +48,16 @@ pub(super) async fn newer(
 
 /// Reads settings with a map that is a text.
 fn load_text(config: &Path, text: &str) -> anyhow::Result<Loaded> {
+    as_file(text, |file| load_with_map(config, file))
+}
+
+/// Reads a map's text by what reads files.
+pub(crate) fn as_file<T>(
+    text: &str,
+    read: impl FnOnce(&Path) -> Result<T, Problems>,
+) -> anyhow::Result<T> {
     let folder = temporary_folder()?;
     let file = folder.path().join("shards.toml");
     std::fs::write(&file, text)?;
-    Ok(load_with_map(config, &file)?)
+    Ok(read(&file)?)
 }

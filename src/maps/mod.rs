@@ -9,7 +9,7 @@ use std::time::Duration;
 use trunkline_config::settings::Settings;
 use trunkline_config::{Loaded, MapId};
 
-pub(crate) use self::bucket::open as open_bucket;
+pub(crate) use self::bucket::{as_file, open as open_bucket};
 use self::file::MapFile;
 use crate::process::ProcessArgs;
 

@@ -20,7 +20,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tokio::sync::{mpsc, watch};
 use trunkline_config::settings::Auth;
-use trunkline_config::store::Store;
+use trunkline_config::store::{DATA, Store};
 use trunkline_config::{Loaded, load_map, render_map};
 
 use self::child::{Event, Keeper, Program};
@@ -30,8 +30,6 @@ use crate::ending::Ending;
 use crate::terminal::{complain, say};
 
 const ROUTER: &str = "router";
-/// Where shards keep their files if nobody says, beside the settings.
-const DATA: &str = "trunkline-data";
 /// Events that may wait to be heard; children wait beyond it.
 const EVENTS: usize = 16;
 

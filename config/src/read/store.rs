@@ -6,12 +6,9 @@ use super::auth::secret;
 use super::cluster::certificate_file;
 use super::table::{Field, Table};
 use crate::settings::Certificate;
-use crate::store::{JetStreamSettings, Login, StoreKind, StoreSettings};
+use crate::store::{DATA, JetStreamSettings, Login, StoreKind, StoreSettings};
 use crate::value::pem::Holds;
 use crate::value::{Wrong, url};
-
-/// Where an embedded store is, beside `cluster.toml`, if nobody says.
-const DATA: &str = "trunkline-data";
 
 /// Reads the table.
 pub(crate) fn read(table: &mut Table<'_>, store: &mut StoreSettings) {

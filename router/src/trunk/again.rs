@@ -39,7 +39,8 @@ impl Trunk {
     /// Attaches who is held, one after the other; ready when that is nobody. While the trunk is
     /// down that is to be told with [`super::hold::Hold::notify`].
     fn poll_attach_held(&self, cx: &mut Context<'_>) -> Poll<()> {
-        for count in 0.. {
+        let mut queued = 0;
+        loop {
             let mut live = self.live.borrow_mut();
             let (Some(live), Some(next)) = (live.as_mut(), self.hold.next()) else {
                 return if self.hold.is_empty() { Poll::Ready(()) } else { Poll::Pending };
@@ -47,7 +48,7 @@ impl Trunk {
             if let Next::Attach(..) = next {
                 // What one client has said leaves with its attach, in one batch: the shard tells
                 // what is answered from what is heard by what comes together.
-                if count >= ITEMS_PER_TURN {
+                if queued >= ITEMS_PER_TURN {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -81,7 +82,7 @@ impl Trunk {
                 live.members.attach(&connection);
             }
             self.hold.told(told);
+            queued += 1;
         }
-        Poll::Pending
     }
 }
