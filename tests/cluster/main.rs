@@ -25,3 +25,5 @@ mod tls;
 mod tools;
 mod trust;
 mod up;
+
+use harness::free;

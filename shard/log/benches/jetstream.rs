@@ -8,6 +8,8 @@
 #[allow(dead_code, unreachable_pub)]
 #[path = "../tests/conformance/jetstream/nats.rs"]
 mod nats;
+#[path = "../../../tests/cluster/harness/ports.rs"]
+mod ports;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -24,6 +26,8 @@ use trunkline_core::{
     Ticket, Topic, UserId,
 };
 use trunkline_log::{JetStreamLog, LogSettings, TopicLog};
+
+use ports::free;
 
 use nats::Nats;
 

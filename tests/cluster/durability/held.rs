@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::kills::EMBEDDED;
 use crate::harness::{Cluster, Connection, Setup, get};
-
-const EMBEDDED: &str = "[store]\nkind = \"embedded\"\ndata = \"data\"\n";
 
 async fn start() -> Cluster {
     Setup::new().section(EMBEDDED).start().await

@@ -16,7 +16,7 @@ const READERS: usize = 3;
 /// Acknowledgements from one death to the next, so that each meets shards at work.
 const BETWEEN: usize = 25;
 
-const EMBEDDED: &str = "[store]\nkind = \"embedded\"\ndata = \"data\"\n";
+pub(super) const EMBEDDED: &str = "[store]\nkind = \"embedded\"\ndata = \"data\"\n";
 /// All that is published stays, so that it can be looked at in the end.
 pub(super) const KEEP_ALL: &str = "[history]\nmessages = 1000000\nbytes = \"32MiB\"\n[inbox]\nmessages = 100000\nbytes = \"32MiB\"";
 

@@ -7,11 +7,15 @@ mod facts;
 mod hand;
 mod jetstream;
 mod memory;
+#[path = "../../../../tests/cluster/harness/ports.rs"]
+mod ports;
 
 use std::time::Duration;
 
 use trunkline_config::settings::Retention;
 use trunkline_log::{LogSettings, TopicLog};
+
+use ports::free;
 
 /// A store that the suite can make.
 trait Store {

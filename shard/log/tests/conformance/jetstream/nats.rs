@@ -1,12 +1,14 @@
 //! NATS servers as processes: each with a folder and ports of its own.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+/// Each program that starts servers has one source of ports for all of its tests.
+use crate::free;
 
 /// A server that is running. It ends with this.
 #[derive(Debug)]
@@ -31,12 +33,12 @@ impl Nats {
 
     /// A server on its own. `jetstream` goes into the block of that name.
     pub(crate) fn start(jetstream: &str) -> Self {
-        Self::configured("alone", jetstream, "", free_port())
+        Self::configured("alone", jetstream, "", free())
     }
 
     /// Servers that form a cluster.
     pub(crate) fn start_cluster(count: usize) -> Vec<Self> {
-        let ports: Vec<_> = (0..count).map(|_| free_port()).collect();
+        let ports: Vec<_> = (0..count).map(|_| free()).collect();
         let routes: Vec<_> =
             ports.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
         let routes = routes.join(", ");
@@ -45,14 +47,14 @@ impl Nats {
                 "cluster {{ name: test, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}"
             );
             let name = format!("node-{nth}");
-            Self::configured(&name, "sync_interval: always", &cluster, free_port())
+            Self::configured(&name, "sync_interval: always", &cluster, free())
         };
         ports.iter().enumerate().map(server).collect()
     }
 
     fn configured(name: &str, jetstream: &str, more: &str, port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder for a server");
-        let monitor_port = free_port();
+        let monitor_port = free();
         let data = folder.path().join("data");
         let config = format!(
             "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\n\
@@ -141,10 +143,4 @@ fn program() -> PathBuf {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let mut programs = above.map(|folder| folder.join("target/nats/nats-server"));
     programs.find(|it| it.exists()).expect("a NATS server: run `tests/nats/install` first")
-}
-
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
 }
