@@ -14,6 +14,7 @@ pub mod settings;
 pub mod shard_map;
 pub mod store;
 mod value;
+pub mod view;
 
 pub use key::{Digest, HashKey, ShardKey};
 pub use placement::Placement;
@@ -22,3 +23,4 @@ pub use read::{Either, Loaded, load, load_either, load_map, load_with_map, rende
 pub use settings::Settings;
 pub use shard_map::{MapId, Shard, ShardMap};
 pub use value::parse_duration;
+pub use view::{Directory, ShardStatus, Statuses, View, ViewId};

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
+use trunkline_config::Directory;
 use trunkline_core::{Core, Input, Mono, Now, Output, PeerMessage, ShardIndex, TrunkId};
 use trunkline_proto::outbox::{Full, Haste, Outbox};
 use trunkline_proto::token::TokenVerifier;
@@ -52,8 +53,8 @@ pub(crate) struct Driver {
     pub(crate) clock: Clock,
     pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
-    /// The other shards' IDs, by index, for logs and metrics.
-    pub(crate) names: Vec<String>,
+    /// The shards' numbers.
+    pub(crate) directory: Directory,
     pub(crate) trunks: BTreeMap<TrunkId, Outbox<trunk::Down>>,
     pub(crate) links: BTreeMap<ShardIndex, Link>,
     /// How many links are up.
@@ -225,7 +226,7 @@ impl Driver {
             if self.links.get(&peer).is_none_or(|current| current.id != link) {
                 return;
             }
-            match decode_peer(item) {
+            match decode_peer(item, &self.directory) {
                 Ok(message) => self.handle(Input::Peer { peer, message }),
                 Err(error) => {
                     warn!(peer = self.name(peer), %error, "cutting a link");
@@ -260,7 +261,7 @@ impl Driver {
     }
 
     fn name(&self, peer: ShardIndex) -> &str {
-        self.names.get(usize::from(peer.0)).map_or("?", String::as_str)
+        self.directory.id(peer.0).unwrap_or("?")
     }
 
     /// Sends all there is to send. A stream that is cut on the way gives the core something to
@@ -307,7 +308,8 @@ impl Driver {
     fn carry_out(&mut self, gathered: &mut Gathered, output: Output) {
         match output {
             output if is_polling(&output) => self.carry_out_polling(output),
-            Output::Peer { peer, message } => gather_peer(gathered, peer, message),
+            Output::Peer { peer, message } => gather_peer(gathered, &self.directory, peer, message),
+            Output::Owed { .. } => {}
             Output::Log(request) => {
                 self.log.submit(request, (self.clock)());
                 self.take_outcomes();
@@ -352,9 +354,14 @@ fn gather_down(gathered: &mut Gathered, output: Output, haste: Haste) {
     }
 }
 
-fn gather_peer(gathered: &mut Gathered, peer: ShardIndex, message: PeerMessage) {
+fn gather_peer(
+    gathered: &mut Gathered,
+    directory: &Directory,
+    peer: ShardIndex,
+    message: PeerMessage,
+) {
     let haste = haste_of(&message);
-    let item = encode_peer(message);
+    let item = encode_peer(message, directory);
     let size = peer_size(&item);
     gathered.links.entry(peer).or_default().add(item, size, haste);
 }

@@ -1,6 +1,6 @@
 //! Starting a shard, and ending it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::info;
-use trunkline_config::ShardMap;
 use trunkline_config::settings::{Auth, Settings};
+use trunkline_config::{ShardMap, View};
 use trunkline_core::{Core, CoreSettings, ShardIndex};
 use trunkline_log::LogSettings;
 use trunkline_proto::net::{Connector, Tcp, clock, entropy};
@@ -124,8 +124,8 @@ impl Shard {
         let (events, received) = mpsc::channel(event::CAPACITY);
         let (linked, links_up) = watch::channel(0);
         let (admit, admitting) = watch::channel(false);
-        let names: Vec<String> = map.shards().iter().map(|shard| shard.id.clone()).collect();
-        let peers = names.iter().map(String::as_str).filter(|name| *name != id);
+        let (view, directory) = View::first(Arc::clone(&map));
+        let peers = map.shards().iter().map(|it| it.id.as_str()).filter(|it| *it != id);
         let metrics = Metrics::new(&registry, peers)?;
         let jitter = StdRng::seed_from_u64(entropy.random());
         let calls = metrics.calls.clone();
@@ -133,7 +133,7 @@ impl Shard {
         let seed = StdRng::seed_from_u64(entropy.random());
         let log = store::open(&settings, keeps, &id, data.as_deref(), seed).await?;
         let driver = Driver {
-            core: Core::new(Arc::clone(&map), me, core_settings),
+            core: Core::new(view, me, BTreeSet::new(), core_settings),
             engine: Engine::new(&settings, map.hash_key()),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log,
@@ -142,7 +142,7 @@ impl Shard {
             clock: Arc::clone(&clock),
             started: Instant::now(),
             metrics,
-            names,
+            directory,
             trunks: BTreeMap::new(),
             links: BTreeMap::new(),
             linked,

@@ -41,7 +41,7 @@ impl Trunk for TrunkService {
             streams.security.accept(request.metadata(), &streams.id, streams.now_ms(), batches)?;
         let mut inbound = request.into_inner();
         let (hello, rest) = read_hello(&mut inbound).await?;
-        let UpHello { map, shard, router, worker, last_incarnation } = hello;
+        let UpHello { map, shard, router, worker, last_incarnation, statuses: _ } = hello;
         check_shard(&streams.id, &shard)?;
         check_map(streams.map.id(), map).inspect_err(|status| {
             warn!(router, worker, reason = status.message(), "refusing a router");
@@ -54,6 +54,7 @@ impl Trunk for TrunkService {
             map: Some(encode_map(streams.map.id())),
             shard: streams.id.clone(),
             incarnation: streams.incarnation,
+            statuses: Vec::new(),
         };
         let hello = Down { item: Some(down::Item::Hello(hello)) };
         outbox.push(hello, 64).map_err(|_| Status::unavailable("the stream has ended"))?;

@@ -50,7 +50,7 @@ impl Applier {
                 Some(down::Item::Api(answer)) => applied.answered.push(answer),
                 Some(down::Item::Checkpoint(newest)) => keep_checkpoint(members, &newest),
                 // A second hello says nothing new, and an item of a newer shard is not for us.
-                Some(down::Item::Hello(_)) | None => {}
+                Some(down::Item::Hello(_) | down::Item::Status(_)) | None => {}
             }
         }
         applied

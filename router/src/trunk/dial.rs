@@ -129,6 +129,7 @@ impl Line {
             router: self.router,
             worker: self.worker,
             last_incarnation,
+            statuses: Vec::new(),
         };
         let hello = Up { item: Some(up::Item::Hello(hello)) };
         outbox.push(hello, super::ATTACH_SIZE).map_err(|_| TrunkError::Ended)?;

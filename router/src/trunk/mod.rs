@@ -249,7 +249,7 @@ impl Uplink for Trunk {
             return;
         }
         // At once: the client may come back by another trunk, where nothing waits for this one.
-        let detach = Up { item: Some(up::Item::Detach(Detach { connection })) };
+        let detach = Up { item: Some(up::Item::Detach(Detach { connection, moved: false })) };
         if outbox.push(detach, ITEM_SIZE).is_err() {
             // A shard that misses a Detach would keep a ghost; without the trunk it knows that
             // all are gone.

@@ -1,12 +1,13 @@
 //! What the core does per message: a publish to rooms of different sizes and spread, and a page
 //! of history as JSON.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use trunkline_config::{HashKey, Shard, ShardMap};
+use trunkline_config::{HashKey, Shard, ShardMap, View};
 use trunkline_core::{
     Attach, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
     LogRequest, Mono, Namespace, Now, Opened, Output, Record, Rights, SessionId, ShardIndex,
@@ -32,6 +33,7 @@ impl Alone {
             weight: 1.0,
         };
         let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]));
+        let (view, _) = View::first(map);
         let settings = CoreSettings {
             publish_rate: u32::MAX,
             publish_burst: u32::MAX,
@@ -39,7 +41,7 @@ impl Alone {
             ..CoreSettings::default()
         };
         let mut alone = Self {
-            core: Core::new(map, ShardIndex(0), settings),
+            core: Core::new(view, ShardIndex(0), BTreeSet::new(), settings),
             log: Vec::new(),
             now: Now { mono: Mono::default(), wall_ms: 1_790_000_000_000 },
             outputs: 0,
@@ -108,7 +110,7 @@ impl Alone {
             LogRequest::Read { ticket, .. } => {
                 (ticket, LogOutcome::Records { records: self.log.clone() })
             }
-            LogRequest::Mark { .. } => return,
+            _ => return,
         };
         self.handle(Input::Log { ticket, outcome });
     }

@@ -1,9 +1,8 @@
 //! One shard's state machine: routes inputs to its two halves and what they say to each other.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use trunkline_config::ShardMap;
+use trunkline_config::View;
 
 use crate::asker::Asker;
 use crate::dedupe::{Identity, Key};
@@ -51,7 +50,7 @@ pub(crate) struct Io {
     pub(crate) settings: CoreSettings,
     pub(crate) now: Now,
     pub(crate) links: Links,
-    map: Arc<ShardMap>,
+    view: View,
     outputs: VecDeque<Output>,
     acknowledged: BTreeMap<(TrunkId, ConnectionId), u64>,
     local: VecDeque<PeerMessage>,
@@ -92,34 +91,40 @@ impl Io {
     }
 
     pub(crate) fn owner_of(&self, topic: &Topic) -> ShardIndex {
-        ShardIndex(self.map.owner(&topic.key()))
+        ShardIndex(self.view.owner(&topic.key()))
     }
 
     pub(crate) fn home_of(&self, session: &SessionId) -> ShardIndex {
-        ShardIndex(self.map.placement().owner(session.digest()))
+        ShardIndex(self.view.owner_of(session.digest()))
     }
 
     /// Another session's ID, of the same shard, that tells nothing of the first.
     pub(crate) fn derive(&self, session: &SessionId, purpose: &str, nth: u64) -> SessionId {
-        SessionId(self.map.hash_key().derive(&session.0, purpose, nth))
+        SessionId(self.view.hash_key().derive(&session.0, purpose, nth))
     }
 }
 
 impl Core {
-    /// A core for the shard with index `me` of `map`.
+    /// A core for the shard with number `me`. `owed` are those that may hold topics which by
+    /// `view` are this one's ([`Output::Owed`]).
     #[must_use]
-    pub fn new(map: Arc<ShardMap>, me: ShardIndex, settings: CoreSettings) -> Self {
+    pub fn new(
+        view: View,
+        me: ShardIndex,
+        owed: BTreeSet<ShardIndex>,
+        settings: CoreSettings,
+    ) -> Self {
         let io = Io {
-            links: Links::new(me, map.shards().len()),
+            links: Links::new(me),
             now: Now::default(),
             outputs: VecDeque::new(),
             acknowledged: BTreeMap::new(),
             local: VecDeque::new(),
             tickets: 0,
-            map,
+            view,
             settings,
         };
-        Self { home: Home::new(&io.settings), owner: Owner::new(&io.settings), io }
+        Self { home: Home::new(&io.settings), owner: Owner::new(owed, &io.settings), io }
     }
 
     /// Takes an input. The time must not go backwards.
@@ -136,7 +141,7 @@ impl Core {
             }
             Input::TrunkDown { trunk } => home.trunk_down(io, trunk),
             Input::Attach { trunk, attach } => home.attach(io, trunk, attach),
-            Input::Detach { trunk, connection } => home.detach(io, trunk, connection),
+            Input::Detach { trunk, connection, moved: _ } => home.detach(io, trunk, connection),
             Input::Message { trunk, connection, sequence, payload, binary, answered } => {
                 let heard = Message { sequence, payload, binary, answered };
                 home.message(io, (trunk, connection), heard);
@@ -162,6 +167,7 @@ impl Core {
             Input::Peer { peer, message } => route(io, home, owner, peer, message),
             Input::Log { ticket, outcome } => owner.log(io, ticket, outcome),
             Input::Verified { ticket, identity } => home.verified(io, ticket, identity),
+            Input::View(view) => io.view = view,
             Input::Tick => {}
         }
         let me = io.links.me();
@@ -243,5 +249,11 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);
         }
+        PeerMessage::Parted { .. }
+        | PeerMessage::Transfer { .. }
+        | PeerMessage::Transferred { .. }
+        | PeerMessage::Want { .. }
+        | PeerMessage::Lacks { .. }
+        | PeerMessage::Settled { .. } => {}
     }
 }

@@ -1,6 +1,7 @@
 //! What a core is told.
 
 use bytes::Bytes;
+use trunkline_config::View;
 
 use crate::api::ApiCall;
 use crate::link::ShardIndex;
@@ -44,6 +45,8 @@ pub enum Input {
         trunk: TrunkId,
         /// The connection.
         connection: ConnectionId,
+        /// The socket lives on: its router attaches it to another shard.
+        moved: bool,
     },
     /// A client's message, as it was received.
     Message {
@@ -129,6 +132,8 @@ pub enum Input {
         /// The body of a good answer.
         answer: Result<Bytes, CallFailure>,
     },
+    /// There is another map, or a shard is away or serves again.
+    View(View),
     /// Time has passed.
     Tick,
 }

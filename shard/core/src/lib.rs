@@ -43,13 +43,13 @@ pub use api::{ApiCall, ApiCallId, ApiProblem};
 pub use binary::{BodyError, arguments_to_json_array};
 pub use input::{Adoption, Attach, CallFailure, Identity, Input};
 pub use link::ShardIndex;
-pub use log::{LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery};
+pub use log::{Held, LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery};
 pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
 pub use output::{Call, CloseCode, Frame, FrameKind, Output, Part, SlotPosition};
 pub use peer::{
     Action, Delivery, GatherId, Gathered, HandoverId, Joined, Member, PeerMessage, Recalled,
-    Refusal, Reply, RequestId, SendStatus, UserPresence,
+    Refusal, Reply, RequestId, SendStatus, Standing, TransferPart, UserPresence,
 };
 pub use position::{Epoch, Position};
 pub use rights::{Rights, RoomRight};

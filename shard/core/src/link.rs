@@ -1,6 +1,8 @@
 //! Which peers can be reached now.
 
-/// A shard, by its index in the shard map.
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A shard, by the number that it has in this process ([`trunkline_config::Directory`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardIndex(pub u16);
 
@@ -23,14 +25,14 @@ impl Via {
 #[derive(Debug)]
 pub(crate) struct Links {
     me: ShardIndex,
-    up: Vec<bool>,
+    up: BTreeSet<ShardIndex>,
     /// How often each has come up.
-    lives: Vec<u64>,
+    lives: BTreeMap<ShardIndex, u64>,
 }
 
 impl Links {
-    pub(crate) fn new(me: ShardIndex, shards: usize) -> Self {
-        let mut links = Self { me, up: vec![false; shards], lives: vec![0; shards] };
+    pub(crate) fn new(me: ShardIndex) -> Self {
+        let mut links = Self { me, up: BTreeSet::new(), lives: BTreeMap::new() };
         links.set(me, true);
         links
     }
@@ -40,20 +42,21 @@ impl Links {
     }
 
     pub(crate) fn is_up(&self, peer: ShardIndex) -> bool {
-        self.up.get(usize::from(peer.0)).copied().unwrap_or(false)
+        self.up.contains(&peer)
     }
 
     pub(crate) fn set(&mut self, peer: ShardIndex, up: bool) {
-        let index = usize::from(peer.0);
-        if let (Some(slot), Some(life)) = (self.up.get_mut(index), self.lives.get_mut(index)) {
-            *slot = up;
-            *life += u64::from(up);
+        if up {
+            self.up.insert(peer);
+            *self.lives.entry(peer).or_default() += 1;
+        } else {
+            self.up.remove(&peer);
         }
     }
 
     /// The link to a peer as it is now.
     pub(crate) fn via(&self, peer: ShardIndex) -> Via {
-        let life = self.lives.get(usize::from(peer.0)).copied().unwrap_or_default();
+        let life = self.lives.get(&peer).copied().unwrap_or_default();
         Via { peer, life }
     }
 }

@@ -51,6 +51,37 @@ pub enum LogRequest {
         /// The newest message of those handed over.
         handed: u64,
     },
+    /// Which topics the log holds.
+    List {
+        /// Comes back with [`LogOutcome::Topics`].
+        ticket: Ticket,
+        /// Those behind this one, in order.
+        after: Option<Topic>,
+        /// At most this many.
+        limit: usize,
+    },
+    /// All that the log holds of a topic, to give it to another shard.
+    Export {
+        /// Comes back with [`LogOutcome::Exported`].
+        ticket: Ticket,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Keep a topic that another shard had, in place of what is there.
+    Import {
+        /// Comes back with [`LogOutcome::Imported`].
+        ticket: Ticket,
+        /// The topic.
+        topic: Topic,
+        /// All that the other shard held of it.
+        held: Box<Held>,
+    },
+    /// Another shard has the topic now. Has no outcome: what is not removed is found by
+    /// [`LogRequest::List`] and given away again.
+    Remove {
+        /// The topic.
+        topic: Topic,
+    },
 }
 
 /// Which records to read, oldest first.
@@ -81,8 +112,38 @@ pub enum LogOutcome {
         /// The records, oldest first.
         records: Vec<Arc<Record>>,
     },
+    /// Topics, in order.
+    Topics {
+        /// The topics.
+        topics: Vec<Topic>,
+        /// There are others behind them.
+        more: bool,
+    },
+    /// All that is held of the topic; `None` if nothing is.
+    Exported(Option<Box<Held>>),
+    /// The topic is kept.
+    Imported,
     /// It did not work.
     Failed(LogFailure),
+}
+
+/// All that a log holds of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// See [`Opened::epoch`].
+    pub epoch: Epoch,
+    /// See [`Opened::first`].
+    pub first: u64,
+    /// See [`Opened::last`].
+    pub last: u64,
+    /// See [`Opened::last_time_ms`].
+    pub last_time_ms: u64,
+    /// See [`Opened::handed`].
+    pub handed: u64,
+    /// The records from `first` to `last`, with no gap.
+    pub records: Vec<Arc<Record>>,
+    /// See [`Opened::publications`].
+    pub publications: Vec<Publication>,
 }
 
 /// Where a topic stands.

@@ -1,8 +1,10 @@
 //! What a core wants done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use trunkline_config::ViewId;
 
 use crate::api::ApiProblem;
 use crate::link::ShardIndex;
@@ -104,6 +106,14 @@ pub enum Output {
     },
     /// Ask the log.
     Log(LogRequest),
+    /// These shards may hold topics that by this view are this one's: to be remembered for the
+    /// shard's next process, whose core is told.
+    Owed {
+        /// The view.
+        view: ViewId,
+        /// The shards.
+        shards: BTreeSet<ShardIndex>,
+    },
     /// Check a token of an `auth` message.
     Verify {
         /// Comes back with the answer.

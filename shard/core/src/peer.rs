@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use trunkline_config::ViewId;
+
 use crate::awaited;
+use crate::link::ShardIndex;
+use crate::log::Publication;
 use crate::message::{Arguments, Body, Record};
 use crate::name::{Namespace, RoomId, UserId};
 use crate::position::{Epoch, Position};
@@ -183,6 +187,70 @@ pub enum PeerMessage {
         /// To be reported, for inboxes.
         handover: Option<HandoverId>,
     },
+    /// The sender isn't the topic's owner any more: all that it will ever say of it has been said.
+    Parted {
+        /// The topic.
+        topic: Topic,
+    },
+
+    // From owner to owner.
+    /// The receiver is the topic's owner from here on; this is what the sender knows of it, or a
+    /// part of that. Answered by [`PeerMessage::Transferred`] after the last part.
+    Transfer {
+        /// The topic.
+        topic: Topic,
+        /// The part.
+        part: TransferPart,
+    },
+    /// What was transferred is kept.
+    Transferred {
+        /// The topic.
+        topic: Topic,
+    },
+    /// The topic is the sender's, which doesn't have it: the receiver transfers it, or answers with
+    /// [`PeerMessage::Lacks`].
+    Want {
+        /// The topic.
+        topic: Topic,
+    },
+    /// The sender doesn't have the topic that the receiver wants.
+    Lacks {
+        /// The topic.
+        topic: Topic,
+    },
+    /// The sender has no topic that by this view is another's.
+    Settled {
+        /// The sender's view.
+        view: ViewId,
+    },
+}
+
+/// Some of what an owner knows of a topic, for the next one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransferPart {
+    /// Where the topic stands: with the first part, unless all shards share their log.
+    pub standing: Option<Standing>,
+    /// Who was a member, and by which home.
+    pub members: Vec<(Member, ShardIndex)>,
+    /// What is kept, oldest first.
+    pub records: Vec<Arc<Record>>,
+    /// What is remembered of publishes, oldest first.
+    pub publications: Vec<Publication>,
+    /// No part comes after this one.
+    pub last: bool,
+}
+
+/// Where a topic stands that is transferred: [`crate::Held`] without what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its history, and the newest record's offset.
+    pub position: Position,
+    /// The oldest record's offset; one more than the newest if there is none.
+    pub first: u64,
+    /// When the newest was taken.
+    pub last_time_ms: u64,
+    /// Inboxes: all up to this one have been handed to a connection.
+    pub handed: u64,
 }
 
 /// A session in its role as a topic's member.
@@ -368,6 +436,9 @@ pub enum Refusal {
     /// Not now.
     #[error("can't be done now")]
     Unavailable,
+    /// The topic is not, or not any more, the shard's that was asked.
+    #[error("another shard's")]
+    Moved,
 }
 
 /// What a topic's members get.

@@ -252,7 +252,7 @@ impl TopicLog for PlainFile {
             LogRequest::Append { ticket, records, .. } => {
                 self.appends.send((ticket, records)).unwrap();
             }
-            LogRequest::Read { .. } | LogRequest::Mark { .. } => {}
+            _ => {}
         }
     }
 

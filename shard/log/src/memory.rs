@@ -90,6 +90,12 @@ impl MemoryLog {
                 }
                 None
             }
+            LogRequest::List { ticket, .. }
+            | LogRequest::Export { ticket, .. }
+            | LogRequest::Import { ticket, .. } => {
+                Some((ticket, LogOutcome::Failed(LogFailure::Unavailable)))
+            }
+            LogRequest::Remove { .. } => None,
         }
     }
 

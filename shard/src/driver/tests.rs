@@ -1,5 +1,6 @@
 //! The driver between streams that the test plays.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::timeout;
 use trunkline_config::settings::Settings;
-use trunkline_config::{HashKey, Shard, ShardMap};
+use trunkline_config::{HashKey, Shard, ShardMap, View};
 use trunkline_core::CoreSettings;
 use trunkline_log::{LogSettings, MemoryLog};
 use trunkline_proto::outbox::{Batches, Bounds, outbox};
@@ -32,6 +33,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         weight: 1.0,
     };
     let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]));
+    let (view, directory) = View::first(Arc::clone(&map));
     let [entropy, jitter] = [1, 2].map(StdRng::seed_from_u64);
     let clock: Clock = Arc::new(|| 1_790_000_000_000);
     let metrics = Metrics::new(registry, std::iter::empty()).unwrap();
@@ -39,7 +41,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
     let core_settings = CoreSettings::new(settings);
     let keeps = LogSettings::new(settings, &core_settings);
     Driver {
-        core: Core::new(Arc::clone(&map), ShardIndex(0), core_settings),
+        core: Core::new(view, ShardIndex(0), BTreeSet::new(), core_settings),
         engine: Engine::new(settings, map.hash_key()),
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
@@ -48,7 +50,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         clock,
         started: Instant::now(),
         metrics,
-        names: vec!["a".to_owned()],
+        directory,
         trunks: BTreeMap::new(),
         links: BTreeMap::new(),
         linked: watch::Sender::new(0),

@@ -73,7 +73,7 @@ impl Engine {
     pub(super) fn leave(&mut self, number: u64) {
         self.groups.leave_all(number);
         let connection = ConnectionId(number);
-        self.inputs.push_back(Input::Detach { trunk: POLLING, connection });
+        self.inputs.push_back(Input::Detach { trunk: POLLING, connection, moved: false });
     }
 
     /// Takes a session out of everything here, answering what it has asked.

@@ -87,7 +87,7 @@ impl Engine {
 
     pub(super) fn detach(&mut self, trunk: TrunkId, connection: ConnectionId) {
         if !self.forget_probe((trunk, connection)) {
-            self.inputs.push_back(Input::Detach { trunk, connection });
+            self.inputs.push_back(Input::Detach { trunk, connection, moved: false });
         }
     }
 

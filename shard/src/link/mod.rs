@@ -28,6 +28,7 @@ fn hello(streams: &Streams, peer: ShardIndex) -> PeerItem {
         to: peer_id(streams, peer).to_owned(),
         incarnation: streams.incarnation,
         last_incarnation: streams.last_incarnation(peer),
+        statuses: Vec::new(),
     };
     PeerItem { item: Some(peer_item::Item::Hello(hello)) }
 }

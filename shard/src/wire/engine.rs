@@ -38,7 +38,7 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
             payload: message.payload,
             binary: message.binary,
         },
-        Some(Item::Detach(wire::Detach { connection })) => {
+        Some(Item::Detach(wire::Detach { connection, moved: _ })) => {
             Said::Detach { trunk, connection: ConnectionId(connection) }
         }
         Some(Item::Api(call)) => return Ok(Sorted::Call(call)),

@@ -10,6 +10,7 @@ mod peer_reply;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod transfer;
 mod trunk;
 
 pub(crate) use api::{Asked, decode_api, encode_answer};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use trunkline_config::Directory;
 use trunkline_core::{
     Action, Delivery, Epoch, GatherId, HandoverId, Namespace, PeerMessage, RequestId,
 };
@@ -15,12 +16,17 @@ use super::topic::{
     encode_body, encode_member, encode_position, encode_record, encode_records, encode_session,
     encode_topic, session, user,
 };
+use super::transfer::{decode_part, decode_view, encode_part, encode_view};
 
-/// Reads a link's item; hellos are read elsewhere.
-pub(crate) fn decode_peer(item: wire::PeerItem) -> Result<PeerMessage, BadItem> {
+/// Reads a link's item; hellos and what is said of shards are read elsewhere.
+pub(crate) fn decode_peer(
+    item: wire::PeerItem,
+    shards: &Directory,
+) -> Result<PeerMessage, BadItem> {
     use wire::peer_item::Item;
     Ok(match item.item.ok_or(BadItem("link item"))? {
         Item::Hello(_) => return Err(BadItem("second hello")),
+        Item::Status(_) => return Err(BadItem("status")),
         Item::Request(request) => decode_request(request)?,
         Item::Whisper(wire::Whisper { request, member, sequence, to, body, key, ephemeral }) => {
             PeerMessage::Whisper {
@@ -81,11 +87,20 @@ pub(crate) fn decode_peer(item: wire::PeerItem) -> Result<PeerMessage, BadItem> 
                 handover: decode_handover(handover),
             }
         }
+        Item::Parted(topic) => PeerMessage::Parted { topic: decode_topic(Some(topic))? },
+        Item::Transfer(mut transfer) => {
+            let topic = decode_topic(transfer.topic.take())?;
+            PeerMessage::Transfer { topic, part: decode_part(transfer, shards)? }
+        }
+        Item::Transferred(topic) => PeerMessage::Transferred { topic: decode_topic(Some(topic))? },
+        Item::Want(topic) => PeerMessage::Want { topic: decode_topic(Some(topic))? },
+        Item::Lacks(topic) => PeerMessage::Lacks { topic: decode_topic(Some(topic))? },
+        Item::Settled(settled) => PeerMessage::Settled { view: decode_view(settled)? },
     })
 }
 
 /// Writes a link's item.
-pub(crate) fn encode_peer(message: PeerMessage) -> wire::PeerItem {
+pub(crate) fn encode_peer(message: PeerMessage, shards: &Directory) -> wire::PeerItem {
     use wire::peer_item::Item;
     let item = match message {
         PeerMessage::Request { request, member, sequence, topic, action } => {
@@ -153,8 +168,20 @@ pub(crate) fn encode_peer(message: PeerMessage) -> wire::PeerItem {
                 handover: encode_handover(handover),
             })
         }
+        PeerMessage::Parted { topic } => Item::Parted(encode_named(&topic)),
+        PeerMessage::Transfer { topic, part } => {
+            Item::Transfer(encode_part(encode_topic(&topic), &part, shards))
+        }
+        PeerMessage::Transferred { topic } => Item::Transferred(encode_named(&topic)),
+        PeerMessage::Want { topic } => Item::Want(encode_named(&topic)),
+        PeerMessage::Lacks { topic } => Item::Lacks(encode_named(&topic)),
+        PeerMessage::Settled { view } => Item::Settled(encode_view(view)),
     };
     wire::PeerItem { item: Some(item) }
+}
+
+fn encode_named(topic: &trunkline_core::Topic) -> wire::Topic {
+    encode_topic(topic).unwrap_or_default()
 }
 
 /// About how many bytes an item takes on the wire, for the bounds of its queue.

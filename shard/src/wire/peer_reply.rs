@@ -171,6 +171,7 @@ fn decode_refusal(refusal: i32) -> Result<Refusal, BadItem> {
         Ok(wire::Refusal::Superseded) => Ok(Refusal::Superseded),
         Ok(wire::Refusal::Unknown) => Ok(Refusal::Unknown),
         Ok(wire::Refusal::Unavailable) => Ok(Refusal::Unavailable),
+        Ok(wire::Refusal::Moved) => Ok(Refusal::Moved),
         Ok(wire::Refusal::Unspecified) | Err(_) => Err(BadItem("refusal")),
     }
 }
@@ -181,5 +182,6 @@ fn encode_refusal(refusal: Refusal) -> wire::Refusal {
         Refusal::Superseded => wire::Refusal::Superseded,
         Refusal::Unknown => wire::Refusal::Unknown,
         Refusal::Unavailable => wire::Refusal::Unavailable,
+        Refusal::Moved => wire::Refusal::Moved,
     }
 }

@@ -5,15 +5,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
+use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
     Action, Adoption, Arguments, Body, ConnectionId, Delivery, Dialect, Epoch, Frame, FrameKind,
-    GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage, Position, Record,
-    Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, SlotPosition, Topic, TrunkId, UserId,
-    UserPresence,
+    GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage, Position,
+    Publication, Record, Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, ShardIndex,
+    SlotPosition, Standing, Topic, TransferPart, TrunkId, UserId, UserPresence,
 };
 use trunkline_proto::{peer, trunk};
 
 use super::{Sorted, decode_peer, decode_up, encode_down, encode_peer, sort_up};
+
+/// Two shards, of numbers 0 and 1.
+fn directory() -> Directory {
+    let mut directory = Directory::default();
+    directory.number("a");
+    directory.number("b");
+    directory
+}
 
 fn room() -> Topic {
     Topic::Room(Namespace::parse("/game").unwrap(), RoomId::parse("lobby").unwrap())
@@ -132,6 +141,27 @@ fn others() -> Vec<PeerMessage> {
         PeerMessage::Claim { topic: room(), after: position(), members: vec![member()] },
         PeerMessage::Forget { topic: room(), session: SessionId([7; 24]) },
         PeerMessage::Suspend { topic: room(), session: SessionId([7; 24]) },
+        PeerMessage::Parted { topic: room() },
+        PeerMessage::Transferred { topic: room() },
+        PeerMessage::Want { topic: room() },
+        PeerMessage::Lacks { topic: room() },
+        PeerMessage::Settled { view: ViewId { map: MapId { version: 3, digest: 7 }, away: 11 } },
+        PeerMessage::Transfer { topic: room(), part: TransferPart::default() },
+        PeerMessage::Transfer {
+            topic: room(),
+            part: TransferPart {
+                standing: Some(Standing {
+                    position: position(),
+                    first: 3,
+                    last_time_ms: 1_790_000_000_000,
+                    handed: 2,
+                }),
+                members: vec![(member(), ShardIndex(1))],
+                records: vec![record()],
+                publications: vec![Publication::of(&record())],
+                last: true,
+            },
+        },
         PeerMessage::Handed { topic: room(), handover: HandoverId(2), passed: true },
         PeerMessage::Claimed {
             topic: room(),
@@ -147,9 +177,9 @@ fn others() -> Vec<PeerMessage> {
 #[test]
 fn every_message_of_a_link_is_heard_as_it_was_said() {
     for message in [requests(), replies(), deliveries(), others()].concat() {
-        let bytes = encode_peer(message.clone()).encode_to_vec();
+        let bytes = encode_peer(message.clone(), &directory()).encode_to_vec();
         let item = peer::PeerItem::decode(bytes.as_slice()).unwrap();
-        assert_eq!(decode_peer(item), Ok(message));
+        assert_eq!(decode_peer(item, &directory()), Ok(message));
     }
 }
 
@@ -244,7 +274,7 @@ proptest! {
     #[test]
     fn no_bytes_of_a_link_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         if let Ok(item) = peer::PeerItem::decode(bytes.as_slice()) {
-            let _ = decode_peer(item);
+            let _ = decode_peer(item, &directory());
         }
     }
 
@@ -255,11 +285,11 @@ proptest! {
         byte in any::<u8>(),
     ) {
         let messages = [requests(), replies(), deliveries(), others()].concat();
-        let mut bytes = encode_peer(messages[number % messages.len()].clone()).encode_to_vec();
+        let mut bytes = encode_peer(messages[number % messages.len()].clone(), &directory()).encode_to_vec();
         let at = at.index(bytes.len());
         bytes[at] = byte;
         if let Ok(item) = peer::PeerItem::decode(bytes.as_slice()) {
-            let _ = decode_peer(item);
+            let _ = decode_peer(item, &directory());
         }
     }
 

@@ -18,8 +18,8 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
     Ok(match up.item.ok_or(BadItem("trunk item"))? {
         Item::Hello(_) => return Err(BadItem("second hello")),
         Item::Attach(attach) => Input::Attach { trunk, attach: decode_attach(attach)? },
-        Item::Detach(wire::Detach { connection }) => {
-            Input::Detach { trunk, connection: ConnectionId(connection) }
+        Item::Detach(wire::Detach { connection, moved }) => {
+            Input::Detach { trunk, connection: ConnectionId(connection), moved }
         }
         Item::Message(wire::ClientMessage {
             connection,
@@ -35,7 +35,9 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
         Item::Receipt(wire::Receipt { receipt, passed }) => {
             Input::Receipt { trunk, receipt: ReceiptId(receipt), passed }
         }
-        Item::Poll(_) | Item::PollGone(_) | Item::Api(_) => return Err(BadItem("trunk item")),
+        Item::Poll(_) | Item::PollGone(_) | Item::Api(_) | Item::Status(_) => {
+            return Err(BadItem("trunk item"));
+        }
     })
 }
 
@@ -161,6 +163,7 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
         | Output::Verify { .. }
         | Output::ApiAnswer { .. }
         | Output::Call(_)
+        | Output::Owed { .. }
         | Output::Unhandled
         | Output::Published(_) => return None,
     };

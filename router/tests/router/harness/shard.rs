@@ -116,7 +116,7 @@ impl Trunk for Service {
         });
         let (down, stream) = mpsc::channel(64);
         let Says { map, shard, incarnation } = says;
-        let answer = down::Item::Hello(DownHello { map, shard, incarnation });
+        let answer = down::Item::Hello(DownHello { map, shard, incarnation, statuses: Vec::new() });
         down.send(Ok(batch(vec![answer]))).await.expect("room");
         let _ = self.trunks.send(TrunkEnd { hello, up, received, down });
         Ok(Response::new(ReceiverStream::new(stream)))

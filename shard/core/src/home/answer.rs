@@ -366,6 +366,6 @@ pub(super) fn problem(subject: &Subject, refusal: Refusal) -> Problem {
         (Refusal::Superseded, _) => {
             Problem::bad("a later request of this session for the room took its place")
         }
-        (Refusal::Unavailable | Refusal::Unknown, _) => unavailable(),
+        (Refusal::Unavailable | Refusal::Unknown | Refusal::Moved, _) => unavailable(),
     }
 }

@@ -13,7 +13,7 @@ mod serve;
 mod tail;
 mod topic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::join::CatchUp;
@@ -61,6 +61,8 @@ enum Waiting {
 pub(crate) struct Owner {
     /// Boxed, as they are large and a tree's nodes are never full.
     topics: BTreeMap<Topic, Box<OwnedTopic>>,
+    /// Who may hold topics that are this shard's.
+    owed: BTreeSet<ShardIndex>,
     tickets: BTreeMap<Ticket, (Topic, Waiting)>,
     tally: Tally,
     /// Until then there may be members of an earlier process of this shard who have not come back.
@@ -82,8 +84,9 @@ struct Tally {
 }
 
 impl Owner {
-    pub(crate) fn new(settings: &CoreSettings) -> Self {
+    pub(crate) fn new(owed: BTreeSet<ShardIndex>, settings: &CoreSettings) -> Self {
         Self {
+            owed,
             topics: BTreeMap::new(),
             tickets: BTreeMap::new(),
             tally: Tally::default(),
@@ -109,6 +112,11 @@ impl Owner {
 
     pub(crate) fn topics(&self) -> usize {
         self.topics.len()
+    }
+
+    #[allow(dead_code)] // read once topics move
+    fn owed(&self) -> &BTreeSet<ShardIndex> {
+        &self.owed
     }
 
     /// Somebody knew an earlier process of this shard: presence is not sure for a while.

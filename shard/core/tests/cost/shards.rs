@@ -1,12 +1,13 @@
 //! Shards whose log, links and routers do at once what they are asked, and as little as they can:
 //! it is the cores that are counted.
 
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use trunkline_config::{HashKey, Shard, ShardKey, ShardMap};
+use trunkline_config::{HashKey, Shard, ShardKey, ShardMap, View};
 use trunkline_core::{
     Attach, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
     LogRequest, Mono, Namespace, Now, Opened, Output, Rights, SessionId, ShardIndex, TrunkId,
@@ -56,13 +57,14 @@ impl Shards {
             weight: 1.0,
         };
         let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), (0..count).map(shard).collect()));
+        let (view, _) = View::first(Arc::clone(&map));
         let core = |index| {
             let settings = CoreSettings {
                 publish_rate: u32::MAX,
                 publish_burst: u32::MAX,
                 ..CoreSettings::default()
             };
-            Core::new(Arc::clone(&map), ShardIndex(index), settings)
+            Core::new(view.clone(), ShardIndex(index), BTreeSet::new(), settings)
         };
         let mut shards = Self {
             cores: (0..count).map(core).collect(),
@@ -134,7 +136,7 @@ impl Shards {
     /// A client's socket is gone.
     pub(crate) fn leave(&mut self, client: Client) {
         let Client { shard, connection } = client;
-        self.tell(shard, Input::Detach { trunk: TRUNK, connection });
+        self.tell(shard, Input::Detach { trunk: TRUNK, connection, moved: false });
         self.settle();
     }
 
@@ -219,7 +221,7 @@ impl Shards {
                 let first = last.saturating_sub(KEPT) + 1;
                 (ticket, LogOutcome::Appended { first })
             }
-            LogRequest::Mark { .. } => return,
+            _ => return,
             LogRequest::Read { .. } => panic!("nobody here asks for what was before"),
         };
         self.tell(shard, Input::Log { ticket, outcome });

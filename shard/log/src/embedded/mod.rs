@@ -160,6 +160,10 @@ impl EmbeddedLog {
             LogRequest::Mark { topic, handed } => {
                 jobs.send(Job::Mark { topic, handed }).map_err(|_| None)
             }
+            LogRequest::List { ticket, .. }
+            | LogRequest::Export { ticket, .. }
+            | LogRequest::Import { ticket, .. } => Err(Some(ticket)),
+            LogRequest::Remove { .. } => Ok(()),
         }
     }
 }

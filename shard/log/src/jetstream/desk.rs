@@ -98,6 +98,10 @@ impl Desk {
             }
             LogRequest::Read { ticket, topic, query } => (topic, Task::Read { ticket, query }),
             LogRequest::Mark { topic, handed } => (topic, Task::Mark { handed }),
+            LogRequest::List { .. }
+            | LogRequest::Export { .. }
+            | LogRequest::Import { .. }
+            | LogRequest::Remove { .. } => return,
         };
         self.enqueue(topic, task, wall_ms);
     }

@@ -176,7 +176,7 @@ impl Stage {
 
     /// Whether the only thing that the core is told is that a connection is gone.
     pub(super) fn is_detached(&mut self, number: u64) -> bool {
-        matches!(self.inputs().as_slice(), [Input::Detach { trunk: POLLING, connection }]
+        matches!(self.inputs().as_slice(), [Input::Detach { trunk: POLLING, connection, moved: false }]
             if connection.0 == number)
     }
 

@@ -74,6 +74,10 @@ impl ModelLog {
                 kept.handed = kept.handed.max(*handed);
                 return (None, Vec::new());
             }
+            LogRequest::List { .. }
+            | LogRequest::Export { .. }
+            | LogRequest::Import { .. }
+            | LogRequest::Remove { .. } => return (None, Vec::new()),
         };
         let failed = LogOutcome::Failed(LogFailure::Unavailable);
         if fate == Fate::FailedBefore {
@@ -156,7 +160,7 @@ impl KeptTopic {
             LogRequest::Read { query, .. } => {
                 (LogOutcome::Records { records: self.read(query) }, Vec::new())
             }
-            LogRequest::Open { .. } | LogRequest::Mark { .. } => {
+            _ => {
                 let (first, last, handed) = (self.first(), self.last, self.handed);
                 let waiting = self.records.range(handed + 1..).map(|(_, record)| record.size());
                 let waiting_bytes = waiting.sum();

@@ -140,7 +140,7 @@ impl World {
             if socket.is_held {
                 return;
             }
-            self.up(socket.trunk, Input::Detach { trunk: socket.trunk, connection });
+            self.up(socket.trunk, Input::Detach { trunk: socket.trunk, connection, moved: false });
         }
     }
 

@@ -1,6 +1,6 @@
 //! What breaks, and how it comes back: links, trunks, processes.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::Rng;
@@ -91,7 +91,7 @@ impl World {
         if !self.plan.durable || it.life == 1 {
             it.log = ModelLog::new(&format!("{shard}-{}", it.life), &settings);
         }
-        it.core = Some(Core::new(Arc::clone(&self.map), index(shard), settings));
+        it.core = Some(Core::new(self.view.clone(), index(shard), BTreeSet::new(), settings));
     }
 
     pub(super) fn make_link(&mut self, a: usize, b: usize) {

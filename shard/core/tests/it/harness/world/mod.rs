@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use trunkline_config::{HashKey, Shard as MapShard, ShardKey, ShardMap};
+use trunkline_config::{HashKey, Shard as MapShard, ShardKey, ShardMap, View};
 use trunkline_core::{
     Core, Gauges, Input, LogRequest, Mono, Now, Output, SessionId, ShardIndex, Topic, TrunkId,
 };
@@ -76,7 +76,7 @@ struct Shard {
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) trace: Trace,
-    map: Arc<ShardMap>,
+    view: View,
     shards: Vec<Shard>,
     sockets: Sockets,
     network: Network,
@@ -97,13 +97,13 @@ enum Stranger {
 
 /// The core that owns a room of the namespace `/`.
 pub(crate) fn core_of(world: &World, topic: &Topic) -> usize {
-    usize::from(world.map.owner(&topic.key()))
+    usize::from(world.view.owner(&topic.key()))
 }
 
 /// A session's ID for a connection that is placed by this key; `number` makes it unique.
 pub(crate) fn session_of(world: &World, key: &ShardKey<'_>, number: u64) -> SessionId {
     let mut id = [0; 24];
-    id[..8].copy_from_slice(&world.map.digest(key).0.to_be_bytes());
+    id[..8].copy_from_slice(&world.view.map().digest(key).0.to_be_bytes());
     id[16..].copy_from_slice(&number.to_be_bytes());
     SessionId(id)
 }
@@ -119,7 +119,7 @@ impl World {
         };
         let map = ShardMap::new(1, HashKey([7; 16]), (0..plan.shards).map(shard).collect());
         let mut world = Self {
-            map: Arc::new(map),
+            view: View::first(Arc::new(map)).0,
             shards: Vec::new(),
             sockets: Sockets::default(),
             network: Network::default(),
@@ -169,7 +169,7 @@ impl World {
     }
 
     pub(crate) fn home_of(&self, session: &SessionId) -> usize {
-        usize::from(self.map.placement().owner(session.digest()))
+        usize::from(self.view.owner_of(session.digest()))
     }
 
     /// Does the next thing, if it is due by `until`; false if nothing is. The time then is `until`.

@@ -50,7 +50,7 @@ impl World {
             Output::ApiAnswer { call, answer, .. } => self.see(Arrival::Answered { call, answer }),
             Output::Call(call) => self.see(Arrival::Asked { shard, call }),
             Output::Unhandled => self.see(Arrival::Unhandled),
-            Output::Published(_) => {}
+            Output::Published(_) | Output::Owed { .. } => {}
         }
     }
 

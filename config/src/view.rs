@@ -1,0 +1,273 @@
+//! Where keys belong at the moment: the shard map, and which of its shards are away.
+//!
+//! A shard that is drained, or found dead behind a fence, is *away*: what it owned belongs to the
+//! next in the order of placement until it serves again. Views of different processes differ for
+//! a moment after a change and agree in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use crate::key::{Digest, HashKey, ShardKey};
+use crate::shard_map::{MapId, Shard, ShardMap};
+
+/// Numbers for shards. A number that an ID was given stays that ID's while the process lives,
+/// whatever maps come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    ids: Vec<String>,
+}
+
+impl Directory {
+    /// The number of a shard, which is given one if it has none.
+    pub fn number(&mut self, id: &str) -> u16 {
+        self.number_of(id).unwrap_or_else(|| {
+            self.ids.push(id.to_owned());
+            // Nobody changes between maps with 65,536 shards.
+            u16::try_from(self.ids.len() - 1).unwrap_or(u16::MAX)
+        })
+    }
+
+    /// The number of a shard that has one.
+    #[must_use]
+    pub fn number_of(&self, id: &str) -> Option<u16> {
+        (0..).zip(&self.ids).find(|(_, known)| *known == id).map(|(number, _)| number)
+    }
+
+    /// Whose number it is.
+    #[must_use]
+    pub fn id(&self, number: u16) -> Option<&str> {
+        self.ids.get(usize::from(number)).map(String::as_str)
+    }
+}
+
+/// What a view is recognised by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewId {
+    /// The map.
+    pub map: MapId,
+    /// SipHash-2-4 of the IDs of those who are away, under the map's key.
+    pub away: u64,
+}
+
+/// The shard map, and which of its shards are away. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct View {
+    map: Arc<ShardMap>,
+    /// The shards' numbers, in the map's order.
+    numbers: Arc<[u16]>,
+    away: Arc<BTreeSet<u16>>,
+    id: ViewId,
+}
+
+impl View {
+    /// A process's first view: nobody is away, and each shard's number is its index in the map.
+    #[must_use]
+    pub fn first(map: Arc<ShardMap>) -> (Self, Directory) {
+        let mut directory = Directory::default();
+        let view = Self::new(map, &BTreeSet::new(), &mut directory);
+        (view, directory)
+    }
+
+    /// A map without those who are away, by ID; IDs that it doesn't know are none of its business.
+    #[must_use]
+    pub fn new(map: Arc<ShardMap>, away: &BTreeSet<String>, directory: &mut Directory) -> Self {
+        let numbers = map.shards().iter().map(|shard| directory.number(&shard.id)).collect();
+        let missing = away.iter().filter(|id| map.index_of(id).is_some());
+        let mut hasher = map.hash_key().hasher();
+        for id in missing.clone() {
+            hasher.write(&(id.len() as u64).to_be_bytes());
+            hasher.write(id.as_bytes());
+        }
+        let id = ViewId { map: map.id(), away: hasher.finish() };
+        let away = missing.map(|id| directory.number(id)).collect();
+        Self { map, numbers, away: Arc::new(away), id }
+    }
+
+    /// What it is recognised by.
+    #[must_use]
+    pub fn id(&self) -> ViewId {
+        self.id
+    }
+
+    /// The map.
+    #[must_use]
+    pub fn map(&self) -> &Arc<ShardMap> {
+        &self.map
+    }
+
+    /// The key of the digests.
+    #[must_use]
+    pub fn hash_key(&self) -> HashKey {
+        self.map.hash_key()
+    }
+
+    /// The shards of the map, by number, in the map's order; those who are away as well.
+    pub fn shards(&self) -> impl Iterator<Item = (u16, &Shard)> {
+        self.numbers.iter().copied().zip(self.map.shards())
+    }
+
+    /// A shard of the map.
+    #[must_use]
+    pub fn shard(&self, number: u16) -> Option<&Shard> {
+        self.shards().find(|(it, _)| *it == number).map(|(_, shard)| shard)
+    }
+
+    /// Whether a shard is in the map but away.
+    #[must_use]
+    pub fn is_away(&self, number: u16) -> bool {
+        self.away.contains(&number)
+    }
+
+    /// The number of the shard to which a digest belongs: the first in the order of placement that
+    /// is not away. When all are, the first.
+    #[must_use]
+    pub fn owner_of(&self, digest: Digest) -> u16 {
+        let number = |index: u16| self.numbers.get(usize::from(index)).copied().unwrap_or(index);
+        if self.away.is_empty() {
+            return number(self.map.placement().owner(digest));
+        }
+        let mut order = self.map.placement().order(digest).map(number);
+        let first = order.next().unwrap_or_default();
+        if !self.is_away(first) {
+            return first;
+        }
+        order.find(|it| !self.is_away(*it)).unwrap_or(first)
+    }
+
+    /// The number of the shard to which a key belongs.
+    #[must_use]
+    pub fn owner(&self, key: &ShardKey<'_>) -> u16 {
+        self.owner_of(self.map.digest(key))
+    }
+}
+
+/// Whether a shard serves, as it was said at one time. Of two the one that was said later counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// The shard's ID.
+    pub shard: String,
+    /// When it was said, in milliseconds since 1970.
+    pub stamp_ms: u64,
+    /// It doesn't serve: what belongs to it belongs to the next.
+    pub away: bool,
+}
+
+/// What is known of all shards. Shards of which nothing was said serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statuses(BTreeMap<String, (u64, bool)>);
+
+impl Statuses {
+    /// Shards of which something is remembered, at most; of more nothing is learned.
+    pub const MOST: usize = 4096;
+
+    /// Takes note of what was said. Whether it is news.
+    pub fn learn(&mut self, said: &ShardStatus) -> bool {
+        let news = (said.stamp_ms, said.away);
+        if self.0.get(&said.shard).is_some_and(|known| *known >= news) {
+            return false;
+        }
+        if self.0.len() >= Self::MOST && !self.0.contains_key(&said.shard) {
+            return false;
+        }
+        self.0.insert(said.shard.clone(), news);
+        true
+    }
+
+    /// All that is known, in the order of the shards' IDs.
+    pub fn iter(&self) -> impl Iterator<Item = ShardStatus> {
+        self.0.iter().map(|(shard, (stamp_ms, away))| ShardStatus {
+            shard: shard.clone(),
+            stamp_ms: *stamp_ms,
+            away: *away,
+        })
+    }
+
+    /// What was said last of a shard.
+    #[must_use]
+    pub fn of(&self, shard: &str) -> Option<ShardStatus> {
+        let (stamp_ms, away) = *self.0.get(shard)?;
+        Some(ShardStatus { shard: shard.to_owned(), stamp_ms, away })
+    }
+
+    /// The IDs of those who are away.
+    #[must_use]
+    pub fn away(&self) -> BTreeSet<String> {
+        self.0.iter().filter(|(_, (_, away))| *away).map(|(shard, _)| shard.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(version: u64, ids: &[&str]) -> Arc<ShardMap> {
+        let shard = |id: &&str| Shard {
+            id: (*id).to_owned(),
+            grpc: String::new(),
+            metrics: String::new(),
+            weight: 1.0,
+        };
+        Arc::new(ShardMap::new(version, HashKey([7; 16]), ids.iter().map(shard).collect()))
+    }
+
+    fn status(shard: &str, stamp_ms: u64, away: bool) -> ShardStatus {
+        ShardStatus { shard: shard.to_owned(), stamp_ms, away }
+    }
+
+    #[test]
+    fn what_a_shard_that_is_away_owned_belongs_to_the_next_and_nothing_else_moves() {
+        let (all, mut directory) = View::first(map(1, &["a", "b", "c"]));
+        let without = View::new(Arc::clone(all.map()), &["b".to_owned()].into(), &mut directory);
+        assert_ne!(all.id(), without.id());
+        let mut moved = 0;
+        for digest in (0..1000).map(|n| Digest(n * 0x9e37_79b9_7f4a_7c15)) {
+            let mut order = all.map().placement().order(digest);
+            let (before, second) = (order.next().unwrap(), order.next().unwrap());
+            assert_eq!(all.owner_of(digest), before);
+            let expected = if before == 1 { second } else { before };
+            moved += u32::from(before == 1);
+            assert_eq!(without.owner_of(digest), expected);
+        }
+        assert!(moved > 200);
+    }
+
+    #[test]
+    fn when_all_are_away_keys_belong_where_they_would_if_none_was() {
+        let (all, mut directory) = View::first(map(1, &["a", "b"]));
+        let away = ["a".to_owned(), "b".to_owned(), "unknown".to_owned()].into();
+        let none = View::new(Arc::clone(all.map()), &away, &mut directory);
+        for digest in (0..100).map(Digest) {
+            assert_eq!(none.owner_of(digest), all.owner_of(digest));
+        }
+    }
+
+    #[test]
+    fn a_shard_keeps_its_number_whatever_maps_come() {
+        let (_, mut directory) = View::first(map(1, &["a", "b", "c"]));
+        let next = View::new(map(2, &["d", "c", "a"]), &BTreeSet::new(), &mut directory);
+        let numbers: Vec<_> = next.shards().map(|(it, shard)| (it, shard.id.as_str())).collect();
+        assert_eq!(numbers, [(3, "d"), (2, "c"), (0, "a")]);
+        assert_eq!(next.shard(2).unwrap().id, "c");
+        assert!(next.shard(1).is_none());
+        assert_eq!(directory.id(1), Some("b"));
+        for digest in (0..100).map(Digest) {
+            let index = next.map().placement().owner(digest);
+            let id = &next.map().shards()[usize::from(index)].id;
+            assert_eq!(directory.id(next.owner_of(digest)), Some(id.as_str()));
+        }
+    }
+
+    #[test]
+    fn what_was_said_later_counts_in_whatever_order_it_is_heard() {
+        let mut statuses = Statuses::default();
+        assert!(statuses.learn(&status("a", 5, true)));
+        assert!(!statuses.learn(&status("a", 5, true)));
+        assert!(!statuses.learn(&status("a", 4, false)));
+        assert_eq!(statuses.away(), ["a".to_owned()].into());
+        assert!(statuses.learn(&status("a", 6, false)));
+        assert!(statuses.away().is_empty());
+        assert_eq!(statuses.iter().collect::<Vec<_>>(), [status("a", 6, false)]);
+        assert_eq!(statuses.of("b"), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Topics that go from one owner to the next.
+
+use std::sync::Arc;
+
+use trunkline_config::{Directory, MapId, ViewId};
+use trunkline_core::{Publication, ShardIndex, Standing, TransferPart};
+use trunkline_proto::peer as wire;
+
+use super::BadItem;
+use super::topic::{
+    decode_member, decode_position, decode_records, encode_member, encode_position, encode_records,
+    encode_session, session, user,
+};
+use crate::hello::encode_map;
+
+/// Reads a part. Members of homes that nobody here has heard of are left out: when they are heard
+/// of they claim their members.
+pub(super) fn decode_part(
+    transfer: wire::Transfer,
+    shards: &Directory,
+) -> Result<TransferPart, BadItem> {
+    let wire::Transfer { topic: _, standing, members, records, publications, last } = transfer;
+    let member = |member: wire::TransferMember| {
+        let wire::TransferMember { member, home } = member;
+        let home = ShardIndex(shards.number_of(&home)?);
+        Some(decode_member(member).map(|member| (member, home)))
+    };
+    Ok(TransferPart {
+        standing: standing.map(decode_standing).transpose()?,
+        members: members.into_iter().filter_map(member).collect::<Result<_, _>>()?,
+        records: decode_records(records)?,
+        publications: publications.into_iter().map(decode_publication).collect::<Result<_, _>>()?,
+        last,
+    })
+}
+
+/// Writes a part; the topic stands beside it.
+pub(super) fn encode_part(
+    topic: Option<wire::Topic>,
+    part: &TransferPart,
+    shards: &Directory,
+) -> wire::Transfer {
+    let TransferPart { standing, members, records, publications, last } = part;
+    let members = members.iter().map(|(member, ShardIndex(home))| wire::TransferMember {
+        member: Some(encode_member(member)),
+        home: shards.id(*home).unwrap_or_default().to_owned(),
+    });
+    wire::Transfer {
+        topic,
+        standing: standing.as_ref().map(encode_standing),
+        members: members.collect(),
+        records: encode_records(records),
+        publications: publications.iter().map(encode_publication).collect(),
+        last: *last,
+    }
+}
+
+pub(super) fn decode_view(settled: wire::Settled) -> Result<ViewId, BadItem> {
+    let wire::Settled { map, away } = settled;
+    let map = map.ok_or(BadItem("settled"))?;
+    Ok(ViewId { map: MapId { version: map.version, digest: map.digest }, away })
+}
+
+pub(super) fn encode_view(view: ViewId) -> wire::Settled {
+    wire::Settled { map: Some(encode_map(view.map)), away: view.away }
+}
+
+fn decode_standing(standing: wire::Standing) -> Result<Standing, BadItem> {
+    let wire::Standing { position, first, last_time_ms, handed } = standing;
+    let position = decode_position(position.ok_or(BadItem("standing"))?);
+    Ok(Standing { position, first, last_time_ms, handed })
+}
+
+fn encode_standing(standing: &Standing) -> wire::Standing {
+    let Standing { position, first, last_time_ms, handed } = standing;
+    wire::Standing {
+        position: Some(encode_position(position)),
+        first: *first,
+        last_time_ms: *last_time_ms,
+        handed: *handed,
+    }
+}
+
+fn decode_publication(publication: wire::Publication) -> Result<Publication, BadItem> {
+    let wire::Publication { offset, time_ms, from, session: id, sequence, key } = publication;
+    let (from, session, key) = (user(&from)?, session(&id)?, key.map(Arc::from));
+    Ok(Publication { offset, time_ms, from, session, sequence, key })
+}
+
+fn encode_publication(publication: &Publication) -> wire::Publication {
+    let Publication { offset, time_ms, from, session, sequence, key } = publication;
+    wire::Publication {
+        offset: *offset,
+        time_ms: *time_ms,
+        from: from.as_str().to_owned(),
+        session: encode_session(session),
+        sequence: *sequence,
+        key: key.as_deref().map(str::to_owned),
+    }
+}
