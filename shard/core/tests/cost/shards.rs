@@ -221,8 +221,8 @@ impl Shards {
                 let first = last.saturating_sub(KEPT) + 1;
                 (ticket, LogOutcome::Appended { first })
             }
-            _ => return,
-            LogRequest::Read { .. } => panic!("nobody here asks for what was before"),
+            LogRequest::Mark { .. } => return,
+            _ => panic!("nobody here asks for what was before"),
         };
         self.tell(shard, Input::Log { ticket, outcome });
     }
