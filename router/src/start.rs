@@ -10,8 +10,9 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
+use trunkline_config::Settings;
 use trunkline_config::settings::Auth;
-use trunkline_config::{Settings, ShardMap};
+use trunkline_proto::cluster::Cluster;
 use trunkline_proto::net::Machine;
 use trunkline_proto::runtime::gathering;
 use trunkline_proto::token::{KeyError, TokenVerifier};
@@ -31,7 +32,7 @@ pub struct RouterOptions {
     /// `cluster.toml`.
     pub settings: Arc<Settings>,
     /// The shards that it routes to.
-    pub map: Arc<ShardMap>,
+    pub cluster: Cluster,
     /// Where clients connect; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Where its metrics are registered.
@@ -128,7 +129,8 @@ impl Router {
         place: Place<L>,
         options: RouterOptions,
     ) -> Result<Self, StartError> {
-        let RouterOptions { settings, map, listen, registry } = options;
+        let RouterOptions { settings, cluster, listen, registry } = options;
+        let map = Arc::clone(cluster.outlook().view.map());
         let Machine { connector, clock, mut entropy } = machine;
         let count = match (&place, settings.router.workers) {
             (Place::Here(_), _) => 1,
