@@ -221,7 +221,7 @@ mod tests {
         let without = View::new(Arc::clone(all.map()), &["b".to_owned()].into(), &mut directory);
         assert_ne!(all.id(), without.id());
         let mut moved = 0;
-        for digest in (0..1000).map(|n| Digest(n * 0x9e37_79b9_7f4a_7c15)) {
+        for digest in (0..1000).map(|n| Digest(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(n))) {
             let mut order = all.map().placement().order(digest);
             let (before, second) = (order.next().unwrap(), order.next().unwrap());
             assert_eq!(all.owner_of(digest), before);
