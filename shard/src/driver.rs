@@ -121,23 +121,26 @@ impl Driver {
                     None => std::future::pending().await,
                 }
             };
+            // In the order in which they are rare, so that none starves and the same inputs are
+            // taken in the same order.
             tokio::select! {
-                event = events.recv() => match event {
-                    Some(event) => self.take(event),
-                    None => return,
-                },
+                biased;
+                _ = sweep.tick() => self.log.sweep((self.clock)()),
+                () = sleep => {
+                    ticked = Instant::now();
+                    self.tick_engine();
+                    self.handle(Input::Tick);
+                }
                 (ticket, answer) = self.application.answered() => {
                     self.handle(Input::Called { ticket, answer });
                 }
                 (ticket, outcome) = poll_fn(|cx| self.log.poll_outcome(cx)) => {
                     self.handle(Input::Log { ticket, outcome });
                 }
-                () = sleep => {
-                    ticked = Instant::now();
-                    self.tick_engine();
-                    self.handle(Input::Tick);
-                }
-                _ = sweep.tick() => self.log.sweep((self.clock)()),
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => return,
+                },
             }
             for _ in 1..BATCH {
                 match events.try_recv() {

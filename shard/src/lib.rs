@@ -23,5 +23,6 @@ mod trunk;
 mod wire;
 
 pub use application::{ApplicationError, SecretError};
+pub use net::{Ground, Incoming};
 pub use start::{Shard, ShardOptions, StartError};
 pub use store::StoreError;

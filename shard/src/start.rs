@@ -15,7 +15,7 @@ use trunkline_config::settings::{Auth, Settings};
 use trunkline_config::{ShardMap, View};
 use trunkline_core::{Core, CoreSettings, ShardIndex};
 use trunkline_log::LogSettings;
-use trunkline_proto::net::{Connector, Tcp, clock, entropy};
+use trunkline_proto::net::{Connector, Machine};
 use trunkline_proto::peer::peer_server::PeerServer;
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{MAX_MESSAGE, Security, SecurityError};
@@ -27,9 +27,9 @@ use crate::engine::Engine;
 use crate::event;
 use crate::link::{PeerService, keep_dialling};
 use crate::metrics::Metrics;
-use crate::net;
+use crate::net::{Ground, Real};
 use crate::seal::CheckpointSeal;
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 use crate::streams::Streams;
 use crate::trunk::TrunkService;
 
@@ -104,7 +104,15 @@ impl Shard {
     /// # Errors
     /// [`StartError`] says what is in the way.
     pub async fn start(options: ShardOptions) -> Result<Self, StartError> {
-        let ShardOptions { settings, map, id, data, registry } = options;
+        Self::start_on(&Real, options).await
+    }
+
+    /// Starts a shard on other ground than this process's own.
+    ///
+    /// # Errors
+    /// As of [`Shard::start`].
+    pub async fn start_on(ground: &impl Ground, options: ShardOptions) -> Result<Self, StartError> {
+        let ShardOptions { settings, map, id, .. } = options.clone();
         let Some(me) = map.index_of(&id).map(ShardIndex) else {
             let known: Vec<_> = map.shards().iter().map(|shard| shard.id.as_str()).collect();
             return Err(StartError::UnknownShard { id, known: known.join(", ") });
@@ -112,12 +120,12 @@ impl Shard {
         let address = map.shards()[usize::from(me.0)].grpc.clone();
         let security = Security::new(&settings.cluster)?;
         let mut server = security.server()?;
-        let listener = net::listen(&address)
+        let listener = ground
+            .listen(&address)
             .await
             .map_err(|source| StartError::Listen { address: address.clone(), source })?;
 
-        let mut entropy = entropy();
-        let clock = clock();
+        let Machine { connector, clock, mut entropy } = ground.machine();
         // 0 means "none" on the wire.
         let incarnation = entropy.next_u64().max(1);
         let core_settings = CoreSettings { incarnation, ..CoreSettings::new(&settings) };
@@ -126,12 +134,12 @@ impl Shard {
         let (admit, admitting) = watch::channel(false);
         let (view, directory) = View::first(Arc::clone(&map));
         let peers = map.shards().iter().map(|it| it.id.as_str()).filter(|it| *it != id);
-        let metrics = Metrics::new(&registry, peers)?;
+        let metrics = Metrics::new(&options.registry, peers)?;
         let jitter = StdRng::seed_from_u64(entropy.random());
         let calls = metrics.calls.clone();
         let keeps = LogSettings::new(&settings, &core_settings);
         let seed = StdRng::seed_from_u64(entropy.random());
-        let log = store::open(&settings, keeps, &id, data.as_deref(), seed).await?;
+        let log = ground.open(&options, keeps, seed).await?;
         let driver = Driver {
             core: Core::new(view, me, BTreeSet::new(), core_settings),
             engine: Engine::new(&settings, map.hash_key()),
@@ -159,7 +167,7 @@ impl Shard {
         ));
         let mut helpers = vec![tokio::spawn(driver.run(received))];
         helpers.push(tokio::spawn(watch_links(links_up, map.shards().len() - 1, admit)));
-        helpers.extend(dial_peers(&streams, &mut entropy));
+        helpers.extend(dial_peers(&streams, &connector, &mut entropy));
 
         let (stop, stopped) = oneshot::channel();
         let routes = server
@@ -217,15 +225,18 @@ fn verifier(auth: &Auth) -> Result<Option<TokenVerifier>, KeyError> {
 }
 
 /// This shard dials those whose IDs sort after its own.
-fn dial_peers(streams: &Arc<Streams>, entropy: &mut StdRng) -> Vec<JoinHandle<()>> {
-    let connector: Arc<dyn Connector> = Arc::new(Tcp);
+fn dial_peers(
+    streams: &Arc<Streams>,
+    connector: &Arc<dyn Connector>,
+    entropy: &mut StdRng,
+) -> Vec<JoinHandle<()>> {
     (0..)
         .map(ShardIndex)
         .zip(streams.map.shards())
         .filter(|(_, shard)| shard.id > streams.id)
         .map(|(peer, _)| {
             let seed = entropy.random();
-            let (streams, connector) = (Arc::clone(streams), Arc::clone(&connector));
+            let (streams, connector) = (Arc::clone(streams), Arc::clone(connector));
             tokio::spawn(keep_dialling(streams, connector, peer, seed))
         })
         .collect()
