@@ -183,6 +183,12 @@ impl Statuses {
         })
     }
 
+    /// What is news to who knew `told`.
+    #[must_use]
+    pub fn news_since(&self, told: &Self) -> Vec<ShardStatus> {
+        self.iter().filter(|said| told.of(&said.shard).as_ref() != Some(said)).collect()
+    }
+
     /// What was said last of a shard.
     #[must_use]
     pub fn of(&self, shard: &str) -> Option<ShardStatus> {
@@ -221,7 +227,7 @@ mod tests {
         let without = View::new(Arc::clone(all.map()), &["b".to_owned()].into(), &mut directory);
         assert_ne!(all.id(), without.id());
         let mut moved = 0;
-        for digest in (0..1000).map(|n| Digest(n * 0x9e37_79b9_7f4a_7c15)) {
+        for digest in (0..1000u64).map(|n| Digest(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))) {
             let mut order = all.map().placement().order(digest);
             let (before, second) = (order.next().unwrap(), order.next().unwrap());
             assert_eq!(all.owner_of(digest), before);
@@ -269,5 +275,17 @@ mod tests {
         assert!(statuses.away().is_empty());
         assert_eq!(statuses.iter().collect::<Vec<_>>(), [status("a", 6, false)]);
         assert_eq!(statuses.of("b"), None);
+    }
+
+    #[test]
+    fn what_was_told_already_is_no_news() {
+        let mut statuses = Statuses::default();
+        statuses.learn(&status("a", 5, true));
+        let told = statuses.clone();
+        assert!(statuses.news_since(&told).is_empty());
+        statuses.learn(&status("b", 1, false));
+        statuses.learn(&status("a", 6, true));
+        let news = [status("a", 6, true), status("b", 1, false)];
+        assert_eq!(statuses.news_since(&told), news);
     }
 }
