@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use prometheus::Registry;
-use trunkline_config::Loaded;
 use trunkline_config::settings::{Auth, JwtAlgorithm};
+use trunkline_config::{Loaded, Statuses};
+use trunkline_proto::cluster::Cluster;
 use trunkline_router::{Router, RouterOptions};
 
 use crate::on_runtime;
@@ -56,7 +57,7 @@ async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<End> {
     let end = process::end(&args.process, ending, &settings, map.id());
     let router = Router::start(RouterOptions {
         settings: Arc::clone(&settings),
-        map: Arc::new(map),
+        cluster: Cluster::new(Arc::new(map), Statuses::default()),
         listen,
         registry: registry.clone(),
     })
