@@ -19,6 +19,9 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// Shards that have a number, at most, of those that no map of this process has.
+    pub const MOST: usize = 4096;
+
     /// The number of a shard, which is given one if it has none.
     pub fn number(&mut self, id: &str) -> u16 {
         self.number_of(id).unwrap_or_else(|| {
@@ -32,6 +35,17 @@ impl Directory {
     #[must_use]
     pub fn number_of(&self, id: &str) -> Option<u16> {
         (0..).zip(&self.ids).find(|(_, known)| *known == id).map(|(number, _)| number)
+    }
+
+    /// The number of a shard that no map needs to have; none if there are too many already.
+    pub fn number_of_stranger(&mut self, id: &str) -> Option<u16> {
+        let known = self.number_of(id);
+        known.or_else(|| (self.ids.len() < Self::MOST).then(|| self.number(id)))
+    }
+
+    /// The shards that have numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &str)> {
+        (0..).zip(self.ids.iter().map(String::as_str))
     }
 
     /// Whose number it is.

@@ -124,14 +124,18 @@ impl Cluster {
         taken
     }
 
-    /// The number of a shard, which is given one if it has none.
+    /// The number of a shard, which is given one if it has none, though no map of this process has
+    /// it: one that is to go, and still has something to give away. None if there are too many.
     #[must_use]
-    pub fn number(&self, id: &str) -> u16 {
-        let mut number = 0;
+    pub fn number(&self, id: &str) -> Option<u16> {
+        let mut number = None;
         self.outlook.send_if_modified(|outlook| {
-            let known = outlook.directory.number_of(id);
-            number = known.unwrap_or_else(|| Arc::make_mut(&mut outlook.directory).number(id));
-            known.is_none()
+            number = outlook.directory.number_of(id);
+            if number.is_some() {
+                return false;
+            }
+            number = Arc::make_mut(&mut outlook.directory).number_of_stranger(id);
+            number.is_some()
         });
         number
     }

@@ -148,6 +148,12 @@ fn a_mistake_in_the_cluster_file_says_what_to_write() {
         ),
         ("[router]\nhandover = \"\"", "2: router.handover is empty; write a path, or leave it out"),
         ("[move]\nsessions = 0", "2: move.sessions is 0; write a whole number from 1 to 10000000"),
+        ("[drain]\ntimeout = \"2h\"", "2: drain.timeout is 2h; write \"0ms\" to \"1h\""),
+        ("[health]\ninterval = \"1ms\"", "2: health.interval is 1ms; write \"50ms\" to \"1h\""),
+        (
+            "[health]\ninterval = \"1s\"\ntimeout = \"2s\"",
+            "1: health.timeout is less than three times health.interval; give",
+        ),
         ("[router]\nhold = \"2h\"", "2: router.hold is 2h; write \"0ms\" to \"1h\""),
         (
             "[router]\ntls = { cert = \"none.pem\" }",
