@@ -49,9 +49,13 @@ pub enum HealthError {
     Servers(String),
 }
 
-/// The entries.
-#[derive(Debug)]
+/// The entries, to read and to write them.
 pub struct HealthBucket {
+    store: kv::Store,
+}
+
+/// The entries as they are written.
+pub struct HealthWatch {
     store: kv::Store,
     watch: Option<kv::Watch>,
 }
@@ -63,13 +67,13 @@ impl HealthBucket {
     /// As [`super::MapBucket::open`].
     pub async fn open(options: &JetStreamSettings, name: &str) -> Result<Self, BucketError> {
         let context = jetstream::new(client(options, WHO).await?);
-        Ok(Self { store: bucket::store(&context, options, name).await?, watch: None })
+        Ok(Self { store: bucket::store(&context, options, name).await? })
     }
 
-    /// Another end of the same connection.
+    /// Watches them, over the same connection.
     #[must_use]
-    pub fn another(&self) -> Self {
-        Self { store: self.store.clone(), watch: None }
+    pub fn watch(&self) -> HealthWatch {
+        HealthWatch { store: self.store.clone(), watch: None }
     }
 
     /// A shard's entry and its revision, if it has one.
@@ -92,7 +96,9 @@ impl HealthBucket {
         let written = bucket::replace(&self.store, &key, vital.encode(), after).await;
         written.map_err(HealthError::Servers)?.ok_or(HealthError::Moved)
     }
+}
 
+impl HealthWatch {
     /// Waits for an entry: first those that are there, then each that is written. Servers that are
     /// away are waited for.
     pub async fn next(&mut self) -> (Vital, u64) {
