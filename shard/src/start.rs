@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::info;
 use trunkline_config::settings::{Auth, Settings};
 use trunkline_config::{ShardMap, View};
-use trunkline_core::{Core, CoreSettings, ShardIndex};
+use trunkline_core::{Core, CoreSettings, LogReach, ShardIndex};
 use trunkline_log::LogSettings;
 use trunkline_proto::net::{Connector, Tcp, clock, entropy};
 use trunkline_proto::peer::peer_server::PeerServer;
@@ -120,7 +120,8 @@ impl Shard {
         let clock = clock();
         // 0 means "none" on the wire.
         let incarnation = entropy.next_u64().max(1);
-        let core_settings = CoreSettings { incarnation, ..CoreSettings::new(&settings) };
+        let log = LogReach::from(&settings.store.choose(data.as_deref()));
+        let core_settings = CoreSettings { incarnation, log, ..CoreSettings::new(&settings) };
         let (events, received) = mpsc::channel(event::CAPACITY);
         let (linked, links_up) = watch::channel(0);
         let (admit, admitting) = watch::channel(false);
