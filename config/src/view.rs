@@ -55,13 +55,14 @@ impl Directory {
     }
 }
 
-/// What a view is recognised by.
+/// What a view is recognised by. What was said of shards is part of it, with the time, so that no
+/// view ever comes again: who went away and serves again is not as if it had been there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ViewId {
     /// The map.
     pub map: MapId,
-    /// SipHash-2-4 of the IDs of those who are away, under the map's key.
-    pub away: u64,
+    /// SipHash-2-4 of what was said of the map's shards, under the map's key.
+    pub statuses: u64,
 }
 
 /// The shard map, and which of its shards are away. Cheap to clone.
@@ -71,6 +72,8 @@ pub struct View {
     /// The shards' numbers, in the map's order.
     numbers: Arc<[u16]>,
     away: Arc<BTreeSet<u16>>,
+    /// What was said of the map's shards, and when.
+    said: Arc<BTreeMap<u16, (u64, bool)>>,
     id: ViewId,
 }
 
@@ -79,23 +82,28 @@ impl View {
     #[must_use]
     pub fn first(map: Arc<ShardMap>) -> (Self, Directory) {
         let mut directory = Directory::default();
-        let view = Self::new(map, &BTreeSet::new(), &mut directory);
+        let view = Self::new(map, &Statuses::default(), &mut directory);
         (view, directory)
     }
 
-    /// A map without those who are away, by ID; IDs that it doesn't know are none of its business.
+    /// A map without those who are away; shards that it doesn't know are none of its business.
     #[must_use]
-    pub fn new(map: Arc<ShardMap>, away: &BTreeSet<String>, directory: &mut Directory) -> Self {
+    pub fn new(map: Arc<ShardMap>, statuses: &Statuses, directory: &mut Directory) -> Self {
         let numbers = map.shards().iter().map(|shard| directory.number(&shard.id)).collect();
-        let missing = away.iter().filter(|id| map.index_of(id).is_some());
         let mut hasher = map.hash_key().hasher();
-        for id in missing.clone() {
-            hasher.write(&(id.len() as u64).to_be_bytes());
-            hasher.write(id.as_bytes());
+        let mut said = BTreeMap::new();
+        for (shard, (stamp_ms, away)) in &statuses.0 {
+            if map.index_of(shard).is_some() {
+                hasher.write(&(shard.len() as u64).to_be_bytes());
+                hasher.write(shard.as_bytes());
+                hasher.write(&stamp_ms.to_be_bytes());
+                hasher.write(&[u8::from(*away)]);
+                said.insert(directory.number(shard), (*stamp_ms, *away));
+            }
         }
-        let id = ViewId { map: map.id(), away: hasher.finish() };
-        let away = missing.map(|id| directory.number(id)).collect();
-        Self { map, numbers, away: Arc::new(away), id }
+        let id = ViewId { map: map.id(), statuses: hasher.finish() };
+        let away = said.iter().filter(|(_, (_, away))| *away).map(|(number, _)| *number).collect();
+        Self { map, numbers, away: Arc::new(away), said: Arc::new(said), id }
     }
 
     /// What it is recognised by.
@@ -131,6 +139,18 @@ impl View {
     #[must_use]
     pub fn is_away(&self, number: u16) -> bool {
         self.away.contains(&number)
+    }
+
+    /// Whether nothing has been said of a shard between this view and another.
+    #[must_use]
+    pub fn says_the_same_of(&self, number: u16, other: &Self) -> bool {
+        self.said.get(&number) == other.said.get(&number)
+    }
+
+    /// Whether every key belongs where it does in another view.
+    #[must_use]
+    pub fn places_like(&self, other: &Self) -> bool {
+        self.id.map == other.id.map && self.away == other.away
     }
 
     /// The number of the shard to which a digest belongs: the first in the order of placement that
@@ -235,11 +255,21 @@ mod tests {
         ShardStatus { shard: shard.to_owned(), stamp_ms, away }
     }
 
+    fn statuses(said: &[ShardStatus]) -> Statuses {
+        let mut statuses = Statuses::default();
+        for said in said {
+            statuses.learn(said);
+        }
+        statuses
+    }
+
     #[test]
     fn what_a_shard_that_is_away_owned_belongs_to_the_next_and_nothing_else_moves() {
         let (all, mut directory) = View::first(map(1, &["a", "b", "c"]));
-        let without = View::new(Arc::clone(all.map()), &["b".to_owned()].into(), &mut directory);
+        let statuses = statuses(&[status("b", 5, true)]);
+        let without = View::new(Arc::clone(all.map()), &statuses, &mut directory);
         assert_ne!(all.id(), without.id());
+        assert!(!all.places_like(&without));
         let mut moved = 0;
         for digest in (0..1000u64).map(|n| Digest(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))) {
             let mut order = all.map().placement().order(digest);
@@ -253,9 +283,22 @@ mod tests {
     }
 
     #[test]
+    fn a_view_in_which_a_shard_serves_again_is_another_than_the_one_before_it_went() {
+        let (first, mut directory) = View::first(map(1, &["a", "b"]));
+        let mut view = |said| View::new(map(1, &["a", "b"]), &statuses(&[said]), &mut directory);
+        let back = view(status("b", 6, false));
+        assert!(first.places_like(&back));
+        assert_ne!(first.id(), back.id());
+        assert!(!first.says_the_same_of(1, &back) && first.says_the_same_of(0, &back));
+        assert_eq!(back.id(), view(status("b", 6, false)).id());
+        assert_ne!(back.id(), view(status("b", 7, false)).id());
+        assert_eq!(first.id(), view(status("of no map", 7, true)).id());
+    }
+
+    #[test]
     fn when_all_are_away_keys_belong_where_they_would_if_none_was() {
         let (all, mut directory) = View::first(map(1, &["a", "b"]));
-        let away = ["a".to_owned(), "b".to_owned(), "unknown".to_owned()].into();
+        let away = statuses(&["a", "b", "unknown"].map(|id| status(id, 5, true)));
         let none = View::new(Arc::clone(all.map()), &away, &mut directory);
         for digest in (0..100).map(Digest) {
             assert_eq!(none.owner_of(digest), all.owner_of(digest));
@@ -265,7 +308,7 @@ mod tests {
     #[test]
     fn a_shard_keeps_its_number_whatever_maps_come() {
         let (_, mut directory) = View::first(map(1, &["a", "b", "c"]));
-        let next = View::new(map(2, &["d", "c", "a"]), &BTreeSet::new(), &mut directory);
+        let next = View::new(map(2, &["d", "c", "a"]), &Statuses::default(), &mut directory);
         let numbers: Vec<_> = next.shards().map(|(it, shard)| (it, shard.id.as_str())).collect();
         assert_eq!(numbers, [(3, "d"), (2, "c"), (0, "a")]);
         assert_eq!(next.shard(2).unwrap().id, "c");

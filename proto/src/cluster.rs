@@ -143,7 +143,7 @@ impl Cluster {
 
 impl Outlook {
     fn of(map: Arc<ShardMap>, statuses: Arc<Statuses>, mut directory: Directory) -> Self {
-        let view = View::new(map, &statuses.away(), &mut directory);
+        let view = View::new(map, &statuses, &mut directory);
         Self { view, statuses, directory: Arc::new(directory) }
     }
 

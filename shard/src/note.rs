@@ -21,14 +21,14 @@ pub(crate) struct Note {
 
 impl Note {
     pub(crate) fn encode(self) -> Bytes {
-        let Self { view: ViewId { map, away }, owed, statuses } = self;
+        let Self { view: ViewId { map, statuses: said }, owed, statuses } = self;
         let statuses = statuses
             .into_iter()
             .map(|ShardStatus { shard, stamp_ms, away }| wire::Status { shard, stamp_ms, away });
         let note = wire::Note {
             map_version: map.version,
             map_digest: map.digest,
-            away,
+            said,
             owed: owed.into_iter().collect(),
             statuses: statuses.collect(),
         };
@@ -37,14 +37,14 @@ impl Note {
 
     /// Reads one; nothing if it is none, which is like never having kept one.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let wire::Note { map_version, map_digest, away, owed, statuses } =
+        let wire::Note { map_version, map_digest, said, owed, statuses } =
             wire::Note::decode(bytes).ok()?;
         let map = MapId { version: map_version, digest: map_digest };
         let statuses = statuses
             .into_iter()
             .map(|wire::Status { shard, stamp_ms, away }| ShardStatus { shard, stamp_ms, away });
         Some(Self {
-            view: ViewId { map, away },
+            view: ViewId { map, statuses: said },
             owed: owed.into_iter().collect(),
             statuses: statuses.collect(),
         })
@@ -122,7 +122,7 @@ mod tests {
         let noted = note(cluster.outlook().view.id(), &["b", "gone"]);
         assert_eq!(owed(Some(&noted), LogReach::Shard, &cluster), [1, 3]);
         assert_eq!(cluster.outlook().name(3), "gone");
-        let before = ViewId { away: 1, ..noted.view };
+        let before = ViewId { statuses: 1, ..noted.view };
         assert_eq!(owed(Some(&note(before, &[])), LogReach::Shard, &cluster), [1, 2]);
         assert_eq!(owed(Some(&note(before, &["gone"])), LogReach::Shard, &cluster), [1, 2, 3]);
     }

@@ -56,13 +56,13 @@ pub(super) fn encode_part(
 }
 
 pub(super) fn decode_view(settled: wire::Settled) -> Result<ViewId, BadItem> {
-    let wire::Settled { map, away } = settled;
+    let wire::Settled { map, statuses } = settled;
     let map = map.ok_or(BadItem("settled"))?;
-    Ok(ViewId { map: MapId { version: map.version, digest: map.digest }, away })
+    Ok(ViewId { map: MapId { version: map.version, digest: map.digest }, statuses })
 }
 
 pub(super) fn encode_view(view: ViewId) -> wire::Settled {
-    wire::Settled { map: Some(encode_map(view.map)), away: view.away }
+    wire::Settled { map: Some(encode_map(view.map)), statuses: view.statuses }
 }
 
 fn decode_standing(standing: wire::Standing) -> Result<Standing, BadItem> {
