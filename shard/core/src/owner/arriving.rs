@@ -224,6 +224,9 @@ impl Owner {
             let nth = self.arrival_grace(io);
             let owned = self.topics.entry(topic.clone()).or_default();
             let (was_empty, before) = (owned.members.is_empty(), owned.members.sessions());
+            if let Topic::Room(..) = topic {
+                owned.expects(members.iter().map(|(_, home)| *home).collect(), nth);
+            }
             for (member, home) in members {
                 owned.members.arrive(home, member, nth);
             }

@@ -217,6 +217,10 @@ impl Owner {
                     handover,
                 };
                 io.tell(home, claimed);
+                let news = self.topics.get_mut(topic).map(|owned| owned.take_news(home));
+                for delivery in news.unwrap_or_default() {
+                    io.tell(home, PeerMessage::Deliver { topic: topic.clone(), delivery });
+                }
                 for (home, message) in claiming.queue.take() {
                     self.resume(io, home, message);
                 }
