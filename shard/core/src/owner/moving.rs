@@ -450,6 +450,11 @@ impl Owner {
         }
     }
 
+    /// Whether a topic was sent to a peer that hasn't answered.
+    pub(super) fn has_sent(&self, topic: &Topic, to: ShardIndex) -> bool {
+        self.moving.under_way.get(topic).is_some_and(|it| it.to == to && it.step == Step::Sent)
+    }
+
     /// A new owner has been asked for a topic.
     pub(crate) fn wanted(&mut self, io: &mut Io, from: ShardIndex, topic: Topic) {
         // It asks again, or is told that everything has gone, when both have the same view.

@@ -66,7 +66,7 @@ impl World {
         let home = self.home_by(router, &session);
         let (is_held, connection) = (socket.is_held, socket.connection(client));
         let next = self.network.trunk((router, home));
-        if next == Some(trunk) {
+        if !is_held && next == Some(trunk) {
             return;
         }
         if !is_held {
