@@ -145,7 +145,9 @@ fn others() -> Vec<PeerMessage> {
         PeerMessage::Transferred { topic: room() },
         PeerMessage::Want { topic: room() },
         PeerMessage::Lacks { topic: room() },
-        PeerMessage::Settled { view: ViewId { map: MapId { version: 3, digest: 7 }, statuses: 11 } },
+        PeerMessage::Settled {
+            view: ViewId { map: MapId { version: 3, digest: 7 }, statuses: 11 },
+        },
         PeerMessage::Transfer { topic: room(), part: TransferPart::default() },
         PeerMessage::Transfer {
             topic: room(),

@@ -154,6 +154,10 @@ impl Owner {
     /// There is another map, or a shard is away or serves again.
     pub(crate) fn view_changed(&mut self, io: &mut Io, before: &View) {
         self.owed_after(io, before);
+        if io.view().places_like(before) {
+            // Peers wait for the word of this view.
+            return self.say_again(io);
+        }
         self.sort_out(io);
         for (topic, owned) in &self.topics {
             for (session, home) in owned.members.suspended() {

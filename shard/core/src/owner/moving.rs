@@ -525,6 +525,12 @@ impl Owner {
         self.moving.is_done() && self.arriving.is_empty()
     }
 
+    /// Another view has come, by which nothing moves.
+    pub(super) fn say_again(&mut self, io: &mut Io) {
+        self.moving.is_unsaid = true;
+        self.move_on(io);
+    }
+
     /// Tells all peers when nothing is left.
     pub(crate) fn say_settled(&mut self, io: &mut Io) {
         if !self.moving.is_unsaid || !self.is_settled() {

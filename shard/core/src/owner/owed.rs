@@ -89,6 +89,27 @@ impl Owed {
     }
 }
 
+/// Whether something may be this shard's now that was another's at any time since `before`: a shard
+/// that would have it is away, and has gone since; or this shard itself was.
+fn may_have_come(now: &View, before: &View, me: ShardIndex) -> bool {
+    let has_gone = |number| now.is_away(number) && !now.says_the_same_of(number, before);
+    now.id().map != before.id().map
+        || !now.says_the_same_of(me.0, before)
+        || now.shards().any(|(number, _)| has_gone(number))
+}
+
+/// Whether there may have been views in between, of which this shard has not heard, in which another
+/// had what is this shard's in both.
+fn has_missed_a_view(now: &View, before: &View, me: ShardIndex) -> bool {
+    let has_served = |number| {
+        now.is_away(number) && before.is_away(number) && !now.says_the_same_of(number, before)
+    };
+    let was_away = !now.says_the_same_of(me.0, before) && now.is_away(me.0) == before.is_away(me.0);
+    now.id().map.version > before.id().map.version + 1
+        || was_away
+        || now.shards().any(|(number, _)| has_served(number))
+}
+
 impl Owner {
     pub(super) fn owed_after(&mut self, io: &mut Io, before: &View) {
         let me = io.links.me();
@@ -96,18 +117,23 @@ impl Owner {
         owed.forget_past(io.now.mono);
         let all = before.shards().map(|(number, _)| number);
         let all: BTreeSet<u16> = all.chain(io.view().shards().map(|(number, _)| number)).collect();
-        // When all are away none is: what they own is still theirs.
-        let are_all_away = before.shards().all(|(number, _)| before.is_away(number));
-        for peer in all.into_iter().map(ShardIndex).filter(|peer| *peer != me) {
-            if are_all_away || !before.is_away(peer.0) {
-                owed.shards.insert(peer);
+        if may_have_come(io.view(), before, me) {
+            // When all are away none is: what they own is still theirs.
+            let are_all_away = before.shards().all(|(number, _)| before.is_away(number));
+            for peer in all.into_iter().map(ShardIndex).filter(|peer| *peer != me) {
+                let was_empty =
+                    before.is_away(peer.0) && io.view().says_the_same_of(peer.0, before);
+                if are_all_away || !was_empty {
+                    owed.shards.insert(peer);
+                }
             }
+            owed.is_past_unknown |= has_missed_a_view(io.view(), before, me);
+            if owed.past.len() == VIEWS {
+                owed.past.clear();
+                owed.is_past_unknown = true;
+            }
+            owed.past.push(before.clone());
         }
-        if owed.past.len() == VIEWS {
-            owed.past.clear();
-            owed.is_past_unknown = true;
-        }
-        owed.past.push(before.clone());
         let view = io.view().id();
         for (peer, settled) in std::mem::take(&mut owed.settled) {
             if settled == view {

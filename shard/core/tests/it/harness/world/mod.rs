@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use trunkline_config::{Directory, HashKey, Shard as MapShard, ShardKey, ShardMap, View, ViewId};
+use trunkline_config::{
+    Directory, HashKey, Shard as MapShard, ShardKey, ShardMap, Statuses, View, ViewId,
+};
 use trunkline_core::{
     Core, Gauges, Input, LogRequest, Mono, Now, Output, SessionId, ShardIndex, Topic, TrunkId,
 };
@@ -52,7 +54,8 @@ enum Event {
     Start(usize),
     LinkIsKnown(usize, usize, u64),
     /// A shard or router has heard of a view.
-    View(Stranger, View),
+    /// The nth view that there was.
+    View(Stranger, u64, View),
     /// A router's worker moves a connection, if its shard is another.
     MoveClient(ClientId),
 }
@@ -87,7 +90,12 @@ pub(crate) struct World {
     /// The newest view.
     view: View,
     directory: Directory,
+    statuses: Statuses,
     version: u64,
+    /// How many views there were.
+    views: u64,
+    /// Which of them each has heard of.
+    heard: BTreeMap<Stranger, u64>,
     /// Those of the routers.
     routers: Vec<View>,
     /// When each has heard of the newest view.
@@ -132,7 +140,10 @@ impl World {
             routers: vec![view.clone(); plan.routers],
             view,
             directory,
+            statuses: Statuses::default(),
             version: 1,
+            views: 0,
+            heard: BTreeMap::new(),
             news: BTreeMap::new(),
             shards: Vec::new(),
             sockets: Sockets::default(),
@@ -255,7 +266,7 @@ impl World {
             Event::MakeLink(a, b) => self.make_link(a, b),
             Event::MakeTrunk(slot) => self.make_trunk(slot),
             Event::Start(shard) => self.start(shard),
-            Event::View(who, view) => self.hear_of(who, view),
+            Event::View(who, nth, view) => self.hear_of(who, nth, view),
             Event::MoveClient(client) => self.move_client(client),
             Event::LinkIsKnown(a, b, life) => {
                 if self.network.link(a, b) == Some(life) {

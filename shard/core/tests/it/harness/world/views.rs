@@ -1,10 +1,10 @@
 //! Views change: shards go away and come back, and there are other maps. Every shard and every
 //! router hears of it in its own time, and routers then move their connections.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use trunkline_config::View;
+use rand::Rng;
+use trunkline_config::{ShardStatus, View};
 use trunkline_core::{Core, Input};
 
 use super::{Event, Stranger, World, id_of, map_of};
@@ -22,7 +22,14 @@ impl World {
     }
 
     fn change_view(&mut self, away: &[usize], shards: Option<&[usize]>) {
-        let away: BTreeSet<String> = away.iter().map(|shard| id_of(*shard)).collect();
+        for shard in 0..self.plan.shards {
+            let (id, is_away) = (id_of(shard), away.contains(&shard));
+            let known = self.statuses.of(&id).is_some_and(|it| it.away);
+            if known != is_away {
+                let said = ShardStatus { shard: id, stamp_ms: self.views + 1, away: is_away };
+                self.statuses.learn(&said);
+            }
+        }
         let map = match shards {
             Some(shards) => {
                 self.version += 1;
@@ -30,20 +37,29 @@ impl World {
             }
             None => Arc::clone(self.view.map()),
         };
-        let view = View::new(map, &away, &mut self.directory);
+        let view = View::new(map, &self.statuses, &mut self.directory);
         self.view = view.clone();
+        self.views += 1;
         let shards = (0..self.plan.shards).map(Stranger::Peer);
         let all: Vec<_> = shards.chain((0..self.plan.routers).map(Stranger::Router)).collect();
         for who in all {
             let delay = self.draw(&self.plan.news.clone());
             let at = self.news.get(&who).copied().unwrap_or_default().max(self.now + delay);
             self.news.insert(who, at);
-            self.at(at, Event::View(who, view.clone()));
+            self.at(at, Event::View(who, self.views, view.clone()));
         }
     }
 
     /// One shard alone hears of the newest view now; the others when they would have anyway.
-    pub(super) fn hear_of(&mut self, who: Stranger, view: View) {
+    pub(super) fn hear_of(&mut self, who: Stranger, nth: u64, view: View) {
+        // News may overtake news: who hears late hears only what is so now.
+        let is_late = self.chance.random_ratio(1, 4);
+        let (nth, view) = if is_late { (self.views, self.view.clone()) } else { (nth, view) };
+        let heard = self.heard.entry(who).or_default();
+        if *heard >= nth {
+            return;
+        }
+        *heard = nth;
         match who {
             Stranger::Peer(shard) => {
                 self.shards[shard].view = view.clone();
