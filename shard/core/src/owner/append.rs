@@ -167,6 +167,20 @@ impl Owner {
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let unknown = std::mem::take(&mut owned.appends.in_flight);
+        // Another owner may have been told what waits here by the same session.
+        let is_kept = |pending: &Pending| {
+            let Identity { member, sequence, .. } = &pending.identity;
+            let is_it = |it: &Arc<Record>| (it.session, it.sequence) == (member.session, *sequence);
+            records.iter().find(|it| is_it(it)).cloned()
+        };
+        let queued = std::mem::take(&mut owned.appends.queued);
+        let (told, queued): (Vec<_>, VecDeque<_>) =
+            queued.into_iter().map(|it| (is_kept(&it), it)).partition(|(kept, _)| kept.is_some());
+        owned.appends.queued = queued.into_iter().map(|(_, pending)| pending).collect();
+        owned.appends.queued_bytes -=
+            told.iter().map(|(_, pending)| pending.body.size()).sum::<usize>();
+        let told = told.into_iter().filter_map(|(kept, pending)| Some((pending, kept?)));
+        let unknown: Vec<_> = unknown.into_iter().chain(told).collect();
         let same = |a: &Record, b: &Record| a.session == b.session && a.sequence == b.sequence;
         let mut lost = Vec::new();
         for (pending, record) in unknown {

@@ -201,6 +201,8 @@ impl Owner {
             Who::Shard(home) => {
                 let Some(owned) = self.topics.get_mut(topic) else { return };
                 let Some(mut claiming) = owned.claiming.remove(&home) else { return };
+                // What its own members' coming is to others is none for itself.
+                let news = owned.take_news(home);
                 for member in claiming.members {
                     self.add_member(io, topic, home, member, Some(home));
                 }
@@ -217,6 +219,9 @@ impl Owner {
                     handover,
                 };
                 io.tell(home, claimed);
+                for delivery in news {
+                    io.tell(home, PeerMessage::Deliver { topic: topic.clone(), delivery });
+                }
                 for (home, message) in claiming.queue.take() {
                     self.resume(io, home, message);
                 }

@@ -410,8 +410,9 @@ impl Owner {
         let topics: Vec<Topic> = self.topics.keys().cloned().collect();
         for topic in topics {
             // Who is in a topic that is on its way is for its next owner to find out.
-            let owned = self.topics.get(&topic).filter(|it| it.may_announce());
+            let owned = self.topics.get_mut(&topic).filter(|it| it.may_announce());
             let Some(owned) = owned else { continue };
+            owned.drop_news(nth);
             for session in owned.members.doubted_since(nth) {
                 self.remove_member(io, &topic, session);
             }

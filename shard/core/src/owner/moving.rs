@@ -266,6 +266,10 @@ impl Owner {
 
     fn begin_to_move(&mut self, io: &mut Io, to: ShardIndex, topic: &Topic) {
         self.moving.deferred.remove(topic);
+        if self.arriving.is_arriving(topic) {
+            // It goes on when it is here.
+            return;
+        }
         let step = Step::Draining;
         self.moving.under_way.insert(topic.clone(), UnderWay { to, step, bytes: 0 });
         self.stop_serving(io, topic, Serves::Leaving { parted: false });
@@ -446,6 +450,11 @@ impl Owner {
         }
     }
 
+    /// Whether a topic was sent to a peer that hasn't answered.
+    pub(super) fn has_sent(&self, topic: &Topic, to: ShardIndex) -> bool {
+        self.moving.under_way.get(topic).is_some_and(|it| it.to == to && it.step == Step::Sent)
+    }
+
     /// A new owner has been asked for a topic.
     pub(crate) fn wanted(&mut self, io: &mut Io, from: ShardIndex, topic: Topic) {
         // It asks again, or is told that everything has gone, when both have the same view.
@@ -476,9 +485,11 @@ impl Owner {
             let nth = self.arrival_grace(io);
             let Some(owned) = self.topics.get_mut(topic) else { return };
             owned.members.doubt_all(nth);
+            owned.expects(owned.members.homes(), nth);
             if is_open && self.owed.may_have(io.links.me(), topic) {
                 owned.stage = Stage::default();
-                return self.open_for_sure(io, topic, None);
+                self.open_for_sure(io, topic, None);
+                return self.take_in(io, topic);
             }
         }
         let asked = |(of, waiting): &(Topic, Waiting)| {
@@ -487,6 +498,7 @@ impl Owner {
         if !is_open && !self.tickets.values().any(asked) {
             self.open_for_sure(io, topic, None);
         }
+        self.take_in(io, topic);
         self.tidy(io, topic);
     }
 
