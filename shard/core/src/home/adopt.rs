@@ -57,6 +57,7 @@ impl Home {
             let reason = "the session can't be gone on with; come back";
             return io.output(Output::Close { trunk, connection, code, reason });
         };
+        self.aliases.remove(&id);
         let before = self.take_from(io, id);
         let mut session = resume(id, at, checkpoint, adoption);
         if let Some(before) = before {

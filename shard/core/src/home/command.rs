@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::permission::{not_joined, unavailable};
-use super::requests::{Pending, Subject};
+use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
 use super::session::{Membership, Session};
 use super::subscription::Socket;
@@ -14,11 +14,10 @@ use crate::dialect::command::{Command, name_problem};
 use crate::dialect::native::{self, Request};
 use crate::dialect::{ErrorCode, Problem};
 use crate::input::Identity;
-use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::{RoomId, UserId};
 use crate::output::Output;
-use crate::peer::{Action, Member, PeerMessage, RequestId};
+use crate::peer::{Action, Member};
 use crate::position::Position;
 use crate::rights::Verdict;
 use crate::session_id::SessionId;
@@ -226,19 +225,10 @@ impl Home {
             let Some(session) = SessionId::parse(&to) else {
                 return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
             };
-            let home = io.home_of(&session);
-            let request = self.begin(io, origin, home, Subject::Send { to })?;
-            let whisper = PeerMessage::Whisper {
-                request,
-                member,
-                sequence: origin.sequence,
-                to: session,
-                body,
-                key,
-                ephemeral,
-            };
-            io.tell(home, whisper);
-            return Ok(Step::Asked);
+            let (sequence, subject) = (origin.sequence, Subject::Send { to });
+            let to = session;
+            let asked = Asked::Whisper { member, sequence, to, body, key, ephemeral };
+            return self.begin(io, origin, subject, asked);
         }
         let user = UserId::parse(&to).map_err(|error| name_problem("to", error))?;
         let topic = Topic::Inbox(user);
@@ -344,31 +334,28 @@ impl Home {
         topic: Topic,
         action: Action,
     ) -> Result<Step, Problem> {
-        let owner = io.owner_of(&topic);
-        let request = self.begin(io, origin, owner, subject)?;
         let sequence = origin.sequence;
-        io.tell(owner, PeerMessage::Request { request, member, sequence, topic, action });
-        Ok(Step::Asked)
+        self.begin(io, origin, subject, Asked::Topic { member, sequence, topic, action })
     }
 
-    pub(super) fn begin(
+    fn begin(
         &mut self,
-        io: &Io,
+        io: &mut Io,
         origin: Origin,
-        owner: ShardIndex,
         subject: Subject,
-    ) -> Result<RequestId, Problem> {
-        if !io.links.is_up(owner) {
-            return Err(unavailable());
-        }
-        Ok(self.requests.begin(Pending {
+        asked: Asked,
+    ) -> Result<Step, Problem> {
+        let pending = Pending {
             session: origin.session,
             line: origin.line,
             sequence: origin.message,
             reply_to: origin.reply_to,
-            owner,
+            owner: io.links.me(),
             started: io.now.mono,
             subject,
-        }))
+            asked,
+        };
+        self.dispatch(io, pending).map_err(|_| unavailable())?;
+        Ok(Step::Asked)
     }
 }

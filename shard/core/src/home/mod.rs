@@ -10,9 +10,11 @@ mod attach;
 mod checkpoints;
 mod command;
 mod delivery;
+mod gate;
 mod greeting;
 mod handovers;
 mod line;
+mod moved;
 mod own_topics;
 mod permission;
 mod rate;
@@ -27,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::command::Origin;
+use self::gate::Gates;
 use self::handovers::Handovers;
 use self::line::{At, Line};
 use self::requests::{Pending, Requests, Subject};
@@ -61,6 +64,7 @@ pub(crate) struct Home {
     sessions: BTreeMap<SessionId, Box<Session>>,
     subscriptions: Subscriptions,
     requests: Requests,
+    gates: Gates,
     handovers: Handovers,
     /// Tokens that are being checked.
     verifying: BTreeMap<Ticket, Verifying>,
@@ -109,6 +113,7 @@ impl Home {
             sessions: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             requests: Requests::new(settings.request_timeout),
+            gates: Gates::new(),
             handovers: Handovers::default(),
             verifying: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -164,10 +169,14 @@ impl Home {
     }
 
     pub(crate) fn link_down(&mut self, io: &mut Io, peer: ShardIndex) {
-        for pending in self.requests.end_all(peer) {
-            self.refuse_or_forward(io, &pending, Refusal::Unavailable);
+        for (request, pending) in self.requests.end_all(peer) {
+            if let Some(pending) = self.keep_for_next(io, request, pending) {
+                self.refuse_or_forward(io, &pending, Refusal::Unavailable);
+            }
         }
         self.aliases.retain(|_, holder| *holder != peer);
+        self.claim_what_is_orphaned(io);
+        self.open_gates(io);
     }
 
     pub(crate) fn next_timer(&self) -> Option<Mono> {
@@ -178,6 +187,7 @@ impl Home {
             self.orphans.next(),
             self.unconnected.next(),
             self.retries.next(),
+            self.gates.next_timer(),
             self.expiries.first().map(|(at, _)| *at),
         ]
         .into_iter()
@@ -196,6 +206,7 @@ impl Home {
             }
         }
         self.end_overdue_gathers(io);
+        self.run_gates(io);
         while let Some((id, broken)) = self.orphans.pop_due(now) {
             // It may have come back, and its trunk have broken again.
             let session = self.sessions.get(&id);

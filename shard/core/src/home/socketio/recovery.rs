@@ -16,7 +16,7 @@ use crate::dedupe::Identity;
 use crate::home::Home;
 use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
-use crate::home::requests::{Pending, Subject};
+use crate::home::requests::{Asked, Pending, Subject};
 use crate::home::respond::ReplyTo;
 use crate::home::session::{Membership, Socket};
 use crate::home::stream::Span;
@@ -201,10 +201,7 @@ impl Home {
         let (namespace, line) = (session.namespace.clone(), session.line);
         let is_here = self.knows(private_id);
         let holder = if is_here { io.links.me() } else { io.home_of(&private_id) };
-        if !io.links.is_up(holder) {
-            return self.not_recalled(io, id);
-        }
-        let request = self.requests.begin(Pending {
+        let pending = Pending {
             session: id,
             line,
             sequence: None,
@@ -212,8 +209,11 @@ impl Home {
             owner: holder,
             started: io.now.mono,
             subject: Subject::Recall,
-        });
-        io.tell(holder, PeerMessage::Recall { request, private_id, namespace, offset });
+            asked: Asked::Recall { private_id, namespace, offset },
+        };
+        if self.dispatch_to(io, holder, pending).is_err() {
+            self.not_recalled(io, id);
+        }
     }
 
     fn knows(&self, private_id: SessionId) -> bool {
@@ -231,7 +231,7 @@ impl Home {
     ) {
         let elsewhere = self.aliases.get(&private_id).copied().filter(|it| io.links.is_up(*it));
         if let (false, Some(holder)) = (self.knows(private_id), elsewhere) {
-            let request = self.requests.begin(Pending {
+            let pending = Pending {
                 session: private_id,
                 line: private_id,
                 sequence: None,
@@ -239,8 +239,13 @@ impl Home {
                 owner: holder,
                 started: io.now.mono,
                 subject: Subject::Recall,
-            });
-            return io.tell(holder, PeerMessage::Recall { request, private_id, namespace, offset });
+                asked: Asked::Recall { private_id, namespace, offset },
+            };
+            let _ = self.dispatch_to(io, holder, pending);
+            return;
+        }
+        if !self.knows(private_id) && io.home_of(&private_id) != io.links.me() {
+            return asker.answer(io, Err(Refusal::Moved));
         }
         let recalled = self.give_back(io, asker, private_id, &namespace, offset.as_deref());
         asker.answer(io, recalled.map(Reply::Recalled).ok_or(Refusal::Unknown));
@@ -390,6 +395,9 @@ impl Home {
         here: bool,
     ) {
         for id in [session, private_id] {
+            if here && self.sessions.contains_key(&session) {
+                continue;
+            }
             if here {
                 self.aliases.insert(id, from);
             } else if self.aliases.get(&id) == Some(&from) {
@@ -409,10 +417,14 @@ impl Home {
         ephemeral: bool,
     ) {
         let Some(home) = self.aliases.get(&to).copied().filter(|it| io.links.is_up(*it)) else {
-            return asker.answer(io, Ok(Reply::Sent(SendStatus::Offline)));
+            // Its home by another view may know it.
+            let is_known_here = io.home_of(&to) == io.links.me();
+            let offline = Ok(Reply::Sent(SendStatus::Offline));
+            return asker.answer(io, if is_known_here { offline } else { Err(Refusal::Moved) });
         };
         let Identity { member, sequence, key } = identity;
-        let request = self.requests.begin(Pending {
+        let key = key.map(|key| key.text);
+        let pending = Pending {
             session: member.session,
             line: member.session,
             sequence: None,
@@ -420,9 +432,9 @@ impl Home {
             owner: home,
             started: io.now.mono,
             subject: Subject::Send { to: to.to_string() },
-        });
-        let key = key.map(|key| key.text);
-        io.tell(home, PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral });
+            asked: Asked::Whisper { member, sequence, to, body, key, ephemeral },
+        };
+        let _ = self.dispatch_to(io, home, pending);
     }
 }
 
