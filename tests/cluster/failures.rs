@@ -3,7 +3,7 @@
 use serde_json::json;
 use trunkline_client::CloseCode;
 
-use crate::harness::{Process, Setup, free, get, shard_map, eventually};
+use crate::harness::{Process, Setup, eventually, free, get, shard_map};
 
 #[tokio::test]
 async fn a_client_of_a_dead_shard_stays_and_gets_what_it_missed() {

@@ -82,8 +82,7 @@ impl Judge {
                 // A memory that is gone doesn't know what is said again.
                 let owner = core_of(world, &kept.topic);
                 let cut_off = self.moves && !self.outages.is_whole_since(0, 1, Duration::MAX);
-                let forgetful =
-                    !world.plan.durable && (self.outages.has_crashed(owner) || cut_off);
+                let forgetful = !world.plan.durable && (self.outages.has_crashed(owner) || cut_off);
                 self.truth.keep(&kept, forgetful);
             }
             Arrival::Cut { a, b } => {
