@@ -166,40 +166,36 @@ impl Owner {
         records: &[Arc<Record>],
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        let unknown = std::mem::take(&mut owned.appends.in_flight);
-        // Another owner may have been told what waits here by the same session.
-        let is_kept = |pending: &Pending| {
+        let kept_as = |pending: &Pending| {
             let Identity { member, sequence, .. } = &pending.identity;
-            let is_it = |it: &Arc<Record>| (it.session, it.sequence) == (member.session, *sequence);
-            records.iter().find(|it| is_it(it)).cloned()
+            let is_it = |it: &&Arc<Record>| (it.session, it.sequence) == (member.session, *sequence);
+            records.iter().find(is_it).map(|record| record.offset)
         };
-        let queued = std::mem::take(&mut owned.appends.queued);
-        let (told, queued): (Vec<_>, VecDeque<_>) =
-            queued.into_iter().map(|it| (is_kept(&it), it)).partition(|(kept, _)| kept.is_some());
-        owned.appends.queued = queued.into_iter().map(|(_, pending)| pending).collect();
-        owned.appends.queued_bytes -=
-            told.iter().map(|(_, pending)| pending.body.size()).sum::<usize>();
-        let told = told.into_iter().filter_map(|(kept, pending)| Some((pending, kept?)));
-        let unknown: Vec<_> = unknown.into_iter().chain(told).collect();
-        let same = |a: &Record, b: &Record| a.session == b.session && a.sequence == b.sequence;
-        let mut lost = Vec::new();
-        for (pending, record) in unknown {
-            match records.iter().find(|kept| same(kept, &record)) {
-                Some(kept) => {
-                    let reply = match topic {
-                        Topic::Room(..) => Reply::Published(Position {
-                            epoch: tail.epoch().clone(),
-                            offset: kept.offset,
-                        }),
-                        Topic::Inbox(_) => Reply::Sent(crate::peer::SendStatus::Queued),
-                    };
-                    self.answer(io, topic, &pending, &reply);
-                }
-                None => lost.push((pending, record)),
+        let mut kept = Vec::new();
+        let batch = std::mem::take(&mut owned.appends.in_flight);
+        for (pending, record) in batch {
+            match kept_as(&pending) {
+                Some(offset) => kept.push((pending, offset)),
+                None => owned.appends.in_flight.push((pending, record)),
             }
         }
-        if let Some(owned) = self.topics.get_mut(topic) {
-            owned.appends.in_flight = lost;
+        // Another owner may have been told what waits here, by the same session.
+        for pending in std::mem::take(&mut owned.appends.queued) {
+            match kept_as(&pending) {
+                Some(offset) => {
+                    owned.appends.queued_bytes -= pending.body.size();
+                    kept.push((pending, offset));
+                }
+                None => owned.appends.queued.push_back(pending),
+            }
+        }
+        for (pending, offset) in kept {
+            let epoch = tail.epoch().clone();
+            let reply = match topic {
+                Topic::Room(..) => Reply::Published(Position { epoch, offset }),
+                Topic::Inbox(_) => Reply::Sent(crate::peer::SendStatus::Queued),
+            };
+            self.answer(io, topic, &pending, &reply);
         }
     }
 

@@ -154,7 +154,7 @@ impl Owner {
     /// There is another map, or a shard is away or serves again.
     pub(crate) fn view_changed(&mut self, io: &mut Io, before: &View) {
         self.owed_after(io, before);
-        self.sort_out(io);
+        self.sort_out(io, before);
         for (topic, owned) in &self.topics {
             for (session, home) in owned.members.suspended() {
                 let proper = io.home_of(&session);
@@ -434,6 +434,9 @@ impl Owner {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         if owned.serves != Serves::Yes {
             self.part_with(io, topic);
+            return self.take_in(io, topic);
+        }
+        if !self.arriving.is_empty() && self.arriving.is_arriving(topic) {
             return self.take_in(io, topic);
         }
         if !owned.is_at_rest() {

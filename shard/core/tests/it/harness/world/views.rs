@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use trunkline_config::View;
-use trunkline_core::{Core, Input};
+use trunkline_core::{Core, Input, Topic};
 
 use super::{Event, Stranger, World, id_of, map_of};
 use crate::harness::router::{Arrival, ClientId};
@@ -19,6 +19,16 @@ impl World {
     /// There is a new map, of these shards.
     pub(crate) fn new_map(&mut self, shards: &[usize], away: &[usize]) {
         self.change_view(away, Some(shards));
+    }
+
+    /// From now on these shards are away, of which only some shards hear yet.
+    pub(crate) fn away_for(&mut self, who: &[usize], away: &[usize]) {
+        let away: BTreeSet<String> = away.iter().map(|shard| id_of(*shard)).collect();
+        let map = Arc::clone(self.view.map());
+        self.view = View::new(map, &away, &mut self.directory);
+        for shard in who {
+            self.hear_of(Stranger::Peer(*shard), self.view.clone());
+        }
     }
 
     fn change_view(&mut self, away: &[usize], shards: Option<&[usize]>) {
@@ -79,6 +89,12 @@ impl World {
         if let Some(next) = next {
             self.attach_one(client, home, next);
         }
+    }
+
+    /// The shards whose stores have a topic.
+    pub(crate) fn holders(&self, topic: &Topic) -> Vec<usize> {
+        let holds = |shard: &usize| self.shards[*shard].log.standing(topic).is_some();
+        (0..self.plan.shards).filter(holds).collect()
     }
 
     /// Whether a shard has nothing that is another's.
