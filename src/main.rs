@@ -9,6 +9,7 @@ mod check;
 mod configuration;
 mod control;
 mod ending;
+mod handover;
 mod locate;
 mod logging;
 mod map;

@@ -4,6 +4,9 @@
 //! a scraper that stalls costs little and only for a while. What is counted is not decided here.
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +36,16 @@ const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=ut
 /// A bound port that doesn't serve yet.
 pub(crate) struct Ops {
     listener: TcpListener,
+    closing: watch::Sender<bool>,
+}
+
+/// Closes the port, for which another process has come.
+pub(crate) struct Closer(watch::Sender<bool>);
+
+impl Closer {
+    pub(crate) fn close(&self) {
+        self.0.send_replace(true);
+    }
 }
 
 struct State {
@@ -51,11 +64,49 @@ impl Ops {
                 "cannot serve metrics at {address}; free the port or set another metrics address"
             )
         })?;
-        Ok(Self { listener })
+        Ok(Self { listener, closing: watch::Sender::new(false) })
     }
 
-    /// Serves for as long as it is polled.
+    /// Serves at a port that another process had; none if it is not the one that is wanted.
+    ///
+    /// # Errors
+    /// If the socket isn't usable.
+    pub(crate) fn take(
+        listener: std::net::TcpListener,
+        wanted: SocketAddr,
+    ) -> anyhow::Result<Option<Self>> {
+        let found = listener.local_addr()?;
+        if found.ip() != wanted.ip() || ![0, found.port()].contains(&wanted.port()) {
+            return Ok(None);
+        }
+        listener.set_nonblocking(true)?;
+        let (listener, closing) = (TcpListener::from_std(listener)?, watch::Sender::new(false));
+        Ok(Some(Self { listener, closing }))
+    }
+
+    /// The same socket once more, for the process that comes next.
+    ///
+    /// # Errors
+    /// When the process may have no more files.
+    pub(crate) fn copy(&self) -> io::Result<std::net::TcpListener> {
+        Ok(self.listener.as_fd().try_clone_to_owned()?.into())
+    }
+
+    /// What closes the port before the process ends.
+    pub(crate) fn closer(&self) -> Closer {
+        Closer(self.closing.clone())
+    }
+
+    /// Serves for as long as it is polled, or until the port is closed.
     pub(crate) async fn serve(self, registry: Registry, readiness: watch::Receiver<bool>) {
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            () = self.accept(registry, readiness) => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+
+    async fn accept(&self, registry: Registry, readiness: watch::Receiver<bool>) {
         let state = Arc::new(State { registry, readiness });
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         // The semaphore is never closed.

@@ -29,6 +29,13 @@ pub(crate) struct ProcessArgs {
     under_parent: bool,
 }
 
+impl ProcessArgs {
+    /// Whether `up` has started the process and ends it.
+    pub(crate) fn has_parent(&self) -> bool {
+        self.under_parent
+    }
+}
+
 /// Reads the files, and the map that stands in the settings' bucket.
 ///
 /// # Errors

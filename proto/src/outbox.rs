@@ -144,6 +144,13 @@ impl<T> Outbox<T> {
         Ok(())
     }
 
+    /// Whether at most half of the capacity waits, in a stream that has not ended.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let state = self.shared.lock();
+        !state.closed && state.bytes <= self.shared.bounds.capacity / 2
+    }
+
     /// Ready when at most half of the capacity waits: who produces pauses until then.
     pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();

@@ -12,6 +12,7 @@ mod chat;
 mod durability;
 mod echo;
 mod failures;
+mod handover;
 mod harness;
 mod limits;
 mod moves;

@@ -75,7 +75,9 @@ impl Trunk {
             let item = Up { item: Some(item) };
             let size = item.encoded_len() + ITEM_SIZE;
             if live.outbox.push(item, size).is_err() {
-                // The stream has just ended; whoever reads it will notice.
+                // Either there is no room for all that one client has said, or the stream has just
+                // ended, which whoever reads it will notice.
+                let _ = live.outbox.poll_room(cx);
                 return Poll::Pending;
             }
             if let Some(connection) = attached {

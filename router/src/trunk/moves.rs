@@ -132,7 +132,7 @@ fn move_one(trunks: &Trunks, connection: &Rc<Connection>) -> Step {
 }
 
 impl Trunk {
-    fn carries(&self, connection: u64) -> bool {
+    pub(super) fn carries(&self, connection: u64) -> bool {
         let live = self.live.borrow();
         live.as_ref().is_some_and(|live| live.members.get(connection).is_some())
     }
@@ -144,12 +144,15 @@ impl Trunk {
         self.hold.is_empty() && self.live.borrow().as_ref().is_none_or(is_unused)
     }
 
-    /// Tells the shard that a connection of its goes elsewhere, with what it has had. False if the
-    /// connection stays: what it takes to go on elsewhere is not there.
+    /// Tells the shard that a connection of its goes elsewhere. False if the connection stays for now:
+    /// what it takes to go on elsewhere is not there, or the shard is behind.
     fn part_with(&self, connection: &Connection) -> bool {
         let number = connection.number;
         let mut live = self.live.borrow_mut();
-        let Some(live) = live.as_mut().filter(|_| connection.may_be_held()) else { return false };
+        let Some(live) = live.as_mut().filter(|live| live.outbox.has_room()) else { return false };
+        if !connection.may_be_held() {
+            return false;
+        }
         let Some(positions) = live.members.part_with(number) else { return false };
         connection.hold(positions);
         self.hold.forget(number);

@@ -5,10 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use trunkline_config::{HashKey, Shard, ShardMap, Statuses};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use trunkline_config::settings;
+use trunkline_config::{HashKey, Shard, ShardMap, ShardStatus, Statuses};
 use trunkline_proto::cluster::Cluster;
+use trunkline_proto::net::Machine;
+use trunkline_proto::transport::Security;
 
-use super::Trunk;
+use super::board::Board;
+use super::{Dialer, Trunk, Trunks};
 use crate::metrics::Metrics;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,4 +38,29 @@ pub(super) fn cluster(ids: &[&str]) -> Cluster {
 pub(super) fn trunk() -> Rc<Trunk> {
     let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
     Rc::new(Trunk::new(0, cluster(&["a"]), PATIENCE, Rc::default(), metrics))
+}
+
+/// Trunks to these shards, which are dialled when tokio has a turn.
+pub(super) fn trunks(ids: &[&str]) -> (Trunks, Rc<Metrics>) {
+    let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
+    let (cluster, machine) = (cluster(ids), Machine::real());
+    let dialer = Dialer {
+        board: Arc::new(Board::new(1, cluster.clone(), metrics.trunk_up.clone())),
+        cluster,
+        router: 1,
+        worker: 0,
+        security: Arc::new(Security::new(&settings::Cluster::default()).expect("none")),
+        connector: machine.connector,
+        clock: machine.clock,
+    };
+    let entropy = StdRng::seed_from_u64(0);
+    (Trunks::new(dialer, Rc::clone(&metrics), PATIENCE, entropy), metrics)
+}
+
+impl Trunks {
+    /// Goes over to what follows from what is said of a shard.
+    pub(super) fn learn(&self, status: &ShardStatus) {
+        assert!(self.dialer.cluster.learn(status), "no news");
+        self.take(self.dialer.cluster.outlook().view);
+    }
 }

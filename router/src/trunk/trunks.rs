@@ -31,7 +31,7 @@ pub(crate) struct Trunks {
     /// By the shard's number.
     entries: RefCell<BTreeMap<u16, Entry>>,
     lines: RefCell<JoinSet<()>>,
-    dialer: Rc<Dialer>,
+    pub(super) dialer: Rc<Dialer>,
     metrics: Rc<Metrics>,
     patience: Duration,
     entropy: RefCell<StdRng>,
@@ -114,7 +114,7 @@ impl Trunks {
         }
     }
 
-    fn take(&self, view: View) {
+    pub(super) fn take(&self, view: View) {
         for (number, _) in view.shards() {
             self.entries.borrow_mut().entry(number).or_insert_with(|| self.begin(number));
         }

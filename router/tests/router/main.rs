@@ -9,6 +9,7 @@ mod harness;
 mod heartbeat;
 mod hold;
 mod http;
+mod moves;
 mod pressure;
 mod shutdown;
 mod start;

@@ -1,6 +1,9 @@
 //! A router that goes away says so to both sides.
 
-use crate::harness::{Raw, Stage, live, soon};
+use futures_util::future::join_all;
+use trunkline_proto::trunk::poll_request::What;
+
+use crate::harness::{Answered, Raw, Request, Stage, answer, live, soon};
 
 #[tokio::test]
 async fn clients_get_1012_and_shards_their_detaches() {
@@ -30,4 +33,78 @@ async fn a_client_that_does_not_answer_does_not_hold_it_up() {
     let (_deaf, _) = stage.raw("").await;
     let _half = Raw::connect(stage.address()).await;
     soon("the shutdown", stage.router.shutdown()).await;
+}
+
+#[tokio::test]
+async fn a_router_that_drains_closes_its_clients_with_1012_the_oldest_first() {
+    let mut stage = Stage::set_with(|settings| settings.router.close_rate = 100).await;
+    let (mut alice, a) = stage.client("user=alice").await;
+    let (mut bob, b) = stage.client("user=bob").await;
+    let (mut carol, c) = stage.client("user=carol").await;
+    let (address, ready) = (stage.address(), stage.router.readiness());
+    let Stage { mut router, mut trunk, .. } = stage;
+    let clients = async {
+        assert_eq!(alice.close_code().await, 1012);
+        // It has said so before, and takes nobody else.
+        assert!(!*ready.borrow());
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+        assert_eq!((bob.close_code().await, carol.close_code().await), (1012, 1012));
+    };
+    let shard = async {
+        for number in [a, b, c] {
+            assert_eq!(trunk.detach().await, number);
+        }
+        assert!(trunk.ended().await);
+        drop(trunk);
+    };
+    soon("the drain", async { tokio::join!(clients, shard, router.drain()) }).await;
+    router.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_that_polls_has_its_answer_before_the_router_ends_and_goes_on_elsewhere() {
+    let mut stage = Stage::set().await;
+    let path = "/socket.io/?EIO=4&transport=polling&user=alice";
+    let polling = Request::get(path).send(stage.address()).await;
+    let poll = stage.trunk.poll().await;
+    assert!(matches!(poll.what, Some(What::Open(_))));
+    let Stage { mut router, mut trunk, .. } = stage;
+    let shard = async {
+        // The answer comes when the router has long since begun.
+        trunk.batch(vec![answer(poll.request, 200, "0{}")]).await;
+        assert!(trunk.ended().await);
+        drop(trunk);
+    };
+    let mut ready = router.readiness();
+    let (answered, ..) = soon("the drain", async {
+        tokio::join!(
+            Answered::read(polling),
+            async {
+                ready.wait_for(|ready| !ready).await.expect("the router runs");
+                shard.await;
+            },
+            router.drain()
+        )
+    })
+    .await;
+    assert_eq!((answered.status, answered.body.as_str()), (200, "0{}"));
+}
+
+#[tokio::test]
+async fn a_drain_can_be_given_up_for_an_end_at_once() {
+    let mut stage = Stage::set_with(|settings| settings.router.close_rate = 1).await;
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        clients.push(stage.client("").await);
+    }
+    let Stage { mut router, .. } = stage;
+    let (mut first, _) = clients.remove(0);
+    tokio::select! {
+        code = first.close_code() => assert_eq!(code, 1012),
+        () = router.drain() => panic!("that was too fast"),
+    }
+    let closed = clients.iter_mut().map(|(client, _)| client.close_code());
+    let (codes, ()) =
+        soon("the end", async { tokio::join!(join_all(closed), router.shutdown()) }).await;
+    assert_eq!(codes, [1012; 99]);
 }

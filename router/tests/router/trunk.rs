@@ -69,6 +69,7 @@ async fn is_refused(says: impl FnOnce(Says) -> Says) {
         map: Some(MapId { version: id.version, digest: id.digest }),
         shard: "a".to_owned(),
         incarnation: 1,
+        statuses: Vec::new(),
     };
     // The address is part of no digest, so that the same map fits the second shard.
     let address = shard.stop().await;

@@ -50,11 +50,18 @@ async fn a_shard_that_was_stopped_and_goes_on_has_given_up_what_others_have() {
     let before = cluster.ids();
     let returns = survive(&mut cluster, 4, async |cluster, number| {
         let shard = ["a", "b", "c"][number % 3];
+        let (room, user) = (cluster.room_on(shard), cluster.user_on(shard, 3));
+        let mut person = cluster.connect(&user).await;
+        person.join(&room).await;
         cluster.shards[shard].signal("STOP").await;
         let found = |logs: String| logs.matches("found dead; others take over").count();
         eventually("it is found dead", async || found(all_logs(cluster)) > number).await;
         // The others serve what was its own.
-        cluster.connect(&cluster.user_on(shard, 3)).await.join(&cluster.room_on(shard)).await;
+        eventually("the room goes on", async || {
+            let leave = json!({"type": "leave", "room": room});
+            person.ask(leave).await["type"] == "ok"
+        })
+        .await;
         cluster.shards[shard].signal("CONT").await;
         let gave_up =
             || cluster.shards[shard].errors().matches("this shard was found dead").count();

@@ -41,8 +41,6 @@ async fn nobody_is_said_to_have_come_or_gone_because_a_shard_drains() {
     for shard in ["a", "b", "c"] {
         for what in ["drain", "resume"] {
             ask(&cluster, what, shard).await;
-            let sessions = cluster.shard_metric(shard, "trunkline_moving").await;
-            assert!(what == "resume" || sessions == 0.0, "{sessions}");
             for room in &rooms {
                 let text = format!("{shard}-{what}-{room}");
                 let ok = people[0].publish(room, text.as_str()).await;

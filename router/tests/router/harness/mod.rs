@@ -3,6 +3,7 @@
 mod caller;
 mod client;
 mod http;
+mod pair;
 mod raw;
 mod shard;
 
@@ -19,6 +20,7 @@ use trunkline_router::{Router, RouterOptions};
 pub(crate) use caller::{Answer, KEY, ask, ask_with, post};
 pub(crate) use client::Client;
 pub(crate) use http::{Answered, Request};
+pub(crate) use pair::{Pair, attach, item, map_of, moved, status};
 pub(crate) use raw::{Raw, frame, request};
 pub(crate) use shard::{
     FakeShard, Says, TrunkEnd, acknowledge, answer, at, checkpoint, close, fan, join, leave, live,
@@ -102,23 +104,31 @@ impl Stage {
 
     /// Waits until a metric has a value: it may be counted just after the client has noticed.
     pub(crate) async fn counts(&self, name: &str, value: u64) {
-        soon(name, async {
-            while self.metric(name) != value {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
+        count(&self.registry, name, value).await;
     }
 
     /// The value of a metric, by its line's beginning.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("encodes");
-        let text = String::from_utf8(text).expect("text");
-        let line = text.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value);
-        value.map_or(0, |value| value.parse().expect("a whole number"))
+        metric(&self.registry, name)
     }
+}
+
+async fn count(registry: &Registry, name: &str, value: u64) {
+    soon(name, async {
+        while metric(registry, name) != value {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+fn metric(registry: &Registry, name: &str) -> u64 {
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut text).expect("encodes");
+    let text = String::from_utf8(text).expect("text");
+    let line = text.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value);
+    value.map_or(0, |value| value.parse().expect("a whole number"))
 }
 
 pub(crate) fn map(address: SocketAddr) -> Arc<ShardMap> {

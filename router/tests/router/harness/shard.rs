@@ -14,7 +14,7 @@ use trunkline_proto::trunk::trunk_server::{Trunk, TrunkServer};
 use trunkline_proto::trunk::{
     Acknowledge, ApiAnswer, ApiCall, Attach, Checkpoint, ClientMessage, Close, Down, DownBatch,
     DownHello, Fan, Frame, FrameKind, GroupChange, MapId, Part, PollAnswer, PollGone, PollRequest,
-    Send, SlotPosition, UpBatch, UpHello, api_answer, down, up,
+    Send, ShardStatus, SlotPosition, UpBatch, UpHello, api_answer, down, up,
 };
 
 use super::soon;
@@ -39,6 +39,7 @@ pub(crate) struct Says {
     pub(crate) map: Option<MapId>,
     pub(crate) shard: String,
     pub(crate) incarnation: u64,
+    pub(crate) statuses: Vec<ShardStatus>,
 }
 
 struct Service {
@@ -113,10 +114,11 @@ impl Trunk for Service {
             map: hello.map,
             shard: hello.shard.clone(),
             incarnation: 1,
+            statuses: Vec::new(),
         });
         let (down, stream) = mpsc::channel(64);
-        let Says { map, shard, incarnation } = says;
-        let answer = down::Item::Hello(DownHello { map, shard, incarnation, statuses: Vec::new() });
+        let Says { map, shard, incarnation, statuses } = says;
+        let answer = down::Item::Hello(DownHello { map, shard, incarnation, statuses });
         down.send(Ok(batch(vec![answer]))).await.expect("room");
         let _ = self.trunks.send(TrunkEnd { hello, up, received, down });
         Ok(Response::new(ReceiverStream::new(stream)))

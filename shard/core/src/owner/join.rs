@@ -184,6 +184,10 @@ impl Owner {
         let CatchUp { who, missed, upto: _, gap } = catch_up;
         match who {
             Who::Session { asker, member, named } => {
+                if let Some(owned) = self.topics.get_mut(topic) {
+                    // Its home hears everything from here on, and has no others to claim.
+                    owned.take_news(asker.via.peer);
+                }
                 self.add_member(io, topic, asker.via.peer, member, None);
                 let handover = self.hand_missed(io, topic, asker.via.peer, &missed);
                 let Some(owned) = self.topics.get(topic) else { return };

@@ -158,7 +158,7 @@ impl Owner {
             // Peers wait for the word of this view.
             return self.say_again(io);
         }
-        self.sort_out(io);
+        self.sort_out(io, before);
         for (topic, owned) in &self.topics {
             for (session, home) in owned.members.suspended() {
                 let proper = io.home_of(&session);
@@ -438,6 +438,9 @@ impl Owner {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         if owned.serves != Serves::Yes {
             self.part_with(io, topic);
+            return self.take_in(io, topic);
+        }
+        if !self.arriving.is_empty() && self.arriving.is_arriving(topic) {
             return self.take_in(io, topic);
         }
         if !owned.is_at_rest() {

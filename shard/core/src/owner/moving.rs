@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use trunkline_config::ViewId;
+use trunkline_config::{View, ViewId};
 
 use super::topic::{OwnedTopic, Serves, Stage};
 use super::transfer;
@@ -161,7 +161,7 @@ impl Moving {
 
 impl Owner {
     /// Finds what is another's now, and what is this shard's again.
-    pub(super) fn sort_out(&mut self, io: &mut Io) {
+    pub(super) fn sort_out(&mut self, io: &mut Io, before: &View) {
         let me = io.links.me();
         let under_way: Vec<Topic> = self.moving.under_way.keys().cloned().collect();
         for topic in under_way {
@@ -182,6 +182,9 @@ impl Owner {
             }
             if io.owner_of(&topic) == me {
                 self.come_home(io, &topic);
+                if before.owner(&topic.key()) != me.0 {
+                    self.look_again(io, &topic);
+                }
             } else {
                 self.queue_to_move(io, &topic);
             }
@@ -498,8 +501,21 @@ impl Owner {
         if !is_open && !self.tickets.values().any(asked) {
             self.open_for_sure(io, topic, None);
         }
+        if parted {
+            self.look_again(io, topic);
+        }
         self.take_in(io, topic);
         self.tidy(io, topic);
+    }
+
+    /// With a log that all shards share, others may have written to a topic that was theirs for a
+    /// while.
+    fn look_again(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        let is_open = matches!(owned.stage, Stage::Open(_)) && owned.serves == Serves::Yes;
+        if io.settings.log == LogReach::Cluster && is_open && owned.appends.is_empty() {
+            self.reopen(io, topic);
+        }
     }
 
     pub(super) fn moving_link_down(&mut self, io: &mut Io, peer: ShardIndex) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 use trunkline_config::{ShardStatus, View};
-use trunkline_core::{Core, Input};
+use trunkline_core::{ConnectionId, Core, Input, Topic};
 
 use super::{Event, Stranger, World, id_of, map_of};
 use crate::harness::router::{Arrival, ClientId};
@@ -21,7 +21,18 @@ impl World {
         self.change_view(away, Some(shards));
     }
 
-    fn change_view(&mut self, away: &[usize], shards: Option<&[usize]>) {
+    /// From now on these shards are away, of which only some shards hear yet.
+    pub(crate) fn away_for(&mut self, who: &[usize], away: &[usize]) {
+        self.say_away(away);
+        let map = Arc::clone(self.view.map());
+        self.view = View::new(map, &self.statuses, &mut self.directory);
+        self.views += 1;
+        for shard in who {
+            self.hear_of(Stranger::Peer(*shard), self.views, self.view.clone());
+        }
+    }
+
+    fn say_away(&mut self, away: &[usize]) {
         for shard in 0..self.plan.shards {
             let (id, is_away) = (id_of(shard), away.contains(&shard));
             let known = self.statuses.of(&id).is_some_and(|it| it.away);
@@ -30,6 +41,10 @@ impl World {
                 self.statuses.learn(&said);
             }
         }
+    }
+
+    fn change_view(&mut self, away: &[usize], shards: Option<&[usize]>) {
+        self.say_away(away);
         let map = match shards {
             Some(shards) => {
                 self.version += 1;
@@ -95,6 +110,12 @@ impl World {
         if let Some(next) = next {
             self.attach_one(client, home, next);
         }
+    }
+
+    /// The shards whose stores have a topic.
+    pub(crate) fn holders(&self, topic: &Topic) -> Vec<usize> {
+        let holds = |shard: &usize| self.shards[*shard].log.standing(topic).is_some();
+        (0..self.plan.shards).filter(holds).collect()
     }
 
     /// Whether a shard has nothing that is another's.
