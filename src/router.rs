@@ -56,6 +56,7 @@ async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<()> {
     let ops = Ops::bind(&metrics.to_string()).await?;
     let settings = Arc::new(settings);
     let cluster = Cluster::new(Arc::new(map), Statuses::default());
+    maps::show_version(&registry, &cluster)?;
     maps::follow(&args.process, &settings, &cluster);
     let router = Router::start(RouterOptions {
         settings: Arc::clone(&settings),

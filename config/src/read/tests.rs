@@ -153,10 +153,7 @@ fn a_mistake_in_the_cluster_file_says_what_to_write() {
             "2: router.close_rate is 0; write a whole number from 1 to 10000000",
         ),
         ("[router]\nhandover = \"\"", "2: router.handover is empty; write a path, or leave it out"),
-        (
-            "[move]\nsessions = 0",
-            "2: move.sessions is 0; write a whole number from 1 to 10000000",
-        ),
+        ("[move]\nsessions = 0", "2: move.sessions is 0; write a whole number from 1 to 10000000"),
         ("[router]\nhold = \"2h\"", "2: router.hold is 2h; write \"0ms\" to \"1h\""),
         (
             "[router]\ntls = { cert = \"none.pem\" }",
