@@ -15,6 +15,8 @@ mod http;
 mod metrics;
 mod net;
 mod opaque;
+mod pace;
+mod phase;
 mod seat;
 mod start;
 mod tls;
@@ -23,5 +25,5 @@ mod worker;
 
 pub use api::grpc::ListenError;
 pub use net::{Listener, Socket};
-pub use start::{Router, RouterOptions, StartError};
+pub use start::{Listeners, Router, RouterOptions, StartError};
 pub use tls::CertificateError;

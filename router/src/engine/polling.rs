@@ -45,13 +45,11 @@ pub(super) async fn answer(
     let mut waiting = Waiting { polls: &metrics.polls, answered: false };
     let answer = match (request.method(), target) {
         (_, Target::New) => open(client, &request).await,
-        (&Method::GET, Target::Session { shard, session }) => {
+        (&Method::GET, Target::Session(session)) => {
             let _seat = client.worker.poll_seat();
-            ask(client, shard, session, What::Poll(Nothing {}), PLAIN).await
+            ask(client, session, What::Poll(Nothing {}), PLAIN).await
         }
-        (&Method::POST, Target::Session { shard, session }) => {
-            post::answer(client, request, shard, session).await
-        }
+        (&Method::POST, Target::Session(session)) => post::answer(client, request, session).await,
         // The reference fails at it, which is nothing to imitate.
         _ => problem::no_such_method("GET, POST"),
     };
@@ -72,26 +70,25 @@ async fn open(client: &Rc<Client>, request: &Request<Incoming>) -> Answer {
         return unavailable(text);
     }
     match worker.doorkeeper().admit(request, client.peer, Dialect::SocketIo) {
-        Ok(Admission::Attach { shard, attach }) => {
+        Ok(Admission::Attach(attach)) => {
             let session = attach.session.clone();
-            ask(client, shard, session, What::Open(*attach), PLAIN).await
+            ask(client, session, What::Open(*attach), PLAIN).await
         }
         Ok(_) => refused(client, "token"),
         Err(refusal) => refused(client, refusal.label),
     }
 }
 
-/// Passes a request on. A good answer is of the content type given.
+/// Passes a request on to the shard where its session belongs now. A good answer is of the content type given.
 pub(super) async fn ask(
     client: &Client,
-    shard: u16,
     session: Bytes,
     what: What,
     content: &'static str,
 ) -> Answer {
     let patience = patience(client);
     client.lifetime.extend(patience);
-    let Some(trunk) = client.worker.trunk(shard) else { return no_such_shard() };
+    let Some(trunk) = client.worker.trunk_of(&session) else { return no_such_shard() };
     pass_back(client, trunk.ask(session, what, patience).await, content)
 }
 

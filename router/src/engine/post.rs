@@ -29,10 +29,9 @@ enum First {
 pub(super) async fn answer(
     client: &Rc<Client>,
     request: Request<Incoming>,
-    shard: u16,
     session: Bytes,
 ) -> Answer {
-    let Some(trunk) = client.worker.trunk(shard) else { return no_such_shard() };
+    let Some(trunk) = client.worker.trunk_of(&session) else { return no_such_shard() };
     let content = request.headers().get(CONTENT_TYPE);
     if content.is_some_and(|content| content.as_bytes() == b"application/octet-stream") {
         return give_up(trunk.announce(session));
@@ -40,10 +39,10 @@ pub(super) async fn answer(
     let most = client.worker.settings.socketio.max_http_buffer_size;
     let Ok(mut body) = Body::begin(request.into_body(), most) else { return too_large() };
     match poll_fn(|cx| Poll::Ready(body.poll(cx))).await {
-        Poll::Ready(Ok(said)) => ask(client, shard, session, What::Post(said), HTML).await,
+        Poll::Ready(Ok(said)) => ask(client, session, What::Post(said), HTML).await,
         Poll::Ready(Err(NoBody::TooLarge)) => too_large(),
         Poll::Ready(Err(NoBody::Broken)) => give_up(trunk.announce(session)),
-        Poll::Pending => announced(client, trunk, session, body).await,
+        Poll::Pending => announced(client, &trunk, session, body).await,
     }
 }
 
