@@ -1,6 +1,5 @@
 //! Puts a map in force and shows how far the cluster is, which moves by itself.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::ask::ask_all;
 use super::place::InUse;
 use super::progress::{Left, Process, Role, Watch};
 use super::{ApplyArgs, has};
+use crate::ending::Ending;
 use crate::left::Bar;
 use crate::terminal::say;
 
@@ -31,36 +31,39 @@ pub(super) async fn run(
     if let Some(shard) = new.shards().iter().find(|shard| shard.grpc.ends_with(":0")) {
         bail!("shard {} has port 0, where nobody could find it; write its port", shard.id);
     }
-    if has(in_use, new)? {
-        say(format_args!("the cluster has map {} already", new.id()));
-        if before.is_none() {
-            say("shards that only the map before it has are watched if --before names that one");
-        }
-    } else {
-        in_use.replace(file).await?;
-    }
+    // Before anything changes, so that Ctrl-C always ends in words.
+    let mut ending = Ending::listen(false).context("cannot listen for signals")?;
+    let has = has(in_use, new)?;
     let before = before.as_deref().map(load_map).transpose()?;
-    let before = before.as_ref().unwrap_or(&in_use.map);
     let metrics = in_use.settings.router.metrics.to_string();
     let routers = if routers.is_empty() { &[metrics][..] } else { routers };
-    let watch = Watch::new(new.id().version, processes(before, new, routers));
+    let known = before.as_ref().unwrap_or(&in_use.map);
+    let watch = Watch::new(new.id().version, processes(known, new, routers));
+    let moved = async {
+        if has {
+            say(format_args!("the cluster has map {} already", new.id()));
+            if before.is_none() {
+                say(
+                    "shards that only the map before it has are watched if --before names that one",
+                );
+            }
+        } else {
+            in_use.replace(file).await?;
+        }
+        follow(watch, *patience).await
+    };
     tokio::select! {
-        moved = follow(watch, *patience) => moved?,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.context("cannot listen for signals")?;
-            say(resume(file));
+        moved = moved => moved?,
+        _ = ending.wait() => {
+            say(format_args!(
+                "the cluster goes on by itself; `trunkline reshard apply {}` shows what is left",
+                file.display()
+            ));
             return Ok(());
         }
     }
     say(format_args!("everything is where it belongs by map {}", new.id()));
     Ok(())
-}
-
-fn resume(file: &Path) -> String {
-    format!(
-        "the cluster goes on by itself; `trunkline reshard apply {}` shows what is left",
-        file.display()
-    )
 }
 
 /// All shards of both maps, and the routers.

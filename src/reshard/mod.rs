@@ -6,7 +6,7 @@ mod place;
 mod plan;
 mod progress;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,9 +87,9 @@ pub(crate) async fn run(args: ReshardArgs) -> anyhow::Result<()> {
 }
 
 /// The map in use, and the one to go over to, as the cluster's processes would read it.
-async fn read(files: &ClusterFiles, file: &PathBuf) -> anyhow::Result<(InUse, Arc<ShardMap>)> {
+async fn read(files: &ClusterFiles, file: &Path) -> anyhow::Result<(InUse, Arc<ShardMap>)> {
     let in_use = place::read(files).await?;
-    let files = ClusterFiles { shard_map: Some(file.clone()), ..files.clone() };
+    let files = ClusterFiles { shard_map: Some(file.to_owned()), ..files.clone() };
     Ok((in_use, Arc::new(files.load_once()?.map)))
 }
 

@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::harness::{Cluster, Setup, TRUNKLINE, free, write_files};
+use crate::harness::{Cluster, Process, Setup, TRUNKLINE, free, write_files};
 
 async fn run(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(TRUNKLINE);
@@ -162,6 +162,27 @@ async fn a_map_is_put_in_force_and_watched_until_all_go_by_it() {
     assert!(text.starts_with("the cluster has map version 2"), "{text}");
     assert!(text.contains("everything is where it belongs"), "{text}");
     cluster.runs_as(&before);
+}
+
+#[tokio::test]
+async fn watching_may_be_stopped_and_resumed() {
+    let mut cluster = Setup::new().start().await;
+    cluster.kill_shard("b").await;
+    write_new(&folder(&cluster), |text| version(&text, 2));
+    let errors = cluster.path("apply.log");
+    let new = cluster.path("new.toml").to_str().unwrap().to_owned();
+    let arguments = ["reshard", "apply", &new, "--config", &cluster.config()];
+    let mut apply = Process::start(&errors, &arguments);
+    apply.line(cluster.path("shards.toml").to_str().unwrap()).await;
+    apply.signal("INT").await;
+    apply.line("the cluster goes on by itself; `trunkline reshard apply").await;
+    assert_eq!(apply.ended().await, Some(0));
+
+    let mut apply = Process::start(&errors, &arguments);
+    apply.line("the cluster has map version 2").await;
+    cluster.start_shard("b").await;
+    apply.line("everything is where it belongs by map version 2").await;
+    assert_eq!(apply.ended().await, Some(0));
 }
 
 #[tokio::test]

@@ -347,6 +347,19 @@ pub(crate) async fn a_list_sees_what_was_submitted_before_it<S: Store>() {
     assert_eq!((&topics[..], *more), (&[room("a"), room("b"), inbox("marked")][..], false));
 }
 
+pub(crate) async fn what_a_store_keeps_is_counted<S: Store>() {
+    let (_store, mut hand) = hand::<S>().await;
+    assert_eq!(hand.log().usage().topics, Some(0));
+    for topic in [room("a"), room("b"), inbox("a")] {
+        hand.fill(&topic, 2).await;
+    }
+    let usage = hand.log().usage();
+    assert!(usage.topics == Some(3) && usage.bytes > Some(6 * 100), "{usage:?}");
+    hand.remove(&room("b"));
+    hand.fill(&room("a"), 1).await;
+    assert_eq!(hand.log().usage().topics, Some(2));
+}
+
 pub(crate) async fn what_was_imported_is_there_after_a_restart<S: Store>() {
     let (store, mut hand) = hand::<S>().await;
     let topic = room("lobby");
