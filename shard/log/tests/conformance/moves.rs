@@ -367,7 +367,7 @@ pub(crate) async fn what_was_imported_is_there_after_a_restart<S: Store>() {
     let mut held = Held { handed: 1, ..held("theirs", 2, 12) };
     (held.records[0], held.publications[0]) = (Arc::new(large.clone()), Publication::of(&large));
     held.publications.insert(0, Publication::of(&rich_record(1, START_MS)));
-    hand.fill(&topic, 5).await;
+    hand.fill(&topic, 20).await;
     hand.import(&topic, held.clone()).await.unwrap();
     let mut hand = restart(&store, hand).await;
     assert_eq!(hand.export(&topic).await, Some(held));
@@ -378,7 +378,8 @@ pub(crate) async fn what_was_imported_is_there_after_a_restart<S: Store>() {
 
 pub(crate) async fn what_was_removed_is_not_there_after_a_restart<S: Store>() {
     let (store, mut hand) = hand::<S>().await;
-    let end = hand.fill(&room("lobby"), 15).await;
+    // More than the newest, which lie elsewhere in a file.
+    let end = hand.fill(&room("lobby"), 20).await;
     hand.remove(&room("lobby"));
     hand.fill(&room("other"), 1).await;
     let mut hand = restart(&store, hand).await;
