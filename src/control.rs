@@ -2,16 +2,16 @@
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use trunkline_config::Loaded;
 use trunkline_proto::net::{Clock, Machine};
+use trunkline_proto::peer::ControlRequest;
 use trunkline_proto::peer::control_client::ControlClient;
-use trunkline_proto::peer::{ControlRequest, DrainProgress};
 use trunkline_proto::transport::{HELLO_TIMEOUT, Opening, Security, causes};
 
+use crate::left::Bar;
 use crate::on_runtime;
 use crate::process::{self, ProcessArgs};
 use crate::terminal::say;
@@ -48,7 +48,7 @@ pub(crate) fn drain(args: &ControlArgs) -> anyhow::Result<()> {
             if said.done {
                 break;
             }
-            bar.show(&said);
+            bar.show(said.topics, said.connections);
         }
         bar.finish();
         let id = &args.id;
@@ -109,35 +109,5 @@ impl Caller {
     fn request(&self) -> anyhow::Result<(Request<ControlRequest>, Opening)> {
         let request = ControlRequest { shard: self.id.clone() };
         Ok(self.security.request(request, &self.id, (self.clock)())?)
-    }
-}
-
-/// What a bar shows of a shard that is drained.
-struct Bar {
-    bar: ProgressBar,
-}
-
-impl Bar {
-    fn new() -> Self {
-        let bar = ProgressBar::new(0);
-        // The template is a constant, and right.
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
-            bar.set_style(style);
-        }
-        Self { bar }
-    }
-
-    fn show(&self, said: &DrainProgress) {
-        let left = said.topics + said.connections;
-        // More may be found on the way.
-        let all = self.bar.length().unwrap_or_default().max(left);
-        self.bar.set_length(all);
-        self.bar.set_position(all - left);
-        let DrainProgress { topics, connections, .. } = said;
-        self.bar.set_message(format!("{topics} topics, {connections} clients"));
-    }
-
-    fn finish(self) {
-        self.bar.finish_and_clear();
     }
 }

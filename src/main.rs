@@ -10,6 +10,7 @@ mod configuration;
 mod control;
 mod ending;
 mod handover;
+mod left;
 mod locate;
 mod logging;
 mod map;
@@ -17,6 +18,7 @@ mod maps;
 mod ops;
 mod process;
 mod repair;
+mod reshard;
 mod router;
 mod shard;
 mod spread;
@@ -49,6 +51,7 @@ enum Command {
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
     Map(map::MapArgs),
+    Reshard(reshard::ReshardArgs),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Chat(args) => on_runtime(chat::run(args)),
         Command::Bench(args) => bench::run(args),
         Command::Map(args) => on_runtime(map::run(args)),
+        Command::Reshard(args) => on_runtime(reshard::run(args)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

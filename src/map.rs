@@ -47,7 +47,11 @@ pub(crate) async fn run(args: MapArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn push(files: &ClusterFiles, file: PathBuf) -> anyhow::Result<()> {
+/// Puts a map into the bucket of the settings.
+///
+/// # Errors
+/// If the files are wrong, the servers can't be reached, or the map is not a newer one.
+pub(crate) async fn push(files: &ClusterFiles, file: PathBuf) -> anyhow::Result<()> {
     let map = load_map(&file)?;
     let text = std::fs::read_to_string(&file)
         .with_context(|| format!("cannot read {}", file.display()))?;

@@ -70,6 +70,7 @@ async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<()> {
     };
     let settings = Arc::new(settings);
     let cluster = Cluster::new(Arc::new(map), Statuses::default());
+    maps::show_version(&registry, &cluster)?;
     maps::follow(&args.process, &settings, &cluster);
     let options = RouterOptions { settings, cluster, listen, registry: registry.clone() };
     let (mut router, ops) = match taken {

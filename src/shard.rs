@@ -87,6 +87,7 @@ async fn serve(args: RunArgs, loaded: Loaded) -> anyhow::Result<()> {
     let ops = Ops::bind(&own.metrics).await?;
     let settings = Arc::new(settings);
     let cluster = Cluster::new(Arc::new(map), Statuses::default());
+    maps::show_version(&registry, &cluster)?;
     maps::follow(&args.process, &settings, &cluster);
     let shard = Shard::start(ShardOptions {
         settings: Arc::clone(&settings),

@@ -12,13 +12,16 @@ use trunkline_config::{ShardKey, ShardMap, load_map};
 use crate::configuration::ClusterFiles;
 use crate::terminal::say;
 
+/// How many made-up keys are placed if nobody says.
+const KEYS: u32 = 100_000;
+
 /// Show how evenly keys fall on the shards, and what another map would move
 #[derive(Args, Debug)]
 pub(crate) struct SpreadArgs {
     #[command(flatten)]
     files: ClusterFiles,
     /// How many made-up keys to place
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = KEYS, value_parser = clap::value_parser!(u32).range(1..))]
     keys: u32,
     /// Keys to place in place of made-up ones, one a line
     #[arg(long, value_name = "FILE", conflicts_with = "keys")]
@@ -55,7 +58,7 @@ pub(crate) fn run(args: &SpreadArgs) -> anyhow::Result<()> {
     let other = args.against.as_deref().map(load_map).transpose()?;
     let mut tally = Tally::new(&map, other.as_ref());
     match &args.file {
-        None => (0..args.keys).for_each(|number| tally.place(&args.kind.key(&number.to_string()))),
+        None => tally.place_made_up(args.keys, args.kind),
         Some(path) => {
             let context =
                 || format!("cannot read {}; give a file of one key a line", path.display());
@@ -76,8 +79,19 @@ pub(crate) fn run(args: &SpreadArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What another map changes for a shard, as shares of all keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flow {
+    /// What it has.
+    pub(crate) before: f64,
+    /// What of it goes to others.
+    pub(crate) out: f64,
+    /// What others have and comes to it.
+    pub(crate) into: f64,
+}
+
 /// Counts of where keys fall.
-struct Tally<'a> {
+pub(crate) struct Tally<'a> {
     map: &'a ShardMap,
     /// By index of the shard.
     owned: Vec<u64>,
@@ -87,8 +101,35 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(map: &'a ShardMap, other: Option<&'a ShardMap>) -> Self {
+    pub(crate) fn new(map: &'a ShardMap, other: Option<&'a ShardMap>) -> Self {
         Self { map, owned: vec![0; map.shards().len()], other, moved: BTreeMap::new() }
+    }
+
+    /// Places so many made-up keys.
+    fn place_made_up(&mut self, keys: u32, kind: Kind) {
+        (0..keys).for_each(|number| self.place(&kind.key(&number.to_string())));
+    }
+
+    /// Places as many made-up rooms as it takes to know shares to a tenth of a percent or so.
+    pub(crate) fn sample(map: &'a ShardMap, other: &'a ShardMap) -> Self {
+        let mut tally = Self::new(map, Some(other));
+        tally.place_made_up(KEYS, Kind::Room);
+        tally
+    }
+
+    /// What the other map changes for a shard.
+    pub(crate) fn flow(&self, id: &str) -> Flow {
+        let index = self.map.index_of(id).map(usize::from);
+        let owned = index.and_then(|index| self.owned.get(index)).copied().unwrap_or_default();
+        let count = |counts: &dyn Fn(&str, &str) -> bool| {
+            let moved = self.moved.iter().filter(|((from, to), _)| counts(from, to));
+            ratio(moved.map(|(_, count)| count).sum(), self.keys())
+        };
+        Flow {
+            before: ratio(owned, self.keys()),
+            out: count(&|from, _| from == id),
+            into: count(&|_, to| to == id),
+        }
     }
 
     fn place(&mut self, key: &ShardKey<'_>) {
@@ -173,7 +214,7 @@ mod tests {
 
     fn tally<'a>(map: &'a ShardMap, other: Option<&'a ShardMap>, keys: u32) -> Tally<'a> {
         let mut tally = Tally::new(map, other);
-        (0..keys).for_each(|number| tally.place(&Kind::Room.key(&number.to_string())));
+        tally.place_made_up(keys, Kind::Room);
         tally
     }
 

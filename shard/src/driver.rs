@@ -380,6 +380,7 @@ impl Driver {
         // Before anything leaves: who reads the metrics after an answer finds it counted.
         let gauges = self.core.gauges();
         self.metrics.set_gauges(gauges);
+        self.metrics.set_usage(self.log.usage());
         self.show_remaining(&gauges);
         let Gathered { trunks, links } = gathered;
         for (trunk, load) in trunks {

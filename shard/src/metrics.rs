@@ -4,6 +4,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 use trunkline_core::Gauges;
+use trunkline_log::Usage;
 
 /// A shard's metrics.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Metrics {
     requests: IntGauge,
     topics: IntGauge,
     moving: IntGauge,
+    kept_topics: IntGauge,
+    kept_bytes: IntGauge,
     pub(crate) polling: IntGauge,
     pub(crate) trunks: IntGauge,
     pub(crate) link_up: IntGaugeVec,
@@ -82,6 +85,8 @@ impl Metrics {
             requests: gauge("requests_waiting", "Requests that wait for a topic's owner.")?,
             topics: gauge("topics", "Rooms and inboxes in memory.")?,
             moving: gauge("moving", "Topics that are another shard's and haven't gone yet.")?,
+            kept_topics: gauge("log_topics", "Rooms and inboxes in this shard's own store.")?,
+            kept_bytes: gauge("log_bytes", "What this shard's own store takes.")?,
             polling: gauge("polling_sessions", "Sessions of Socket.IO clients that poll.")?,
             trunks: gauge("trunks", "Router workers that are connected.")?,
             link_up,
@@ -119,6 +124,14 @@ impl Metrics {
         // An error is one of which nothing was counted.
         let _ = self.link_up.remove_label_values(&[peer]);
         let _ = self.link_messages.remove_label_values(&[peer]);
+    }
+
+    /// What the store keeps; of one that all shards share nothing is said.
+    pub(crate) fn set_usage(&self, usage: Usage) {
+        let Usage { topics, bytes } = usage;
+        let count = |number: Option<u64>| number.map_or(0, |it| it.try_into().unwrap_or(i64::MAX));
+        self.kept_topics.set(count(topics));
+        self.kept_bytes.set(count(bytes));
     }
 
     pub(crate) fn set_gauges(&self, gauges: Gauges) {

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod file;
+mod version;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use trunkline_proto::cluster::Cluster;
 
 pub(crate) use self::bucket::{as_file, open as open_bucket};
 use self::file::MapFile;
+pub(crate) use self::version::{VERSION, show_version};
 use crate::process::{ProcessArgs, load_files};
 
 /// The map that the bucket of the settings has, in place of the file's, if it has one.

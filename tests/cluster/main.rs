@@ -21,6 +21,7 @@ mod page;
 mod placement;
 mod presence;
 mod private;
+mod reshard;
 mod rooms;
 mod socketio;
 mod tls;

@@ -64,11 +64,25 @@ pub trait TopicLog: Send + fmt::Debug {
     /// keeps none.
     fn note(&mut self, _note: Bytes) {}
 
+    /// What it keeps, as far as that is known without looking.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
     /// The last note that was kept when the store was opened; an empty one if it could not be
     /// read and the file was repaired.
     fn noted(&self) -> Option<Bytes> {
         None
     }
+}
+
+/// What a store keeps. A store that all shards share knows neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Topics, with those of which nothing but their place is left.
+    pub topics: Option<u64>,
+    /// Bytes of memory, or of the disk.
+    pub bytes: Option<u64>,
 }
 
 /// How long a note may be, in bytes.

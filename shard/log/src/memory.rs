@@ -15,10 +15,10 @@ use trunkline_core::{
 };
 
 use self::kept::{Bounds, Kept};
-use crate::TopicLog;
 use crate::epoch::new_epoch;
 use crate::settings::{LogSettings, millis};
 use crate::whole::is_whole;
+use crate::{TopicLog, Usage};
 
 /// Topics in memory, within the configured bounds.
 #[derive(Debug)]
@@ -199,6 +199,10 @@ impl TopicLog for MemoryLog {
         if forgotten {
             self.epoch = new_epoch(&mut self.entropy);
         }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { topics: Some(self.topics.len() as u64), bytes: Some(self.used as u64) }
     }
 }
 

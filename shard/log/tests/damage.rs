@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use trunkline_config::settings::Retention;
 use trunkline_core::{
-    Arguments, Body, LogFailure, LogOutcome, LogRequest, Namespace, Opened, Position, ReadQuery,
-    Record, RoomId, SessionId, Ticket, Topic, UserId,
+    Arguments, Body, Epoch, Held, LogFailure, LogOutcome, LogRequest, Namespace, Opened, Position,
+    Publication, ReadQuery, Record, RoomId, SessionId, Ticket, Topic, UserId,
 };
 use trunkline_log::{EmbeddedLog, LogSettings, OpenError, RepairError, TopicLog, repair};
 
@@ -76,6 +77,47 @@ fn a_repair_says_what_it_would_lose_and_changes_nothing_until_it_is_told_to() {
     log.fill("new", 2);
     drop(log);
     assert!(repair(&store.path, false).unwrap().is_clean());
+}
+
+#[test]
+fn a_repair_saves_a_topic_that_was_imported_like_any_other_and_the_note() {
+    let store = Store::new(&[("lobby", 5), ("other", 5), ("gone", 5)]);
+    let mut log = store.open().unwrap();
+    log.import("lobby", 101, 300);
+    log.0.submit(LogRequest::Remove { topic: topic("gone") }, NOW_MS);
+    log.0.note(Bytes::from_static(b"noted"));
+    let (before, other) = (log.opened("lobby"), log.opened("other"));
+    drop(log);
+    let report = repair(&store.path, false).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.topics, report.records), (2, 205));
+
+    store.flip(&marker("lobby", 150));
+    let report = repair(&store.path, true).unwrap();
+    let [damage] = &report.damages[..] else { panic!("{report:?}") };
+    assert_eq!((damage.kept.clone(), damage.new_epoch), (Some(151..=300), false));
+    let mut log = store.open().unwrap();
+    let opened = log.opened("lobby");
+    assert_eq!((opened.epoch, opened.first, opened.last), (before.epoch, 151, 300));
+    assert_eq!(opened.publications[0], before.publications[0], "its message was gone before");
+    assert_eq!(log.offsets("lobby"), (151..=300).collect::<Vec<u64>>());
+    assert_eq!(log.opened("other"), other);
+    assert_eq!(log.0.noted(), Some(Bytes::from_static(b"noted")));
+}
+
+#[test]
+fn a_damaged_note_stops_the_shard_and_is_empty_after_a_repair() {
+    let store = Store::new(&[("lobby", 5)]);
+    let mut log = store.open().unwrap();
+    log.0.note(Bytes::from_static(b"it was noted so"));
+    drop(log);
+    store.flip("it was noted so");
+    let Err(error) = store.open() else { panic!("it was opened") };
+    assert!(error.to_string().contains("trunkline repair"), "{error}");
+    repair(&store.path, true).unwrap();
+    let mut log = store.open().unwrap();
+    assert_eq!(log.0.noted(), Some(Bytes::new()), "that there was one is known");
+    assert_eq!(log.offsets("lobby"), [1, 2, 3, 4, 5]);
 }
 
 #[test]
@@ -199,6 +241,24 @@ impl Log {
         let (ticket, topic) = (Ticket(1), topic(room));
         let outcome = self.ask(LogRequest::Append { ticket, topic, after, records });
         assert!(matches!(outcome, LogOutcome::Appended { .. }), "{outcome:?}");
+    }
+
+    /// A topic from another store, which had let go of what was published before `first`.
+    fn import(&mut self, room: &str, first: u64, last: u64) {
+        let records: Vec<_> = (first..=last).map(|it| Arc::new(record(room, it))).collect();
+        let keyed = Record { key: Some(Arc::from("key")), ..record(room, first - 1) };
+        let held = Held {
+            epoch: Epoch::new("theirs"),
+            first,
+            last,
+            last_time_ms: NOW_MS,
+            handed: 0,
+            records,
+            publications: vec![Publication::of(&keyed)],
+        };
+        let (ticket, topic, held) = (Ticket(1), topic(room), Box::new(held));
+        let outcome = self.ask(LogRequest::Import { ticket, topic, held });
+        assert!(matches!(outcome, LogOutcome::Imported), "{outcome:?}");
     }
 
     fn records(&mut self, room: &str) -> Option<Vec<Arc<Record>>> {

@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 use trunkline_core::{Epoch, LogFailure, LogOutcome, Position, Record, Topic};
 
 use super::fault::Fault;
@@ -57,6 +57,11 @@ impl<'a> Changes<'a> {
     /// Whether there is anything to commit.
     pub(super) fn changed(&self) -> bool {
         self.changed
+    }
+
+    /// How many topics there are.
+    pub(super) fn count(&self) -> Result<u64, Fault> {
+        Ok(self.topics.len()?)
     }
 
     /// Keeps records, if they follow `after` and that is where the topic stands.

@@ -31,6 +31,7 @@ mod survey;
 mod sweep;
 mod tables;
 mod trim;
+mod usage;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -53,9 +54,10 @@ use self::database::{Database, Opener};
 use self::job::{Asked, Job, size};
 use self::outcomes::Outcomes;
 use self::reader::{Reader, Reading};
+use self::usage::Seen;
 use self::writer::{Health, Work, Writer};
 use crate::settings::LogSettings;
-use crate::{NOTE_MAX, TopicLog};
+use crate::{NOTE_MAX, TopicLog, Usage};
 
 /// What the records that wait to be written may take, in bytes; beyond that publishing is
 /// unavailable.
@@ -72,6 +74,7 @@ pub struct EmbeddedLog {
     outcomes: Outcomes,
     threads: Vec<JoinHandle<()>>,
     noted: Option<Bytes>,
+    seen: Seen,
 }
 
 impl EmbeddedLog {
@@ -117,6 +120,8 @@ impl EmbeddedLog {
         let database = Arc::new(Database::new(opener));
         opening::open(&database, path, name, &mut entropy)?;
         let noted = opening::noted(&database, path)?;
+        let seen = Seen::default();
+        seen.see(opening::topics(&database, path)?, path);
         let wrong = |source| OpenError::File { path: path.to_owned(), source };
         let (queue, given) = mpsc::unbounded_channel();
         let outcomes = Outcomes { queue, waiting: Arc::default() };
@@ -138,12 +143,13 @@ impl EmbeddedLog {
             work: Work::default(),
             health: Health::default(),
             note: None,
+            seen: seen.clone(),
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let reader = thread("log-reader").spawn(move || reader.run(&to_read)).map_err(wrong)?;
         let writer = thread("log-writer").spawn(move || writer.run(&to_write)).map_err(wrong)?;
         let (requests, threads) = (Some((jobs, reads)), vec![reader, writer]);
-        Ok(Self { requests, given, outcomes, threads, noted })
+        Ok(Self { requests, given, outcomes, threads, noted, seen })
     }
 
     /// Gives a request to its thread. A ticket comes back if there is none any more.
@@ -216,6 +222,10 @@ impl TopicLog for EmbeddedLog {
         } else if let Some((jobs, _)) = &self.requests {
             let _ = jobs.send(Job::Note(note));
         }
+    }
+
+    fn usage(&self) -> Usage {
+        self.seen.usage()
     }
 
     fn noted(&self) -> Option<Bytes> {

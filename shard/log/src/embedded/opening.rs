@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use redb::backends::FileBackend;
-use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::database::{Database, builder};
 use super::error::OpenError;
@@ -39,6 +39,12 @@ pub(super) fn open(
 pub(super) fn noted(database: &Database, path: &Path) -> Result<Option<Bytes>, OpenError> {
     let noted = database.with(|database| note(&database.begin_read()?.open_table(META)?));
     noted.map_err(|fault| explain(path, fault))
+}
+
+/// How many topics the store had when it was opened.
+pub(super) fn topics(database: &Database, path: &Path) -> Result<u64, OpenError> {
+    let topics = database.with(|database| Ok(database.begin_read()?.open_table(TOPICS)?.len()?));
+    topics.map_err(|fault| explain(path, fault))
 }
 
 fn open_verified(

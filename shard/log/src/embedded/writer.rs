@@ -20,6 +20,7 @@ use super::opening::{self, begin_write};
 use super::outcomes::Outcomes;
 use super::reader::Reading;
 use super::sweep::Sweep;
+use super::usage::Seen;
 use crate::settings::LogSettings;
 
 /// How long notes wait for something to be written with them.
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     pub(super) health: Health,
     /// What the shard has noted, until it is kept.
     pub(super) note: Option<Bytes>,
+    pub(super) seen: Seen,
 }
 
 /// What is written when there is time.
@@ -170,7 +172,7 @@ impl Writer {
         batch: VecDeque<Job>,
         due: bool,
     ) -> Result<Vec<(Ticket, LogOutcome)>, Fault> {
-        let Self { database, settings, entropy, work, note, .. } = self;
+        let Self { database, path, settings, entropy, work, note, seen, .. } = self;
         if batch.is_empty() && work.notes.is_empty() && work.sweep.is_none() && note.is_none() {
             return Ok(Vec::new());
         }
@@ -235,10 +237,11 @@ impl Writer {
                 }
                 work.since = None;
             }
-            let changed = changes.changed();
+            let (changed, topics) = (changes.changed(), changes.count()?);
             drop(changes);
             if changed {
                 transaction.commit()?;
+                seen.see(topics, path);
             } else {
                 transaction.abort()?;
             }

@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use trunkline_config::settings::Retention;
 use trunkline_config::store::JetStreamSettings;
 use trunkline_core::{Arguments, Held, LogFailure, Namespace, Record, RoomId, Topic};
-use trunkline_log::{JetStreamLog, LogSettings, TopicLog};
+use trunkline_log::{JetStreamLog, LogSettings, TopicLog, Usage};
 
 use crate::durable::restart;
 use crate::hand::{ALL, Hand, record, room};
@@ -130,6 +130,7 @@ async fn what_all_shards_share_is_neither_given_away_nor_taken() {
     hand.remove(&topic);
     assert_eq!(hand.open(&topic).await.epoch, end.epoch);
     assert_eq!(hand.offsets(&topic, ALL).await, [1, 2, 3]);
+    assert_eq!(hand.log().usage(), Usage::default());
     hand.log().note(Bytes::from_static(b"note"));
     let mut hand = restart(&store, hand).await;
     assert_eq!(hand.log().noted(), None);

@@ -83,6 +83,7 @@ macro_rules! conformance {
             requests_about_one_topic_are_carried_out_in_their_order,
             a_list_sees_what_was_submitted_before_it,
             an_append_after_an_import_goes_on_where_the_topic_stands,
+            what_a_store_keeps_is_counted,
         });
     };
     ($store:ty, own, durable) => {

@@ -347,6 +347,19 @@ pub(crate) async fn a_list_sees_what_was_submitted_before_it<S: Store>() {
     assert_eq!((&topics[..], *more), (&[room("a"), room("b"), inbox("marked")][..], false));
 }
 
+pub(crate) async fn what_a_store_keeps_is_counted<S: Store>() {
+    let (_store, mut hand) = hand::<S>().await;
+    assert_eq!(hand.log().usage().topics, Some(0));
+    for topic in [room("a"), room("b"), inbox("a")] {
+        hand.fill(&topic, 2).await;
+    }
+    let usage = hand.log().usage();
+    assert!(usage.topics == Some(3) && usage.bytes > Some(6 * 100), "{usage:?}");
+    hand.remove(&room("b"));
+    hand.fill(&room("a"), 1).await;
+    assert_eq!(hand.log().usage().topics, Some(2));
+}
+
 pub(crate) async fn what_was_imported_is_there_after_a_restart<S: Store>() {
     let (store, mut hand) = hand::<S>().await;
     let topic = room("lobby");
@@ -354,7 +367,7 @@ pub(crate) async fn what_was_imported_is_there_after_a_restart<S: Store>() {
     let mut held = Held { handed: 1, ..held("theirs", 2, 12) };
     (held.records[0], held.publications[0]) = (Arc::new(large.clone()), Publication::of(&large));
     held.publications.insert(0, Publication::of(&rich_record(1, START_MS)));
-    hand.fill(&topic, 5).await;
+    hand.fill(&topic, 20).await;
     hand.import(&topic, held.clone()).await.unwrap();
     let mut hand = restart(&store, hand).await;
     assert_eq!(hand.export(&topic).await, Some(held));
@@ -365,7 +378,8 @@ pub(crate) async fn what_was_imported_is_there_after_a_restart<S: Store>() {
 
 pub(crate) async fn what_was_removed_is_not_there_after_a_restart<S: Store>() {
     let (store, mut hand) = hand::<S>().await;
-    let end = hand.fill(&room("lobby"), 15).await;
+    // More than the newest, which lie elsewhere in a file.
+    let end = hand.fill(&room("lobby"), 20).await;
     hand.remove(&room("lobby"));
     hand.fill(&room("other"), 1).await;
     let mut hand = restart(&store, hand).await;

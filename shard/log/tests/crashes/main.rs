@@ -34,6 +34,11 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         4 => (1..6u64).prop_map(|count| Step::AppendToAll { count }),
         1 => (0..4usize).prop_map(|topic| Step::Reopen { topic }),
         1 => (2..4usize, 0..30u64).prop_map(|(topic, back)| Step::Mark { topic, back }),
+        2 => (0..4usize, 1..9u64, 0..3usize).prop_map(|(topic, count, size)| {
+            Step::Import { topic, count, size: [10, 300, 5_000][size] }
+        }),
+        1 => (0..4usize).prop_map(|topic| Step::Remove { topic }),
+        1 => Just(Step::Note),
         1 => (1_000..40_000u64).prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Sweep),
         1 => Just(Step::Restart),
@@ -97,6 +102,14 @@ fn a_crash_at_each_write_and_each_sync_loses_nothing() {
                 Step::Mark { topic: 2, back: 1 },
             ]
         })
+        .chain([
+            Step::Note,
+            Step::Import { topic: 1, count: 5, size: 3_000 },
+            Step::Import { topic: 2, count: 2, size: 10 },
+            Step::Remove { topic: 0 },
+            Step::Note,
+            Step::AppendToAll { count: 2 },
+        ])
         .collect();
     let Ending::Done { operations } = run(&steps, 0, Vec::new()) else { panic!("no fault") };
     assert!(operations > 50, "{operations} writes and syncs are too few to be all of them");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trunkline_core::{Epoch, Opened, Publication, Record};
+use trunkline_core::{Epoch, Held, Opened, Publication, Record};
 
 /// How many records of a topic are kept.
 pub(crate) const KEPT: u64 = 30;
@@ -29,9 +29,47 @@ pub(crate) struct Model {
     /// opened since may be lost in a crash.
     used_ms: u64,
     submitted_ms: u64,
+    /// Where the history begins that was imported.
+    floor: u64,
+    /// A history of which it isn't known whether it has taken the topic's place.
+    imported: Option<Imported>,
+    /// The topic was given away, or not.
+    removed: bool,
+}
+
+/// What another store held.
+struct Imported {
+    epoch: Epoch,
+    first: u64,
+    last: u64,
+    handed: u64,
+    wall_ms: u64,
 }
 
 impl Model {
+    /// All of `records` were published, and those from the place of `held` on are still held.
+    pub(crate) fn import(&mut self, held: &Held, records: &[Record], wall_ms: u64) {
+        let Held { epoch, first, last, handed, .. } = held;
+        for record in records {
+            let place = (epoch.clone(), record.offset);
+            self.submitted.entry(place).or_default().push(record.clone());
+        }
+        let (epoch, first, last, handed) = (epoch.clone(), *first, *last, *handed);
+        self.imported = Some(Imported { epoch, first, last, handed, wall_ms });
+    }
+
+    pub(crate) fn acknowledge_import(&mut self) {
+        let Some(imported) = self.imported.take() else { return };
+        let Imported { epoch, first, last, handed, wall_ms } = imported;
+        (self.epoch, self.acknowledged, self.unknown) = (Some(epoch), last, None);
+        (self.handed, self.marked, self.floor) = (handed, handed, first);
+        (self.used_ms, self.submitted_ms, self.removed) = (wall_ms, wall_ms, false);
+    }
+
+    pub(crate) fn remove(&mut self) {
+        self.removed = true;
+    }
+
     pub(crate) fn submit(&mut self, epoch: &Epoch, records: &[Record], wall_ms: u64) {
         self.submitted_ms = wall_ms;
         self.unknown = records.last().map(|record| record.offset);
@@ -58,7 +96,12 @@ impl Model {
 
     /// The topic was opened, after whatever has happened.
     pub(crate) fn opened(&mut self, opened: &Opened, wall_ms: u64) {
-        let may_be_forgotten = wall_ms.saturating_sub(self.used_ms) > AGE_MS;
+        if self.imported.as_ref().is_some_and(|imported| imported.epoch == opened.epoch) {
+            self.acknowledge_import();
+        }
+        self.imported = None;
+        let removed = std::mem::take(&mut self.removed);
+        let may_be_forgotten = removed || wall_ms.saturating_sub(self.used_ms) > AGE_MS;
         match &self.epoch {
             Some(epoch) if *epoch == opened.epoch => {}
             Some(epoch) if !may_be_forgotten && self.acknowledged > 0 => {
@@ -66,7 +109,7 @@ impl Model {
             }
             _ => {
                 let begun = self.epoch.replace(opened.epoch.clone()).is_none();
-                (self.acknowledged, self.handed) = (0, 0);
+                (self.acknowledged, self.handed, self.floor) = (0, 0, 0);
                 if !begun {
                     (self.unknown, self.marked) = (None, 0);
                 }
@@ -109,7 +152,7 @@ impl Model {
             records.iter().filter(|it| it.offset > opened.handed).map(Record::size).sum();
         assert_eq!(bytes, opened.waiting_bytes);
         // What is within the bounds is there.
-        let oldest = self.acknowledged.saturating_sub(KEPT) + 1;
+        let oldest = (self.acknowledged.saturating_sub(KEPT) + 1).max(self.floor);
         for offset in oldest..opened.first {
             let candidates = &self.submitted[&(opened.epoch.clone(), offset)];
             let aged = candidates.iter().any(|it| it.time_ms + AGE_MS < wall_ms);

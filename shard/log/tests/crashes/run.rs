@@ -1,22 +1,25 @@
 //! Runs steps against a store on a disk, and asks the model after each crash.
 
+mod moves;
+mod records;
+
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::runtime::Runtime;
-use trunkline_config::settings::Retention;
 use trunkline_core::{
-    Arguments, Body, LogFailure, LogOutcome, LogRequest, Namespace, Opened, Position, ReadQuery,
-    Record, RoomId, SessionId, Ticket, Topic, UserId,
+    LogFailure, LogOutcome, LogRequest, Opened, Position, ReadQuery, Record, Ticket,
 };
-use trunkline_log::{EmbeddedLog, LogSettings, OpenError, TopicLog};
+use trunkline_log::{EmbeddedLog, OpenError, TopicLog};
 
+use self::records::{record, settings, topics};
 use crate::disk::{Disk, Plan};
-use crate::model::{AGE_MS, KEPT, Model, WINDOW_MS};
+use crate::model::Model;
 
 /// What is done to the store.
 #[derive(Clone, Debug)]
@@ -38,6 +41,16 @@ pub(crate) enum Step {
         topic: usize,
         back: u64,
     },
+    /// So many records come from another store, where those before them have gone.
+    Import {
+        topic: usize,
+        count: u64,
+        size: usize,
+    },
+    Remove {
+        topic: usize,
+    },
+    Note,
     Pass {
         ms: u64,
     },
@@ -69,6 +82,7 @@ pub(crate) fn run(steps: &[Step], seed: u64, plans: Vec<Plan>) -> Ending {
         tickets: 0,
         restarts: seed,
         made: false,
+        notes: Notes::default(),
     };
     match run.steps(steps) {
         Ok(()) => Ending::Done { operations: run.disk.operations() },
@@ -91,6 +105,15 @@ struct Run {
     restarts: u64,
     /// Whether the file has ever been there.
     made: bool,
+    notes: Notes,
+}
+
+/// The notes that were made, by number.
+#[derive(Default)]
+struct Notes {
+    last: u64,
+    /// This one is kept, or a later one.
+    kept: u64,
 }
 
 impl Run {
@@ -109,6 +132,22 @@ impl Run {
                     let topic = topics()[topic].clone();
                     let now_ms = self.now_ms;
                     self.log()?.submit(LogRequest::Mark { topic, handed }, now_ms);
+                }
+                Step::Import { topic, count, size } => self.import(topic, count, size)?,
+                Step::Remove { topic } => {
+                    self.log()?;
+                    (self.positions[topic], self.tickets) = (None, self.tickets + 1);
+                    self.models[topic].remove();
+                    let (topic, now_ms) = (topics()[topic].clone(), self.now_ms);
+                    let log = self.log.as_mut().expect("it is open");
+                    log.submit(LogRequest::Remove { topic }, now_ms);
+                }
+                Step::Note => {
+                    self.log()?;
+                    self.notes.last += 1;
+                    let note = self.notes.last.to_le_bytes();
+                    let log = self.log.as_mut().expect("it is open");
+                    log.note(Bytes::copy_from_slice(&note));
                 }
                 Step::Pass { ms } => self.now_ms += ms,
                 Step::Sweep => {
@@ -136,7 +175,10 @@ impl Run {
             self.restarts += 1;
             let entropy = StdRng::seed_from_u64(self.restarts);
             match EmbeddedLog::open_with(opener, Path::new("disk"), "a", settings(), entropy) {
-                Ok(log) => (self.log, self.made) = (Some(log), true),
+                Ok(log) => {
+                    self.noted(log.noted());
+                    (self.log, self.made) = (Some(log), true);
+                }
                 Err(_) if self.disk.crashed() => self.disk.start(),
                 // A file takes its name when it has been made; until then there is none.
                 Err(_) if !self.made => self.disk.wipe(),
@@ -149,6 +191,14 @@ impl Run {
         }
         let log = self.log.as_mut();
         Ok(log.expect("it was opened"))
+    }
+
+    /// What the store has noted: the last note, or one of which nothing later has been answered.
+    fn noted(&mut self, noted: Option<Bytes>) {
+        let number = noted.map_or(0, |note| u64::from_le_bytes(note.as_ref().try_into().unwrap()));
+        let Notes { last, kept } = self.notes;
+        assert!(self.disk.lied() || (kept..=last).contains(&number), "{number}: {kept} to {last}");
+        self.notes = Notes { last: number, kept: number };
     }
 
     fn close(&mut self) {
@@ -166,10 +216,15 @@ impl Run {
     fn outcome(&mut self) -> (Ticket, LogOutcome) {
         let Self { runtime, log, .. } = self;
         let log = log.as_mut().expect("something was submitted");
-        runtime.block_on(async {
+        let (ticket, outcome) = runtime.block_on(async {
             let outcome = poll_fn(|cx| log.poll_outcome(cx));
             tokio::time::timeout(Duration::from_secs(30), outcome).await.expect("an outcome")
-        })
+        });
+        // What is only read says nothing of what was written.
+        if !matches!(outcome, LogOutcome::Failed(_) | LogOutcome::Records { .. }) {
+            self.notes.kept = self.notes.last;
+        }
+        (ticket, outcome)
     }
 
     /// Asks until the store can answer.
@@ -267,39 +322,8 @@ impl Run {
             self.models[topic].are_submitted_somewhere(&opened.epoch, &records);
         } else {
             self.models[topic].read(&opened, &records, self.now_ms);
+            self.is_exported(topic, &opened, &records)?;
         }
         Ok(())
-    }
-}
-
-fn settings() -> LogSettings {
-    let messages = usize::try_from(KEPT).unwrap();
-    let age = Duration::from_millis(AGE_MS);
-    let bounds = Retention { messages, bytes: usize::MAX, age };
-    LogSettings { rooms: bounds, inboxes: bounds, window: Duration::from_millis(WINDOW_MS) }
-}
-
-fn topics() -> [Topic; 4] {
-    let room = |name| Topic::Room(Namespace::parse("/").unwrap(), RoomId::parse(name).unwrap());
-    let inbox = |name| Topic::Inbox(UserId::parse(name).unwrap());
-    [room("a"), room("b"), inbox("a"), inbox("b")]
-}
-
-/// A record that is like no other; every third has a key.
-fn record(offset: u64, time_ms: u64, unique: u64, size: usize) -> Record {
-    let text = format!("\"{unique}-{offset}-{}\"", "x".repeat(size));
-    Record {
-        offset,
-        time_ms,
-        from: UserId::parse("alice").unwrap(),
-        session: SessionId([7; 24]),
-        sequence: unique,
-        key: offset.is_multiple_of(3).then(|| Arc::from(format!("key-{unique}"))),
-        echo: true,
-        body: Body {
-            event: Arc::from("say"),
-            arguments: Arguments::new(&text, 1),
-            attachments: Vec::new(),
-        },
     }
 }
