@@ -133,8 +133,8 @@ impl Shard {
         let seed = StdRng::seed_from_u64(entropy.random());
         let log = store::open(&settings, keeps, &id, data.as_deref(), seed).await?;
         let driver = Driver {
+            engine: Engine::new(&settings, view.clone(), me),
             core: Core::new(view, me, BTreeSet::new(), core_settings),
-            engine: Engine::new(&settings, map.hash_key()),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log,
             verifier: verifier(&settings.auth)?,

@@ -2,9 +2,9 @@
 //! when it is attached again.
 
 use bytes::Bytes;
+use trunkline_proto::kept::Kept;
 use trunkline_proto::trunk::{Attach, ClientMessage, SlotPosition};
 
-use super::kept::Kept;
 use super::{Connection, Phase};
 
 impl Connection {

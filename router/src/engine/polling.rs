@@ -105,7 +105,7 @@ pub(super) fn pass_back(
         return unavailable("the service restarts; come back");
     };
     client.lifetime.extend(Duration::ZERO);
-    let PollAnswer { request: _, status, body } = answered;
+    let PollAnswer { request: _, status, body, moved: _ } = answered;
     let status = u16::try_from(status).unwrap_or(0);
     if status == StatusCode::SERVICE_UNAVAILABLE.as_u16() {
         return unavailable("this shard has all the sessions it may have; try again later");

@@ -41,8 +41,8 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
     let core_settings = CoreSettings::new(settings);
     let keeps = LogSettings::new(settings, &core_settings);
     Driver {
+        engine: Engine::new(settings, view.clone(), ShardIndex(0)),
         core: Core::new(view, ShardIndex(0), BTreeSet::new(), core_settings),
-        engine: Engine::new(settings, map.hash_key()),
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
         verifier: None,

@@ -27,6 +27,7 @@ pub(crate) fn decode_peer(
     Ok(match item.item.ok_or(BadItem("link item"))? {
         Item::Hello(_) => return Err(BadItem("second hello")),
         Item::Status(_) => return Err(BadItem("status")),
+        Item::Engine(_) => return Err(BadItem("session that polls")),
         Item::Request(request) => decode_request(request)?,
         Item::Whisper(wire::Whisper { request, member, sequence, to, body, key, ephemeral }) => {
             PeerMessage::Whisper {

@@ -41,7 +41,7 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
     })
 }
 
-pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
+pub(crate) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
     let wire::Attach {
         connection,
         session: id,
