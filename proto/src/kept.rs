@@ -49,8 +49,8 @@ pub struct Unsettled {
     pub payload: Bytes,
     /// Whether it is binary.
     pub binary: bool,
-    /// A frame that answers it has been queued.
-    pub answered: bool,
+    /// Which parts of the answer to it have been queued, the lowest bit for part 0.
+    pub answered: u64,
 }
 
 impl Kept {
@@ -104,7 +104,7 @@ impl Kept {
         }
         let more = self.more.get_or_insert_default();
         more.bytes += payload.len();
-        more.unsettled.push_back(Unsettled { payload, binary, answered: false });
+        more.unsettled.push_back(Unsettled { payload, binary, answered: 0 });
     }
 
     /// So many of the oldest messages are settled.
@@ -117,13 +117,13 @@ impl Kept {
         self.tidy();
     }
 
-    /// The message so many behind the last settled one, counted from 0, has its answer.
-    pub fn answered(&mut self, index: u64) {
+    /// The message so many behind the last settled one, counted from 0, has a part of its answer.
+    pub fn answered(&mut self, index: u64, part: u32) {
         if let Some(more) = &mut self.more
             && let Ok(index) = usize::try_from(index)
             && let Some(message) = more.unsettled.get_mut(index)
         {
-            message.answered = true;
+            message.answered |= 1u64.checked_shl(part).unwrap_or(0);
         }
     }
 
@@ -266,17 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_known_to_be_answered_until_it_is_settled() {
+    fn the_parts_of_an_answer_are_known_until_its_message_is_settled() {
         let mut kept = Kept::begin(&attach());
         for _ in 0..3 {
             kept.keep(Bytes::from_static(b"x"), true);
         }
-        kept.answered(1);
-        kept.answered(7);
+        kept.answered(1, 0);
+        kept.answered(1, 63);
+        kept.answered(2, 64);
+        kept.answered(7, 0);
         let answered = |kept: &Kept, index| kept.unsettled(index).map(|message| message.answered);
-        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [false, true, false].map(Some));
+        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [0, 1 | 1 << 63, 0].map(Some));
         kept.settle(1);
-        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [Some(true), Some(false), None]);
+        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [Some(1 | 1 << 63), Some(0), None]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Uplink {
             payload,
             binary,
             control: true,
-            answered: false,
+            answered: 0,
         };
         match self.trunk.pass(control, Dialect::SocketIo) {
             Taken::Passed { .. } => {}
@@ -91,7 +91,7 @@ impl Uplink {
             payload,
             binary,
             control: false,
-            answered: false,
+            answered: 0,
         };
         self.trunk.pass(message, Dialect::SocketIo)
     }

@@ -236,7 +236,7 @@ impl Uplink for Trunk {
             payload,
             binary,
             control: false,
-            answered: false,
+            answered: 0,
         };
         self.pass(message, Dialect::Native)
     }

@@ -17,7 +17,7 @@ use crate::input::Identity;
 use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::{RoomId, UserId};
-use crate::output::Output;
+use crate::output::{Answer, Output};
 use crate::peer::{Action, Member, PeerMessage, RequestId};
 use crate::position::Position;
 use crate::rights::Verdict;
@@ -54,6 +54,13 @@ pub(super) struct Origin {
     pub(super) sequence: u64,
 }
 
+impl Origin {
+    /// What the answer to the client is.
+    pub(super) fn answer(self) -> Option<Answer> {
+        self.reply_to.answer(self.message, self.sequence)
+    }
+}
+
 impl Home {
     /// A native client that has been welcomed says something.
     pub(super) fn said_natively(
@@ -63,12 +70,6 @@ impl Home {
         sequence: u64,
         payload: &[u8],
     ) {
-        let is_again = |session: &Session| sequence <= session.again_upto;
-        if self.sessions.get(&id).is_some_and(|it| is_again(it))
-            && self.requests.reclaim(id, sequence)
-        {
-            return;
-        }
         let outcome = match native::decode(payload) {
             Ok(Request { id: number, command }) => {
                 let reply_to = ReplyTo::Native(number);
@@ -83,7 +84,9 @@ impl Home {
             Ok(Step::Done) => self.settle_line(io, id, sequence),
             Err((number, problem)) => {
                 if let Some(session) = self.sessions.get(&id) {
-                    session.complain(io, ReplyTo::Native(number), &problem, Some(sequence));
+                    let reply_to = ReplyTo::Native(number);
+                    let answers = reply_to.answer(Some(sequence), sequence);
+                    session.complain(io, reply_to, &problem, answers);
                 }
                 self.settle_line(io, id, sequence);
             }
@@ -129,7 +132,7 @@ impl Home {
             Command::Auth { token } => self.auth(io, origin, token),
             Command::Ping => {
                 let parts = session.granted(origin.reply_to, native::ok::nothing);
-                session.send(io, parts, origin.message);
+                session.send(io, parts, origin.answer());
                 Ok(Step::Done)
             }
         }
@@ -156,7 +159,7 @@ impl Home {
     ) -> Result<Step, Problem> {
         let limit = io.settings.rooms_per_session;
         let session = self.session(origin)?;
-        if matches!(origin.reply_to, ReplyTo::Native(None))
+        if !origin.reply_to.is_awaited()
             && session.has_left_since(room, origin.sequence)
         {
             // Sent again: whether it was carried out can't be seen, and it doesn't matter.
@@ -208,7 +211,7 @@ impl Home {
                 let session = self.session(origin)?;
                 session.tidy(&topic);
                 let parts = session.granted(origin.reply_to, |id| native::ok::room(id, room));
-                session.send(io, parts, origin.message);
+                session.send(io, parts, origin.answer());
                 Ok(Step::Done)
             }
         }
@@ -226,6 +229,9 @@ impl Home {
             let Some(session) = SessionId::parse(&to) else {
                 return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
             };
+            if self.is_under_way(origin) {
+                return Ok(Step::Asked);
+            }
             let home = io.home_of(&session);
             let request = self.begin(io, origin, home, Subject::Send { to })?;
             let whisper = PeerMessage::Whisper {
@@ -272,12 +278,12 @@ impl Home {
         match &renewed {
             Some(_) => {
                 let parts = session.granted(origin.reply_to, native::ok::nothing);
-                session.send(io, parts, origin.message);
+                session.send(io, parts, origin.answer());
             }
             None => {
                 let message = "the token is not valid for this user; get a new one";
                 let problem = Problem::new(ErrorCode::Forbidden, message);
-                session.complain(io, origin.reply_to, &problem, origin.message);
+                session.complain(io, origin.reply_to, &problem, origin.answer());
             }
         }
         if let Some(identity) = renewed {
@@ -344,11 +350,21 @@ impl Home {
         topic: Topic,
         action: Action,
     ) -> Result<Step, Problem> {
+        if self.is_under_way(origin) {
+            return Ok(Step::Asked);
+        }
         let owner = io.owner_of(&topic);
         let request = self.begin(io, origin, owner, subject)?;
         let sequence = origin.sequence;
         io.tell(owner, PeerMessage::Request { request, member, sequence, topic, action });
         Ok(Step::Asked)
+    }
+
+    /// Whether this repeats a message to a topic of which the outcome isn't known yet.
+    fn is_under_way(&mut self, origin: Origin) -> bool {
+        let session = self.sessions.get(&origin.session);
+        session.is_some_and(|session| origin.sequence <= session.again_upto)
+            && self.requests.reclaim(origin)
     }
 
     pub(super) fn begin(
@@ -365,6 +381,7 @@ impl Home {
             session: origin.session,
             line: origin.line,
             sequence: origin.message,
+            known_by: origin.sequence,
             reply_to: origin.reply_to,
             owner,
             started: io.now.mono,

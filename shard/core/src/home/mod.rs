@@ -80,7 +80,7 @@ pub(crate) struct Home {
     retries: Deadlines<(SessionId, Topic)>,
     /// When tokens end.
     expiries: BTreeSet<(Mono, SessionId)>,
-    /// Native sessions of which their routers must hear what has changed.
+    /// Connections of which their routers must hear what has changed.
     changed: BTreeSet<SessionId>,
 }
 
@@ -96,6 +96,10 @@ enum Verifying {
 }
 
 impl Verifying {
+    fn is_connect_of(&self, session: SessionId) -> bool {
+        matches!(self, Verifying::Connect(connecting) if *connecting == session)
+    }
+
     fn is_renewal_of(&self, session: SessionId) -> bool {
         matches!(self, Verifying::Renewal(origin) if origin.session == session)
     }
@@ -112,7 +116,7 @@ impl Home {
             handovers: Handovers::default(),
             verifying: BTreeMap::new(),
             calls: BTreeMap::new(),
-            gathers: Gathers::default(),
+            gathers: Gathers::new(settings.incarnation),
             stream: Stream::new(settings.incarnation),
             privates: BTreeMap::new(),
             departed: Departed::new(settings.recovery),

@@ -18,7 +18,7 @@ use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
 use crate::home::requests::{Pending, Subject};
 use crate::home::respond::ReplyTo;
-use crate::home::session::{Membership, Socket};
+use crate::home::session::Membership;
 use crate::home::stream::Span;
 use crate::link::ShardIndex;
 use crate::message::Body;
@@ -72,6 +72,11 @@ impl Departed {
         self.sessions.len()
     }
 
+    /// A session is gone on with by the connection that it had.
+    pub(in crate::home) fn forget(&mut self, private_id: &SessionId) {
+        self.sessions.remove(private_id);
+    }
+
     pub(in crate::home) fn has(&self, private_id: &SessionId) -> bool {
         self.sessions.contains_key(private_id)
     }
@@ -102,10 +107,17 @@ impl Home {
             }
             return;
         }
+        let goes_on = !session.inbox.live || session.resuming().next().is_some();
+        if !session.hears() || (session.is_adopted() && goes_on) {
+            // It wouldn't be known where to go on in all of its topics.
+            return;
+        }
+        let since = socket.adopted.unwrap_or_default();
         let span = |topic: Topic, membership: &Membership| {
-            let base = membership.base.clone().filter(|_| membership.live)?;
+            let base = membership.live.then(|| membership.begins.clone())?;
             let end = self.subscriptions.get(&topic)?.position.clone();
-            Some(Span { topic, base, live: (membership.live_from, self.stream.last()), end })
+            let live = (membership.live_from, self.stream.last());
+            Some(Span { topic, base, since, live, end })
         };
         let room = |(room, membership): (&RoomId, &Membership)| {
             Some((room.clone(), span(session.room(room), membership)?))
@@ -133,7 +145,8 @@ impl Home {
         let Recalled { session, private_id: _, user, sequence: _, rooms, inbox_after } = recalled;
         let span = |topic: Topic, after: Position| Span {
             topic,
-            base: after.clone(),
+            base: Some(after.clone()),
+            since: 0,
             live: (self.stream.last(), self.stream.last()),
             end: after,
         };
@@ -208,6 +221,7 @@ impl Home {
             session: id,
             line,
             sequence: None,
+            known_by: 0,
             reply_to: ReplyTo::Nobody,
             owner: holder,
             started: io.now.mono,
@@ -235,6 +249,7 @@ impl Home {
                 session: private_id,
                 line: private_id,
                 sequence: None,
+                known_by: 0,
                 reply_to: ReplyTo::Relay(asker),
                 owner: holder,
                 started: io.now.mono,
@@ -318,19 +333,21 @@ impl Home {
             return self.not_recalled(io, id);
         }
         let Some(mut session) = self.sessions.remove(&id) else { return };
+        let again_upto = self.lines.get(&session.line).map_or(0, Line::again_upto);
         if let Some(at) = session.expires.take() {
             self.expiries.remove(&(at, id));
         }
-        if let Some(socket) = &session.socket {
+        if let Some(socket) = &mut session.socket {
             self.privates.remove(&socket.private_id);
+            (socket.private_id, socket.origin) = (private_id, sequence);
         }
         for id in [old, private_id] {
             self.aliases.remove(&id);
         }
         session.id = old;
+        session.again_upto = session.sequence_of(again_upto);
         session.identity.user = user;
         session.inbox_after = inbox_after;
-        session.socket = Some(Box::new(Socket { private_id, origin: sequence }));
         if let Greeting::Due(due) = &mut session.greeting {
             due.recalled = Some(kept);
         }
@@ -416,6 +433,7 @@ impl Home {
             session: member.session,
             line: member.session,
             sequence: None,
+            known_by: 0,
             reply_to: ReplyTo::Relay(asker),
             owner: home,
             started: io.now.mono,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    ApiCall, ApiCallId, Attach, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
-    Namespace, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
+    Answer, ApiCall, ApiCallId, Attach, Comes, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
+    Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
 };
 
 use super::{On, World};
@@ -32,12 +32,13 @@ impl World {
             connection,
             session,
             dialect,
-            namespace: Namespace::parse("/").expect("a namespace"),
-            identity,
-            authenticated,
-            guest: dialect == Dialect::SocketIo && !authenticated,
-            inbox_after,
-            adoption: None,
+            comes: Comes::Anew(Newcomer {
+                namespace: Namespace::parse("/").expect("a namespace"),
+                identity,
+                authenticated,
+                guest: dialect == Dialect::SocketIo && !authenticated,
+                inbox_after,
+            }),
         };
         let client = self.sockets.open((router, trunk), session, attach);
         let attach = self.sockets.get(client)?.kept.attach.clone();
@@ -47,13 +48,25 @@ impl World {
 
     /// A client sends a message. Gives its number.
     pub(crate) fn say(&mut self, client: ClientId, text: &str) -> u64 {
+        self.pass_on(client, Bytes::copy_from_slice(text.as_bytes()), false)
+    }
+
+    /// A client sends an attachment.
+    pub(crate) fn attach(&mut self, client: ClientId, payload: &'static [u8]) {
+        self.pass_on(client, Bytes::from_static(payload), true);
+    }
+
+    fn pass_on(&mut self, client: ClientId, payload: Bytes, binary: bool) -> u64 {
         let socket = self.sockets.get_mut(client).expect("who speaks is connected");
         socket.sequence += 1;
         let (trunk, sequence) = (socket.trunk, socket.sequence);
-        let payload = Bytes::copy_from_slice(text.as_bytes());
-        socket.kept.unsettled.push(Unsettled { sequence, payload, answered: false });
+        let kept = Unsettled { sequence, payload: payload.clone(), binary, answered: 0 };
+        socket.kept.unsettled.push(kept);
         if !socket.is_held {
-            self.repeat(client, trunk, sequence, text);
+            let (connection, answered) = (ConnectionId(client.0), 0);
+            let message =
+                Input::Message { trunk, connection, sequence, payload, binary, answered };
+            self.up(trunk, message);
         }
         sequence
     }
@@ -68,14 +81,14 @@ impl World {
             let Some(socket) = self.sockets.get_mut(client) else { continue };
             (socket.trunk, socket.is_held) = (trunk, false);
             socket.kept.is_of_this_trunk = false;
-            let adoption = Some(Box::new(socket.kept.adoption()));
-            let attach = Attach { adoption, ..socket.kept.attach.clone() };
+            let comes = Comes::Again(Box::new(socket.kept.adoption()));
+            let attach = Attach { comes, ..socket.kept.attach.clone() };
             let unsettled = socket.kept.unsettled.clone();
             let at_once = self.chance.random_bool(0.5);
             self.see(Arrival::Attached { client, at_once });
             let at = self.up(trunk, Input::Attach { trunk, attach });
-            let (connection, binary) = (ConnectionId(client.0), false);
-            for Unsettled { sequence, payload, answered } in unsettled {
+            let connection = ConnectionId(client.0);
+            for Unsettled { sequence, payload, binary, answered } in unsettled {
                 let again =
                     Input::Message { trunk, connection, sequence, payload, binary, answered };
                 match at {
@@ -86,20 +99,11 @@ impl World {
         }
     }
 
-    /// A client sends an attachment.
-    pub(crate) fn attach(&mut self, client: ClientId, payload: &'static [u8]) {
-        let socket = self.sockets.get_mut(client).expect("who speaks is connected");
-        socket.sequence += 1;
-        let (trunk, sequence) = (socket.trunk, socket.sequence);
-        let (connection, payload) = (ConnectionId(client.0), Bytes::from_static(payload));
-        let (binary, answered) = (true, false);
-        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
-    }
-
     /// A client changes its connection for another on the same trunk, as one that polled does.
     pub(crate) fn change_connection(&mut self, client: ClientId) -> ClientId {
         // What is on its way to the old one still arrives there.
-        let socket = self.sockets.get(client).expect("who changes is connected");
+        let socket = self.sockets.get_mut(client).expect("who changes is connected");
+        socket.is_left = true;
         let (trunk, session, router) = (socket.trunk, socket.session, socket.router);
         let attach = socket.kept.attach.clone();
         let attach = |connection| Attach { connection, ..attach };
@@ -121,7 +125,7 @@ impl World {
     pub(crate) fn repeat(&mut self, client: ClientId, trunk: TrunkId, sequence: u64, text: &str) {
         let payload = Bytes::copy_from_slice(text.as_bytes());
         let connection = ConnectionId(client.0);
-        let (binary, answered) = (false, false);
+        let (binary, answered) = (false, 0);
         self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
 
@@ -199,19 +203,22 @@ impl World {
     }
 
     /// Keeps what a frame says of a client.
-    fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<u64>) {
+    fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<Answer>) {
         let Some(socket) = self.sockets.get_mut(client) else { return };
         socket.kept.is_fresh = false;
         if let Some(SlotPosition { slot, position }) = position {
             socket.kept.slots.insert(slot, position);
         }
-        if let Some(sequence) = answers {
-            socket.kept.answers(sequence);
+        if let Some(answer) = answers {
+            socket.kept.answers(answer);
         }
     }
 
     /// Puts a frame into a client's out-queue, if there is room.
     fn queue(&mut self, client: ClientId, frame: &Frame) -> bool {
+        if frame.parts.is_empty() {
+            return true;
+        }
         let full = frame.kind != FrameKind::Reply && self.chance.random_bool(self.plan.no_room);
         if full {
             if frame.kind == FrameKind::Live {
