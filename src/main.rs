@@ -7,6 +7,7 @@ mod bench;
 mod chat;
 mod check;
 mod configuration;
+mod control;
 mod ending;
 mod locate;
 mod logging;

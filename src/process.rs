@@ -1,24 +1,22 @@
 //! What a router's and a shard's process have in common: they read the files, begin to log,
-//! serve the operator, say when they are ready, and wait to be asked to end, or for another map.
+//! serve the operator, say when they are ready, and wait to be asked to end.
 
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::Command;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use prometheus::Registry;
 use tokio::sync::watch;
 use trunkline_config::settings::Settings;
-use trunkline_config::{Loaded, MapId, load_with_map};
+use trunkline_config::{Loaded, load_with_map};
 
 use crate::ending::Ending;
 use crate::ops::Ops;
 use crate::{logging, maps, terminal};
 
 /// What both are told.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ProcessArgs {
     /// The cluster's settings
     #[arg(long, value_name = "FILE")]
@@ -69,49 +67,6 @@ pub(crate) fn load_files(args: &ProcessArgs) -> anyhow::Result<Loaded> {
 pub(crate) fn begin(args: &ProcessArgs, settings: &Settings) -> anyhow::Result<Ending> {
     logging::begin(&settings.log)?;
     Ending::listen(args.under_parent).context("cannot listen for signals")
-}
-
-/// Why a process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// It was asked to.
-    Asked,
-    /// There is another map, by which it starts anew.
-    OtherMap,
-}
-
-/// Waits until the process is asked to end, or has another map than the one that it began with.
-pub(crate) async fn end(
-    args: &ProcessArgs,
-    ending: Ending,
-    settings: &Settings,
-    map: MapId,
-) -> End {
-    tokio::select! {
-        () = ending.wait() => End::Asked,
-        id = maps::newer(args, settings, map) => {
-            tracing::info!(map = %id, "the shard map has changed; starting anew with it");
-            End::OtherMap
-        }
-    }
-}
-
-impl End {
-    /// Ends the process, or starts its program anew in its place: under the same number, with the
-    /// same arguments, standard streams and parent.
-    ///
-    /// # Errors
-    /// If the program can't be started.
-    pub(crate) fn conclude(self) -> anyhow::Result<()> {
-        if self == Self::Asked {
-            return Ok(());
-        }
-        let mut arguments = std::env::args_os();
-        let name = arguments.next().unwrap_or_default();
-        let program = std::env::current_exe().context("cannot find the program to start anew")?;
-        let error = Command::new(program).arg0(name).args(arguments).exec();
-        Err(error).context("cannot start anew")
-    }
 }
 
 /// Serves the operator and says `ready_line` when the process first is ready, until `ended`.

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use prometheus::Registry;
-use trunkline_config::Loaded;
 use trunkline_config::settings::{Auth, JwtAlgorithm};
+use trunkline_config::{Loaded, Statuses};
+use trunkline_proto::cluster::Cluster;
 use trunkline_router::{Router, RouterOptions};
 
+use crate::maps;
 use crate::on_runtime;
 use crate::ops::Ops;
-use crate::process::{self, End, ProcessArgs, serve_until};
+use crate::process::{self, ProcessArgs, serve_until};
 
 /// RFC 7518 §3.2: an HS256 key has at least as many bits as the hash.
 const HS256_KEY_BYTES: usize = 32;
@@ -39,12 +41,12 @@ pub(crate) struct RouterArgs {
 /// If the files are wrong or a port is taken.
 pub(crate) fn run(args: RouterArgs) -> anyhow::Result<()> {
     let loaded = process::load(&args.process)?;
-    on_runtime(serve(args, loaded))?.conclude()
+    on_runtime(serve(args, loaded))
 }
 
-async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<End> {
+async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { mut settings, map } = loaded;
-    let ending = process::begin(&args.process, &settings)?;
+    let mut ending = process::begin(&args.process, &settings)?;
     settings.api.grpc = args.grpc.or(settings.api.grpc);
     warn_of_weak_auth(&settings.auth);
     let listen = args.listen.unwrap_or(settings.router.listen);
@@ -53,19 +55,20 @@ async fn serve(args: RouterArgs, loaded: Loaded) -> anyhow::Result<End> {
     let registry = Registry::new();
     let ops = Ops::bind(&metrics.to_string()).await?;
     let settings = Arc::new(settings);
-    let end = process::end(&args.process, ending, &settings, map.id());
+    let cluster = Cluster::new(Arc::new(map), Statuses::default());
+    maps::follow(&args.process, &settings, &cluster);
     let router = Router::start(RouterOptions {
         settings: Arc::clone(&settings),
-        map: Arc::new(map),
+        cluster,
         listen,
         registry: registry.clone(),
     })
     .await
     .context("cannot start the router")?;
     let ready_line = format!("ready {scheme}://{}", router.local_addr());
-    let end = serve_until(end, ops, registry, router.readiness(), &ready_line).await;
+    serve_until(ending.wait(), ops, registry, router.readiness(), &ready_line).await;
     router.shutdown().await;
-    Ok(end)
+    Ok(())
 }
 
 /// What is no reason to refuse, for it is meant in development, and the tokens of a running system

@@ -1,22 +1,43 @@
-//! `trunkline shard`: a shard's process.
+//! `trunkline shard`: a shard's process, and what is asked of one that runs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use prometheus::Registry;
-use trunkline_config::Loaded;
 use trunkline_config::store::StoreKind;
+use trunkline_config::{Loaded, Statuses};
+use trunkline_proto::cluster::Cluster;
 use trunkline_shard::{Shard, ShardOptions};
 
-use crate::on_gathering_runtime;
+use crate::control::{self, ControlArgs};
+use crate::ending::Asked;
 use crate::ops::Ops;
-use crate::process::{self, End, ProcessArgs, serve_until};
+use crate::process::{self, ProcessArgs, serve_until};
+use crate::{maps, on_gathering_runtime};
 
 /// Run a shard: it owns the rooms and inboxes whose keys hash to it
 #[derive(Args, Debug)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct ShardArgs {
+    #[command(flatten)]
+    run: Option<RunArgs>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Have the other shards take over what a shard has, under live connections, and wait until it
+    /// has nothing left. It goes on running, and serves again after `resume`
+    Drain(ControlArgs),
+    /// Have a shard serve again that was drained
+    Resume(ControlArgs),
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
     #[command(flatten)]
     process: ProcessArgs,
     /// Which shard of the map this is
@@ -28,16 +49,23 @@ pub(crate) struct ShardArgs {
     data: Option<PathBuf>,
 }
 
-/// Runs until the process is asked to end.
+/// Runs until the process is asked to end, or asks what is to be asked of one that runs.
 ///
 /// # Errors
-/// If the files are wrong, don't know the shard, or a port is taken.
+/// If the files are wrong, don't know the shard, or a port is taken; if the shard that is asked
+/// can't be reached, or refuses.
 pub(crate) fn run(args: ShardArgs) -> anyhow::Result<()> {
-    let loaded = process::load(&args.process)?;
-    on_gathering_runtime(loaded.settings.runtime.flush_delay, serve(args, loaded))?.conclude()
+    let run = match (args.action, args.run) {
+        (Some(Action::Drain(args)), _) => return control::drain(&args),
+        (Some(Action::Resume(args)), _) => return control::resume(&args),
+        (None, Some(run)) => run,
+        (None, None) => bail!("give --config and --id, or `drain` or `resume`"),
+    };
+    let loaded = process::load(&run.process)?;
+    on_gathering_runtime(loaded.settings.runtime.flush_delay, serve(run, loaded))
 }
 
-async fn serve(args: ShardArgs, loaded: Loaded) -> anyhow::Result<End> {
+async fn serve(args: RunArgs, loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { settings, map } = loaded;
     let kind = settings.store.kind;
     if args.data.is_some() && matches!(kind, Some(StoreKind::Memory | StoreKind::JetStream)) {
@@ -45,7 +73,7 @@ async fn serve(args: ShardArgs, loaded: Loaded) -> anyhow::Result<End> {
             "--data is where an embedded store is, and store.kind is another; leave one of them out"
         );
     }
-    let ending = process::begin(&args.process, &settings)?;
+    let mut ending = process::begin(&args.process, &settings)?;
     let Some(own) = map.shards().iter().find(|shard| shard.id == args.id) else {
         let ids: Vec<&str> = map.shards().iter().map(|shard| shard.id.as_str()).collect();
         bail!("the shard map has no shard {}; give --id one of {}", args.id, ids.join(", "));
@@ -53,10 +81,11 @@ async fn serve(args: ShardArgs, loaded: Loaded) -> anyhow::Result<End> {
     let registry = Registry::new();
     let ops = Ops::bind(&own.metrics).await?;
     let settings = Arc::new(settings);
-    let end = process::end(&args.process, ending, &settings, map.id());
+    let cluster = Cluster::new(Arc::new(map), Statuses::default());
+    maps::follow(&args.process, &settings, &cluster);
     let shard = Shard::start(ShardOptions {
         settings: Arc::clone(&settings),
-        map: Arc::new(map),
+        cluster,
         id: args.id.clone(),
         data: args.data.clone(),
         registry: registry.clone(),
@@ -64,7 +93,13 @@ async fn serve(args: ShardArgs, loaded: Loaded) -> anyhow::Result<End> {
     .await
     .context("cannot start the shard")?;
     let ready_line = format!("ready {}", args.id);
-    let end = serve_until(end, ops, registry, shard.readiness(), &ready_line).await;
+    let asked = serve_until(ending.wait(), ops, registry, shard.readiness(), &ready_line).await;
+    if asked == Asked::Orderly {
+        tokio::select! {
+            () = shard.drain() => {}
+            _ = ending.wait() => tracing::info!("asked once more; ending at once"),
+        }
+    }
     shard.shutdown().await;
-    Ok(end)
+    Ok(())
 }

@@ -35,6 +35,7 @@ impl Driver {
         let Self { socket, commands, events, pending, deadline } = self;
         let (sink, stream) = socket.split();
         let closed = tokio::select! {
+            biased;
             closed = read(stream, &events, &pending) => closed,
             closed = write(sink, commands, deadline) => closed,
         };

@@ -35,6 +35,10 @@ pub struct Settings {
     pub store: StoreSettings,
     /// `[presence]`
     pub presence: PresenceSettings,
+    /// `[drain]`
+    pub drain: DrainSettings,
+    /// `[health]`
+    pub health: HealthSettings,
     /// `[socketio]`
     pub socketio: SocketIo,
     /// `[[event]]`, and the default rules for events that none of them names.
@@ -229,6 +233,22 @@ pub struct PresenceSettings {
     pub announce_up_to: usize,
 }
 
+/// `[drain]`: a shard that is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainSettings {
+    /// How long it waits at most until others have what it has.
+    pub timeout: Duration,
+}
+
+/// `[health]`: how shards whose log is JetStream's find out that one of them is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// How often a shard says that it is alive.
+    pub interval: Duration,
+    /// After how long of silence it is taken for dead.
+    pub timeout: Duration,
+}
+
 /// `[socketio]`: how Socket.IO clients are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketIo {
@@ -369,6 +389,18 @@ impl Default for InboxSettings {
 impl Default for PresenceSettings {
     fn default() -> Self {
         Self { grace: Duration::from_secs(10), announce_up_to: 200 }
+    }
+}
+
+impl Default for DrainSettings {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(60) }
+    }
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(300), timeout: Duration::from_millis(1500) }
     }
 }
 

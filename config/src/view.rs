@@ -19,6 +19,9 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// Shards that have a number, at most, of those that no map of this process has.
+    pub const MOST: usize = 4096;
+
     /// The number of a shard, which is given one if it has none.
     pub fn number(&mut self, id: &str) -> u16 {
         self.number_of(id).unwrap_or_else(|| {
@@ -32,6 +35,17 @@ impl Directory {
     #[must_use]
     pub fn number_of(&self, id: &str) -> Option<u16> {
         (0..).zip(&self.ids).find(|(_, known)| *known == id).map(|(number, _)| number)
+    }
+
+    /// The number of a shard that no map needs to have; none if there are too many already.
+    pub fn number_of_stranger(&mut self, id: &str) -> Option<u16> {
+        let known = self.number_of(id);
+        known.or_else(|| (self.ids.len() < Self::MOST).then(|| self.number(id)))
+    }
+
+    /// The shards that have numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &str)> {
+        (0..).zip(self.ids.iter().map(String::as_str))
     }
 
     /// Whose number it is.
@@ -183,6 +197,12 @@ impl Statuses {
         })
     }
 
+    /// What is news to who knew `told`.
+    #[must_use]
+    pub fn news_since(&self, told: &Self) -> Vec<ShardStatus> {
+        self.iter().filter(|said| told.of(&said.shard).as_ref() != Some(said)).collect()
+    }
+
     /// What was said last of a shard.
     #[must_use]
     pub fn of(&self, shard: &str) -> Option<ShardStatus> {
@@ -221,7 +241,7 @@ mod tests {
         let without = View::new(Arc::clone(all.map()), &["b".to_owned()].into(), &mut directory);
         assert_ne!(all.id(), without.id());
         let mut moved = 0;
-        for digest in (0..1000).map(|n| Digest(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(n))) {
+        for digest in (0..1000u64).map(|n| Digest(n.wrapping_mul(0x9e37_79b9_7f4a_7c15))) {
             let mut order = all.map().placement().order(digest);
             let (before, second) = (order.next().unwrap(), order.next().unwrap());
             assert_eq!(all.owner_of(digest), before);
@@ -269,5 +289,17 @@ mod tests {
         assert!(statuses.away().is_empty());
         assert_eq!(statuses.iter().collect::<Vec<_>>(), [status("a", 6, false)]);
         assert_eq!(statuses.of("b"), None);
+    }
+
+    #[test]
+    fn what_was_told_already_is_no_news() {
+        let mut statuses = Statuses::default();
+        statuses.learn(&status("a", 5, true));
+        let told = statuses.clone();
+        assert!(statuses.news_since(&told).is_empty());
+        statuses.learn(&status("b", 1, false));
+        statuses.learn(&status("a", 6, true));
+        let news = [status("a", 6, true), status("b", 1, false)];
+        assert_eq!(statuses.news_since(&told), news);
     }
 }

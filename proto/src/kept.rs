@@ -99,12 +99,17 @@ impl Kept {
 
     /// Keeps a message that was passed on.
     pub fn keep(&mut self, payload: Bytes, binary: bool) {
+        self.keep_again(Unsettled { payload, binary, answered: 0 });
+    }
+
+    /// Keeps a message that was kept elsewhere.
+    pub fn keep_again(&mut self, message: Unsettled) {
         if self.identity.is_empty() {
             return;
         }
         let more = self.more.get_or_insert_default();
-        more.bytes += payload.len();
-        more.unsettled.push_back(Unsettled { payload, binary, answered: 0 });
+        more.bytes += message.payload.len();
+        more.unsettled.push_back(message);
     }
 
     /// So many of the oldest messages are settled.
@@ -278,7 +283,10 @@ mod tests {
         let answered = |kept: &Kept, index| kept.unsettled(index).map(|message| message.answered);
         assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [0, 1 | 1 << 63, 0].map(Some));
         kept.settle(1);
-        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [Some(1 | 1 << 63), Some(0), None]);
+        assert_eq!(
+            [0, 1, 2].map(|index| answered(&kept, index)),
+            [Some(1 | 1 << 63), Some(0), None]
+        );
     }
 
     #[test]

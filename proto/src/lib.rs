@@ -1,6 +1,7 @@
 //! The wire between routers and shards, and between shards: what tonic makes of the `.proto`
 //! files, the one queue that all three kinds of stream send from, and what may wait for a client.
 
+pub mod cluster;
 pub mod credential;
 pub mod engine;
 pub mod kept;

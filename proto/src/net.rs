@@ -25,8 +25,7 @@ pub trait Connector: Send + Sync + 'static {
 }
 
 /// Connects over TCP.
-#[derive(Clone, Copy, Debug)]
-pub struct Tcp;
+struct Tcp;
 
 impl Connector for Tcp {
     fn connect(&self, endpoint: Endpoint) -> Connecting<'_> {
@@ -34,17 +33,25 @@ impl Connector for Tcp {
     }
 }
 
-/// The machine's clock.
-#[must_use]
-pub fn clock() -> Clock {
-    Arc::new(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+/// What a process is handed when it starts.
+#[derive(Clone)]
+pub struct Machine {
+    /// How it reaches shards.
+    pub connector: Arc<dyn Connector>,
+    /// What it takes for the time of day. How long something takes it has from tokio.
+    pub clock: Clock,
+    /// Where its numbers come from: those that must not be guessed, and the jitter of its pauses.
+    pub entropy: StdRng,
 }
 
-/// A generator that nobody can guess.
-#[must_use]
-pub fn entropy() -> StdRng {
-    StdRng::from_os_rng()
+impl Machine {
+    /// The one that this process runs on: TCP, its clock, and numbers that nobody can guess.
+    #[must_use]
+    pub fn real() -> Self {
+        let clock = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        };
+        Self { connector: Arc::new(Tcp), clock: Arc::new(clock), entropy: StdRng::from_os_rng() }
+    }
 }

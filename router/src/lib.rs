@@ -21,5 +21,6 @@ mod trunk;
 mod worker;
 
 pub use api::grpc::ListenError;
+pub use net::{Listener, Socket};
 pub use start::{Router, RouterOptions, StartError};
 pub use tls::CertificateError;

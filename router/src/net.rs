@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 const BACKLOG: i32 = 1024;
 
 /// A client's byte stream, plain or inside TLS.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Ready when reading may be worth a try, and so when it is not known. Nothing is read.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
@@ -36,8 +36,11 @@ impl Socket for TlsStream<Box<dyn Socket>> {
     }
 }
 
+/// Clients as they come in over TCP.
+pub(crate) type Clients = TcpListener;
+
 /// Where clients come from.
-pub(crate) trait Listener {
+pub trait Listener {
     /// The next client's socket and address.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Box<dyn Socket>, SocketAddr)>>;
 }
@@ -59,7 +62,7 @@ pub(crate) fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
 
 /// A listener of one of several workers on the same port. It must be made inside the worker's
 /// runtime.
-pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<Clients> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

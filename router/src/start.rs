@@ -3,17 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 use trunkline_config::settings::Auth;
 use trunkline_config::{Settings, ShardMap};
-use trunkline_proto::net::{Tcp, clock, entropy};
+use trunkline_proto::net::Machine;
 use trunkline_proto::runtime::gathering;
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{Security, SecurityError};
@@ -21,7 +20,7 @@ use trunkline_proto::transport::{Security, SecurityError};
 use crate::api::grpc::{self, Grpc, ListenError};
 use crate::engine::Library;
 use crate::metrics::Metrics;
-use crate::net;
+use crate::net::{self, Listener};
 use crate::tls::{CertificateError, Certificates};
 use crate::trunk::board::Board;
 use crate::worker::{self, Common};
@@ -94,16 +93,47 @@ pub struct Router {
     workers: Vec<oneshot::Receiver<()>>,
 }
 
+/// Where workers run.
+enum Place<L> {
+    /// Each in a thread of its own, with a listener of its own.
+    Threads,
+    /// One, in the current `LocalSet`, with this listener.
+    Here(L),
+}
+
 impl Router {
     /// Starts the workers. They listen when this returns; their trunks come up on their own.
     ///
     /// # Errors
     /// [`StartError`] says what is wrong and what to do.
     pub async fn start(options: RouterOptions) -> Result<Self, StartError> {
+        Self::start_in(Machine::real(), Place::<net::Clients>::Threads, options).await
+    }
+
+    /// Starts a single worker in the current `LocalSet`, with a listener for `options.listen` that
+    /// is there already. The interface over gRPC takes none: leave it out of the settings.
+    ///
+    /// # Errors
+    /// As of [`Router::start`].
+    pub async fn start_on(
+        machine: Machine,
+        listener: impl Listener + 'static,
+        options: RouterOptions,
+    ) -> Result<Self, StartError> {
+        Self::start_in(machine, Place::Here(listener), options).await
+    }
+
+    async fn start_in<L: Listener + 'static>(
+        machine: Machine,
+        place: Place<L>,
+        options: RouterOptions,
+    ) -> Result<Self, StartError> {
         let RouterOptions { settings, map, listen, registry } = options;
-        let count = match settings.router.workers {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            count => count,
+        let Machine { connector, clock, mut entropy } = machine;
+        let count = match (&place, settings.router.workers) {
+            (Place::Here(_), _) => 1,
+            (Place::Threads, 0) => thread::available_parallelism().map_or(1, usize::from),
+            (Place::Threads, count) => count,
         };
         let verifier = match &settings.auth {
             Auth::Open => None,
@@ -115,14 +145,16 @@ impl Router {
         let client_library = Library::load(settings.socketio.client.as_deref())
             .map_err(|(path, source)| StartError::Client { path, source })?;
         let security = Arc::new(Security::new(&settings.cluster)?);
-        let address = net::probe(listen).map_err(|source| refused(listen, source))?;
+        let address = match place {
+            Place::Here(_) => listen,
+            Place::Threads => net::probe(listen).map_err(|source| refused(listen, source))?,
+        };
         let metrics = Metrics::register(&registry)?;
         let board = Board::new(count, Arc::clone(&map), metrics.trunk_up.clone());
         let readiness = board.readiness();
         let shutdown = watch::Sender::new(false);
         let (api, mut jobs) =
             serve_api(&settings, certificates.as_ref(), &metrics, shutdown.subscribe()).await?;
-        let mut entropy = entropy();
         let common = Common {
             settings,
             map,
@@ -132,11 +164,21 @@ impl Router {
             client_library,
             metrics,
             board: Arc::new(board),
-            clock: clock(),
+            connector,
+            clock,
             router: entropy.next_u64(),
             shutdown: shutdown.subscribe(),
         };
         let mut workers = Vec::new();
+        if let Place::Here(listener) = place {
+            let (done, ended) = oneshot::channel();
+            spawn_local(async move {
+                worker::run(common, 0, listener, entropy, jobs).await;
+                let _ = done.send(());
+            });
+            let workers = vec![ended];
+            return Ok(Self { address, api, readiness, shutdown, workers });
+        }
         for number in (0..).take(count) {
             let (listening, bound) = oneshot::channel();
             let (done, ended) = oneshot::channel();
@@ -252,8 +294,8 @@ fn run_thread(
             return;
         }
         if let Some(certificates) = follow {
-            tokio::task::spawn_local(async move { certificates.follow().await });
+            spawn_local(async move { certificates.follow().await });
         }
-        worker::run(common, number, listener, Rc::new(Tcp), entropy, jobs).await;
+        worker::run(common, number, listener, entropy, jobs).await;
     });
 }

@@ -53,6 +53,7 @@ pub(crate) struct Common {
     pub(crate) client_library: Library,
     pub(crate) metrics: Metrics,
     pub(crate) board: Arc<Board>,
+    pub(crate) connector: Arc<dyn Connector>,
     pub(crate) clock: Clock,
     /// Random, one per process.
     pub(crate) router: u64,
@@ -96,7 +97,6 @@ pub(crate) async fn run(
     common: Common,
     number: u32,
     listener: impl Listener,
-    connector: Rc<dyn Connector>,
     mut entropy: StdRng,
     jobs: Option<mpsc::Receiver<grpc::Job>>,
 ) {
@@ -113,7 +113,7 @@ pub(crate) async fn run(
             router: common.router,
             worker: number,
             security: Arc::clone(&common.security),
-            connector: Rc::clone(&connector),
+            connector: Arc::clone(&common.connector),
             clock: Arc::clone(&common.clock),
             board: Arc::clone(&common.board),
             seed: entropy.next_u64(),
@@ -145,6 +145,7 @@ pub(crate) async fn run(
         polling: Rc::default(),
     });
     tokio::select! {
+        biased;
         never = accept::accept(&worker, listener) => match never {},
         never = worker.roster.beat() => match never {},
         // An error means that the router was dropped.

@@ -6,8 +6,9 @@
 
 mod application;
 mod polling;
+mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -15,8 +16,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use trunkline_config::Directory;
+use trunkline_config::{Directory, ViewId};
 use trunkline_core::{Core, Input, Mono, Now, Output, PeerMessage, ShardIndex, TrunkId};
+use trunkline_proto::cluster::{Cluster, Outlook};
 use trunkline_proto::outbox::{Full, Haste, Outbox};
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::{peer, trunk};
@@ -25,6 +27,7 @@ use crate::application::Application;
 use crate::engine::{Engine, is_polling};
 use crate::event::{Event, LinkId};
 use crate::metrics::Metrics;
+use crate::remaining::Remaining;
 use crate::seal::CheckpointSeal;
 use crate::wire::{
     BadItem, Sorted, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity,
@@ -53,12 +56,48 @@ pub(crate) struct Driver {
     pub(crate) clock: Clock,
     pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
-    /// The shards' numbers.
-    pub(crate) directory: Directory,
+    pub(crate) cluster: Cluster,
+    /// The cluster as the core knows it, and where it is seen to change.
+    pub(crate) outlook: Outlook,
+    pub(crate) outlooks: watch::Receiver<Outlook>,
+    pub(crate) me: ShardIndex,
+    /// Of whom the core says that they may have what is this shard's, and by which view.
+    pub(crate) owed: (ViewId, BTreeSet<ShardIndex>),
     pub(crate) trunks: BTreeMap<TrunkId, Outbox<trunk::Down>>,
     pub(crate) links: BTreeMap<ShardIndex, Link>,
-    /// How many links are up.
-    pub(crate) linked: watch::Sender<usize>,
+    pub(crate) signs: Signs,
+}
+
+/// What others can see of the driver.
+pub(crate) struct Signs {
+    /// Whose links are up.
+    pub(crate) linked: watch::Sender<BTreeSet<ShardIndex>>,
+    /// Whether routers are let in at once.
+    pub(crate) admit: watch::Sender<bool>,
+    /// Whether the shard takes part in all that it should.
+    pub(crate) ready: watch::Sender<bool>,
+    /// What is left of a shard that doesn't serve.
+    pub(crate) remaining: watch::Sender<Remaining>,
+}
+
+impl Signs {
+    /// Those of a shard that has not begun, and has nothing left to give away.
+    pub(crate) fn new(view: ViewId) -> Self {
+        let remaining = Remaining {
+            view,
+            is_placed: true,
+            serves: true,
+            topics: 0,
+            connections: 0,
+            settled: false,
+        };
+        Self {
+            linked: watch::Sender::default(),
+            admit: watch::Sender::new(false),
+            ready: watch::Sender::new(false),
+            remaining: watch::Sender::new(remaining),
+        }
+    }
 }
 
 /// A link that is up.
@@ -111,6 +150,8 @@ impl Driver {
     pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut sweep = every(SWEEP);
         let mut ticked = self.started;
+        self.show_peers();
+        self.show_links();
         loop {
             let timeouts = [self.core.poll_timeout(), self.engine.poll_timeout()];
             let timeout = timeouts.into_iter().flatten().min();
@@ -121,23 +162,27 @@ impl Driver {
                     None => std::future::pending().await,
                 }
             };
+            // In the order in which they are rare, so that none starves and the same inputs are
+            // taken in the same order.
             tokio::select! {
-                event = events.recv() => match event {
-                    Some(event) => self.take(event),
-                    None => return,
-                },
+                biased;
+                Ok(()) = self.outlooks.changed() => self.look(),
+                _ = sweep.tick() => self.log.sweep((self.clock)()),
+                () = sleep => {
+                    ticked = Instant::now();
+                    self.tick_engine();
+                    self.handle(Input::Tick);
+                }
                 (ticket, answer) = self.application.answered() => {
                     self.handle(Input::Called { ticket, answer });
                 }
                 (ticket, outcome) = poll_fn(|cx| self.log.poll_outcome(cx)) => {
                     self.handle(Input::Log { ticket, outcome });
                 }
-                () = sleep => {
-                    ticked = Instant::now();
-                    self.tick_engine();
-                    self.handle(Input::Tick);
-                }
-                _ = sweep.tick() => self.log.sweep((self.clock)()),
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => return,
+                },
             }
             for _ in 1..BATCH {
                 match events.try_recv() {
@@ -171,15 +216,25 @@ impl Driver {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::TrunkUp { trunk, outbox, restarted } => {
+            Event::TrunkUp { trunk, outbox, restarted, told } => {
+                self.look();
+                let news = self.outlook.statuses.news_since(&told);
+                if views::tell_trunk(&outbox, &news).is_err() {
+                    return outbox.cut();
+                }
                 self.trunks.insert(trunk, outbox);
                 self.metrics.trunks.inc();
                 self.handle(Input::TrunkUp { trunk, restarted });
             }
             Event::TrunkBatch { trunk, items } => self.take_trunk_batch(trunk, items),
             Event::TrunkDown { trunk } => self.trunk_down(trunk),
-            Event::LinkUp { peer, link, outbox, restarted } => {
+            Event::LinkUp { peer, link, outbox, restarted, told } => {
+                self.look();
                 self.link_down(peer);
+                let news = self.outlook.statuses.news_since(&told);
+                if views::tell_link(&outbox, &news).is_err() {
+                    return outbox.cut();
+                }
                 info!(peer = self.name(peer), "link is up");
                 self.links.insert(peer, Link { id: link, outbox });
                 self.links_changed(peer, 1);
@@ -204,6 +259,7 @@ impl Driver {
             let taken = sort_up(trunk, item).and_then(|item| {
                 match item {
                     Sorted::Engine(said) => self.hear_engine(said),
+                    Sorted::Status(said) => self.hear_of_shard(said),
                     Sorted::Call(call) => self.take_call(trunk, call),
                     Sorted::Core(item) => {
                         let input = self.seal.check(decode_up(trunk, item)?);
@@ -238,11 +294,14 @@ impl Driver {
     }
 
     fn take_link_item(&mut self, peer: ShardIndex, item: peer::PeerItem) -> Result<(), BadItem> {
-        if let Some(peer::peer_item::Item::Engine(said)) = item.item {
-            return self.hear_of_sessions(peer, said);
+        match item.item {
+            Some(peer::peer_item::Item::Status(said)) => self.hear_of_shard(said),
+            Some(peer::peer_item::Item::Engine(said)) => self.hear_of_sessions(peer, said)?,
+            _ => {
+                let message = decode_peer(item, &self.outlook.directory)?;
+                self.handle(Input::Peer { peer, message });
+            }
         }
-        let message = decode_peer(item, &self.directory)?;
-        self.handle(Input::Peer { peer, message });
         Ok(())
     }
 
@@ -256,11 +315,24 @@ impl Driver {
         }
     }
 
+    fn trunk_is_full(&mut self, trunk: TrunkId) {
+        warn!(trunk = trunk.0, "cutting a trunk that reads too slowly");
+        self.metrics.dropped.with_label_values(&["trunk", "full"]).inc();
+        self.trunk_down(trunk);
+    }
+
+    fn link_is_full(&mut self, peer: ShardIndex) {
+        warn!(peer = self.name(peer), "cutting a link that reads too slowly");
+        self.metrics.dropped.with_label_values(&["link", "full"]).inc();
+        self.link_down(peer);
+    }
+
     fn link_down(&mut self, peer: ShardIndex) {
         if let Some(Link { outbox, .. }) = self.links.remove(&peer) {
             warn!(peer = self.name(peer), "link is down");
             outbox.cut();
             self.links_changed(peer, 0);
+            self.show_peers();
             let now = self.now().mono;
             self.engine.link_down(peer, now);
             self.inform_core();
@@ -270,11 +342,11 @@ impl Driver {
 
     fn links_changed(&self, peer: ShardIndex, up: i64) {
         self.metrics.link_up.with_label_values(&[self.name(peer)]).set(up);
-        self.linked.send_replace(self.links.len());
+        self.show_links();
     }
 
     fn name(&self, peer: ShardIndex) -> &str {
-        self.directory.id(peer.0).unwrap_or("?")
+        self.outlook.name(peer.0)
     }
 
     /// Sends all there is to send. A stream that is cut on the way gives the core something to
@@ -291,14 +363,14 @@ impl Driver {
             self.carry_out(&mut gathered, output);
         }
         // Before anything leaves: who reads the metrics after an answer finds it counted.
-        self.metrics.set_gauges(self.core.gauges());
+        let gauges = self.core.gauges();
+        self.metrics.set_gauges(gauges);
+        self.show_remaining(&gauges);
         let Gathered { trunks, links } = gathered;
         for (trunk, load) in trunks {
             let full = self.trunks.get(&trunk).is_some_and(|it| load.push_to(it).is_err());
             if full {
-                warn!(trunk = trunk.0, "cutting a trunk that reads too slowly");
-                self.metrics.dropped.with_label_values(&["trunk", "full"]).inc();
-                self.trunk_down(trunk);
+                self.trunk_is_full(trunk);
                 sent = Sent::CutSome;
             }
         }
@@ -309,9 +381,7 @@ impl Driver {
                 .inc_by(load.items.len() as u64);
             let full = self.links.get(&peer).is_some_and(|it| load.push_to(&it.outbox).is_err());
             if full {
-                warn!(peer = self.name(peer), "cutting a link that reads too slowly");
-                self.metrics.dropped.with_label_values(&["link", "full"]).inc();
-                self.link_down(peer);
+                self.link_is_full(peer);
                 sent = Sent::CutSome;
             }
         }
@@ -321,8 +391,13 @@ impl Driver {
     fn carry_out(&mut self, gathered: &mut Gathered, output: Output) {
         match self.sealed(output) {
             output if is_polling(&output) => self.carry_out_polling(output),
-            Output::Peer { peer, message } => gather_peer(gathered, &self.directory, peer, message),
-            Output::Owed { .. } => {}
+            Output::Peer { peer, message } => {
+                gather_peer(gathered, &self.outlook.directory, peer, message);
+            }
+            Output::Owed { view, shards } => {
+                self.owed = (view, shards);
+                self.note();
+            }
             Output::Log(request) => {
                 self.log.submit(request, (self.clock)());
                 self.take_outcomes();

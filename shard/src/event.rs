@@ -2,6 +2,9 @@
 //! is behind, streams wait to put more in, HTTP/2's windows fill, and the routers stop reading
 //! from clients.
 
+use std::sync::Arc;
+
+use trunkline_config::Statuses;
 use trunkline_core::{ShardIndex, TrunkId};
 use trunkline_proto::outbox::Outbox;
 use trunkline_proto::{peer, trunk};
@@ -22,6 +25,8 @@ pub(crate) enum Event {
         outbox: Outbox<trunk::Down>,
         /// It knew an earlier process of this shard.
         restarted: bool,
+        /// What it was told of shards when it came up.
+        told: Arc<Statuses>,
     },
     TrunkBatch {
         trunk: TrunkId,
@@ -36,6 +41,7 @@ pub(crate) enum Event {
         link: LinkId,
         outbox: Outbox<peer::PeerItem>,
         restarted: bool,
+        told: Arc<Statuses>,
     },
     LinkBatch {
         peer: ShardIndex,

@@ -22,7 +22,7 @@ pub(crate) fn check_map(ours: MapId, theirs: Option<trunk::MapId>) -> Result<(),
     let advice = if ours.version == theirs.version {
         "the same version must have the same shards, weights and hash key; give the newer file a higher version"
     } else {
-        "give every process the newer file, and start it again"
+        "the process with the older one goes over to the newer when it finds it; give it the newer file if it doesn't"
     };
     Err(Status::failed_precondition(format!(
         "the shard maps differ: {ours} here, {theirs} there; {advice}"
@@ -38,6 +38,15 @@ pub(crate) fn check_shard(ours: &str, theirs: &str) -> Result<(), Status> {
     Err(Status::failed_precondition(format!(
         "this is shard {ours}, not {theirs}; correct the grpc addresses in the shard map"
     )))
+}
+
+/// Whether a shard can have this ID.
+#[allow(clippy::result_large_err)] // tonic's own type, made once per stream
+pub(crate) fn check_id(id: &str) -> Result<(), Status> {
+    if (1..=64).contains(&id.len()) {
+        return Ok(());
+    }
+    Err(Status::invalid_argument("no shard has such an ID"))
 }
 
 /// Whether the other end knew an earlier process of this shard.

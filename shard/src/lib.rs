@@ -5,6 +5,7 @@
 //! the store, and bounds.
 
 mod application;
+mod control;
 mod driver;
 mod engine;
 mod event;
@@ -12,10 +13,13 @@ mod hello;
 mod link;
 mod metrics;
 mod net;
+mod note;
+mod remaining;
 #[cfg(test)]
 #[path = "../../tests/cost/repeat.rs"]
 mod repeat;
 mod seal;
+mod serving;
 mod start;
 mod store;
 mod streams;
@@ -23,5 +27,6 @@ mod trunk;
 mod wire;
 
 pub use application::{ApplicationError, SecretError};
+pub use net::{Ground, Incoming};
 pub use start::{Shard, ShardOptions, StartError};
 pub use store::StoreError;

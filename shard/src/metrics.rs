@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     members: IntGauge,
     requests: IntGauge,
     topics: IntGauge,
+    moving: IntGauge,
     pub(crate) polling: IntGauge,
     pub(crate) trunks: IntGauge,
     pub(crate) link_up: IntGaugeVec,
@@ -38,12 +39,8 @@ const PUBLISH_BUCKETS: (f64, f64, usize) = (0.000_05, 2.0, 18);
 const CALL_BUCKETS: (f64, f64, usize) = (0.001, 2.0, 17);
 
 impl Metrics {
-    /// Registers all of them. `peers` are the other shards: their links exist, if down, from
-    /// the start.
-    pub(crate) fn new<'a>(
-        registry: &Registry,
-        peers: impl Iterator<Item = &'a str>,
-    ) -> prometheus::Result<Self> {
+    /// Registers all of them.
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
             let gauge = IntGauge::new(format!("trunkline_{name}"), help)?;
             registry.register(Box::new(gauge.clone()))?;
@@ -62,10 +59,6 @@ impl Metrics {
         registry.register(Box::new(link_up.clone()))?;
         let link_messages =
             counters("link_messages_total", "Messages sent to another shard.", &["shard"])?;
-        for peer in peers {
-            link_up.with_label_values(&[peer]).set(0);
-            link_messages.with_label_values(&[peer]).reset();
-        }
         let histogram = |name: &str, help: &str, (start, factor, count)| {
             let buckets = prometheus::exponential_buckets(start, factor, count)?;
             let options = HistogramOpts::new(format!("trunkline_{name}"), help).buckets(buckets);
@@ -88,6 +81,7 @@ impl Metrics {
             members: gauge("members", "Sessions in the rooms owned by this shard.")?,
             requests: gauge("requests_waiting", "Requests that wait for a topic's owner.")?,
             topics: gauge("topics", "Rooms and inboxes in memory.")?,
+            moving: gauge("moving", "Topics that are another shard's and haven't gone yet.")?,
             polling: gauge("polling_sessions", "Sessions of Socket.IO clients that poll.")?,
             trunks: gauge("trunks", "Router workers that are connected.")?,
             link_up,
@@ -114,8 +108,22 @@ impl Metrics {
         })
     }
 
+    /// There is another shard. Its link exists, if down, from then on.
+    pub(crate) fn peer_comes(&self, peer: &str) {
+        self.link_up.with_label_values(&[peer]);
+        self.link_messages.with_label_values(&[peer]);
+    }
+
+    /// A shard is in no map any more, and nothing is left to say to it.
+    pub(crate) fn peer_goes(&self, peer: &str) {
+        // An error is one of which nothing was counted.
+        let _ = self.link_up.remove_label_values(&[peer]);
+        let _ = self.link_messages.remove_label_values(&[peer]);
+    }
+
     pub(crate) fn set_gauges(&self, gauges: Gauges) {
-        let Gauges { sessions, departed, rooms, members, requests, topics } = gauges;
+        let Gauges { sessions, connections: _, departed, rooms, members, requests, topics, moving } =
+            gauges;
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.sessions.set(count(sessions));
         self.departed.set(count(departed));
@@ -123,5 +131,6 @@ impl Metrics {
         self.members.set(count(members));
         self.requests.set(count(requests));
         self.topics.set(count(topics));
+        self.moving.set(count(moving));
     }
 }

@@ -1,6 +1,8 @@
 //! Where routers and other shards come in, and the way to the application: the shard's only module
-//! that names real sockets.
+//! that names real sockets. Everything else is handed what it needs, so that it can run over a
+//! simulated network in simulated time.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,23 +14,74 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rand::rngs::StdRng;
 use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::Connected;
+use trunkline_log::{LogSettings, TopicLog};
+use trunkline_proto::net::Machine;
+
+use crate::start::ShardOptions;
+use crate::store::{self, StoreError};
 
 /// The sockets of routers and other shards as they come in.
-pub(crate) type Incoming = Pin<Box<dyn Stream<Item = io::Result<TcpStream>> + Send>>;
+pub type Incoming<S> = Pin<Box<dyn Stream<Item = io::Result<S>> + Send>>;
 
-/// Where routers and other shards come in.
-pub(crate) async fn listen(address: &str) -> io::Result<Incoming> {
-    let listener = TcpListenerStream::new(TcpListener::bind(address).await?);
-    // Batches are made above, of whatever is ready; Nagle's algorithm would hold each back until
-    // the one before is acknowledged, and the other side delays its acknowledgements. tonic sets
-    // this only on sockets of listeners of its own.
-    Ok(Box::pin(listener.and_then(|socket| async move {
-        socket.set_nodelay(true)?;
-        Ok(socket)
-    })))
+/// What a shard runs on.
+pub trait Ground {
+    /// Where it listens: a byte stream to a router or another shard.
+    type Socket: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static;
+
+    /// The way to other shards, the clock and randomness.
+    fn machine(&self) -> Machine;
+
+    /// Where routers and other shards come in, by the address of the shard map.
+    fn listen(
+        &self,
+        address: &str,
+    ) -> impl Future<Output = io::Result<Incoming<Self::Socket>>> + Send;
+
+    /// The shard's store, for as much as `keeps` says.
+    fn open(
+        &self,
+        options: &ShardOptions,
+        keeps: LogSettings,
+        entropy: StdRng,
+    ) -> impl Future<Output = Result<Box<dyn TopicLog>, StoreError>> + Send;
+}
+
+/// The machine that this process runs on, and the store that the settings name.
+pub(crate) struct Real;
+
+impl Ground for Real {
+    type Socket = TcpStream;
+
+    fn machine(&self) -> Machine {
+        Machine::real()
+    }
+
+    async fn listen(&self, address: &str) -> io::Result<Incoming<TcpStream>> {
+        let listener = TcpListenerStream::new(TcpListener::bind(address).await?);
+        // Batches are made above, of whatever is ready; Nagle's algorithm would hold each back
+        // until the one before is acknowledged, and the other side delays its acknowledgements.
+        // tonic sets this only on sockets of listeners of its own.
+        Ok(Box::pin(listener.and_then(|socket| async move {
+            socket.set_nodelay(true)?;
+            Ok(socket)
+        })))
+    }
+
+    async fn open(
+        &self,
+        options: &ShardOptions,
+        keeps: LogSettings,
+        entropy: StdRng,
+    ) -> Result<Box<dyn TopicLog>, StoreError> {
+        let ShardOptions { settings, id, data, .. } = options;
+        store::open(settings, keeps, id, data.as_deref(), entropy).await
+    }
 }
 
 /// How long a connection to the application may take: one that can't be made is tried again.

@@ -1,6 +1,6 @@
 //! Starting a shard, and ending it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,25 +12,30 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::info;
 use trunkline_config::settings::{Auth, Settings};
-use trunkline_config::{ShardMap, View};
+use trunkline_config::store::Store;
 use trunkline_core::{Core, CoreSettings, ShardIndex};
 use trunkline_log::LogSettings;
-use trunkline_proto::net::{Connector, Tcp, clock, entropy};
+use trunkline_proto::cluster::Cluster;
+use trunkline_proto::net::Machine;
+use trunkline_proto::peer::control_server::ControlServer;
 use trunkline_proto::peer::peer_server::PeerServer;
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{MAX_MESSAGE, Security, SecurityError};
 use trunkline_proto::trunk::trunk_server::TrunkServer;
 
 use crate::application::{Application, ApplicationError};
-use crate::driver::Driver;
+use crate::control::ControlService;
+use crate::driver::{Driver, Signs};
 use crate::engine::Engine;
 use crate::event;
-use crate::link::{PeerService, keep_dialling};
+use crate::link::{PeerService, keep_linked};
 use crate::metrics::Metrics;
-use crate::net;
+use crate::net::{Ground, Real};
+use crate::note::{Keeping, Note, owed_at_start};
 use crate::seal::CheckpointSeal;
-use crate::store::{self, StoreError};
-use crate::streams::Streams;
+use crate::serving::Serving;
+use crate::store::StoreError;
+use crate::streams::{Seen, Streams};
 use crate::trunk::TrunkService;
 
 /// How long streams may take to end when the shard shuts down.
@@ -41,8 +46,8 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 pub struct ShardOptions {
     /// `cluster.toml`
     pub settings: Arc<Settings>,
-    /// The shard map, which names this shard.
-    pub map: Arc<ShardMap>,
+    /// The cluster's shard map, which names this shard, and those that come after it.
+    pub cluster: Cluster,
     /// This shard's ID.
     pub id: String,
     /// The folder of its embedded store, if not what the settings say.
@@ -93,6 +98,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Shard {
     ready: watch::Receiver<bool>,
+    serving: Serving,
+    drain_timeout: Duration,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
@@ -104,37 +111,70 @@ impl Shard {
     /// # Errors
     /// [`StartError`] says what is in the way.
     pub async fn start(options: ShardOptions) -> Result<Self, StartError> {
-        let ShardOptions { settings, map, id, data, registry } = options;
-        let Some(me) = map.index_of(&id).map(ShardIndex) else {
+        Self::start_on(&Real, options).await
+    }
+
+    /// Starts a shard on other ground than this process's own.
+    ///
+    /// # Errors
+    /// As of [`Shard::start`].
+    pub async fn start_on(ground: &impl Ground, options: ShardOptions) -> Result<Self, StartError> {
+        let ShardOptions { settings, cluster, id, .. } = options.clone();
+        let map = Arc::clone(cluster.outlook().view.map());
+        let Some(me) = map.index_of(&id) else {
             let known: Vec<_> = map.shards().iter().map(|shard| shard.id.as_str()).collect();
             return Err(StartError::UnknownShard { id, known: known.join(", ") });
         };
-        let address = map.shards()[usize::from(me.0)].grpc.clone();
+        let address = map.shards()[usize::from(me)].grpc.clone();
+        let me = cluster.number(&id).map_or(ShardIndex(me), ShardIndex);
         let security = Security::new(&settings.cluster)?;
         let mut server = security.server()?;
-        let listener = net::listen(&address)
+        let listener = ground
+            .listen(&address)
             .await
             .map_err(|source| StartError::Listen { address: address.clone(), source })?;
 
-        let mut entropy = entropy();
-        let clock = clock();
+        let Machine { connector, clock, mut entropy } = ground.machine();
         // 0 means "none" on the wire.
         let incarnation = entropy.next_u64().max(1);
         let core_settings = CoreSettings { incarnation, ..CoreSettings::new(&settings) };
         let (events, received) = mpsc::channel(event::CAPACITY);
-        let (linked, links_up) = watch::channel(0);
-        let (admit, admitting) = watch::channel(false);
-        let (view, directory) = View::first(Arc::clone(&map));
-        let peers = map.shards().iter().map(|it| it.id.as_str()).filter(|it| *it != id);
-        let metrics = Metrics::new(&registry, peers)?;
+        let metrics = Metrics::new(&options.registry)?;
         let jitter = StdRng::seed_from_u64(entropy.random());
         let calls = metrics.calls.clone();
         let keeps = LogSettings::new(&settings, &core_settings);
         let seed = StdRng::seed_from_u64(entropy.random());
-        let log = store::open(&settings, keeps, &id, data.as_deref(), seed).await?;
+        let log = ground.open(&options, keeps, seed).await?;
+        let note = log.noted().and_then(|note| Note::decode(&note));
+        for said in note.iter().flat_map(|note| &note.statuses) {
+            cluster.learn(said);
+        }
+        let keeping = keeping(&options);
+        let signs = Signs::new(cluster.outlook().view.id());
+        let remaining = signs.remaining.subscribe();
+        let fenced = keeping == Keeping::Shared;
+        let serving =
+            Serving::begin(cluster.clone(), id.clone(), Arc::clone(&clock), remaining, fenced);
+        let owed = owed_at_start(note.as_ref(), keeping, &cluster, me);
+        let outlooks = cluster.subscribe();
+        let outlook = cluster.outlook();
+        let streams = Arc::new(Streams {
+            cluster: cluster.clone(),
+            me,
+            id: id.clone(),
+            incarnation,
+            security,
+            clock: Arc::clone(&clock),
+            events,
+            admitting: signs.admit.subscribe(),
+            linked: signs.linked.subscribe(),
+            remaining: signs.remaining.subscribe(),
+            seen: Seen::default(),
+        });
+        let ready = signs.ready.subscribe();
         let driver = Driver {
-            engine: Engine::new(&settings, view.clone(), me),
-            core: Core::new(view, me, BTreeSet::new(), core_settings),
+            core: Core::new(outlook.view.clone(), me, owed.clone(), core_settings),
+            engine: Engine::new(&settings, outlook.view.clone(), me),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log,
             verifier: verifier(&settings.auth)?,
@@ -142,24 +182,20 @@ impl Shard {
             clock: Arc::clone(&clock),
             started: Instant::now(),
             metrics,
-            directory,
+            cluster,
+            owed: (outlook.view.id(), owed),
+            outlook,
+            outlooks,
+            me,
             trunks: BTreeMap::new(),
             links: BTreeMap::new(),
-            linked,
+            signs,
         };
-        let streams = Arc::new(Streams::new(
-            Arc::clone(&map),
-            me,
-            id.clone(),
-            incarnation,
-            security,
-            clock,
-            events.clone(),
-            admitting.clone(),
-        ));
-        let mut helpers = vec![tokio::spawn(driver.run(received))];
-        helpers.push(tokio::spawn(watch_links(links_up, map.shards().len() - 1, admit)));
-        helpers.extend(dial_peers(&streams, &mut entropy));
+        let helpers = vec![
+            tokio::spawn(driver.run(received)),
+            tokio::spawn(keep_linked(Arc::clone(&streams), connector, entropy)),
+            tokio::spawn(serving.clone().insist()),
+        ];
 
         let (stop, stopped) = oneshot::channel();
         let routes = server
@@ -169,10 +205,11 @@ impl Shard {
                     .max_encoding_message_size(MAX_MESSAGE),
             )
             .add_service(
-                PeerServer::new(PeerService(streams))
+                PeerServer::new(PeerService(Arc::clone(&streams)))
                     .max_decoding_message_size(MAX_MESSAGE)
                     .max_encoding_message_size(MAX_MESSAGE),
-            );
+            )
+            .add_service(ControlServer::new(ControlService { streams, serving: serving.clone() }));
         let serve = async move {
             let stopped = async {
                 let _ = stopped.await;
@@ -182,18 +219,31 @@ impl Shard {
             }
         };
         info!(shard = id, address, map = %map.id(), "listening for routers and shards");
-        Ok(Self { ready: admitting, stop, server: tokio::spawn(serve), helpers })
+        Ok(Self {
+            ready,
+            serving,
+            drain_timeout: settings.drain.timeout,
+            stop,
+            server: tokio::spawn(serve),
+            helpers,
+        })
     }
 
-    /// True once the links to all other shards are up, false again when one is lost.
+    /// True while the shard serves and its links to all others that do are up.
     #[must_use]
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.ready.clone()
     }
 
+    /// Has others take over what the shard has, and waits until it has nothing left, at most for
+    /// the `drain.timeout` of the settings. The shard goes on, without serving.
+    pub async fn drain(&self) {
+        self.serving.drain(self.drain_timeout).await;
+    }
+
     /// Ends the shard: routers and peers see their streams end.
     pub async fn shutdown(self) {
-        let Self { ready: _, stop, server, helpers } = self;
+        let Self { ready: _, serving: _, drain_timeout: _, stop, server, helpers } = self;
         let _ = stop.send(());
         // The driver and the dialling hold the streams open; when they are gone, the server is.
         for helper in &helpers {
@@ -216,28 +266,11 @@ fn verifier(auth: &Auth) -> Result<Option<TokenVerifier>, KeyError> {
     }
 }
 
-/// This shard dials those whose IDs sort after its own.
-fn dial_peers(streams: &Arc<Streams>, entropy: &mut StdRng) -> Vec<JoinHandle<()>> {
-    let connector: Arc<dyn Connector> = Arc::new(Tcp);
-    (0..)
-        .map(ShardIndex)
-        .zip(streams.map.shards())
-        .filter(|(_, shard)| shard.id > streams.id)
-        .map(|(peer, _)| {
-            let seed = entropy.random();
-            let (streams, connector) = (Arc::clone(streams), Arc::clone(&connector));
-            tokio::spawn(keep_dialling(streams, connector, peer, seed))
-        })
-        .collect()
-}
-
-/// Tells whether all links are up.
-async fn watch_links(mut up: watch::Receiver<usize>, peers: usize, all: watch::Sender<bool>) {
-    loop {
-        let complete = *up.borrow_and_update() >= peers;
-        all.send_replace(complete);
-        if up.changed().await.is_err() {
-            return;
-        }
+/// How the store that the settings name keeps what it is given.
+fn keeping(options: &ShardOptions) -> Keeping {
+    match options.settings.store.choose(options.data.as_deref()) {
+        Store::Memory => Keeping::Process,
+        Store::Embedded(_) => Keeping::Own,
+        Store::JetStream(_) => Keeping::Shared,
     }
 }

@@ -1,20 +1,21 @@
 //! What trunks and links need to know to come up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
-use trunkline_config::ShardMap;
 use trunkline_core::ShardIndex;
+use trunkline_proto::cluster::Cluster;
 use trunkline_proto::transport::Security;
 
 use crate::event::Event;
+use crate::remaining::Remaining;
 use trunkline_proto::net::Clock;
 
 /// Shared by all streams of a shard; read when one comes up, not per message.
 pub(crate) struct Streams {
-    pub(crate) map: Arc<ShardMap>,
+    pub(crate) cluster: Cluster,
     pub(crate) me: ShardIndex,
     pub(crate) id: String,
     /// Random, one per process.
@@ -25,40 +26,25 @@ pub(crate) struct Streams {
     /// Whether routers are let in: when the links are up, so that the first request of the first
     /// client finds them, or a little later without.
     pub(crate) admitting: watch::Receiver<bool>,
+    /// Whose links are up.
+    pub(crate) linked: watch::Receiver<BTreeSet<ShardIndex>>,
+    /// What the shard has, for one that doesn't serve.
+    pub(crate) remaining: watch::Receiver<Remaining>,
+    pub(crate) seen: Seen,
+}
+
+/// What streams have left behind for later ones.
+#[derive(Default)]
+pub(crate) struct Seen {
     numbers: AtomicU64,
     /// The incarnations of the peers as they were last seen.
     incarnations: Mutex<BTreeMap<ShardIndex, u64>>,
 }
 
 impl Streams {
-    #[allow(clippy::too_many_arguments)] // every field but two, named where it is built
-    pub(crate) fn new(
-        map: Arc<ShardMap>,
-        me: ShardIndex,
-        id: String,
-        incarnation: u64,
-        security: Security,
-        clock: Clock,
-        events: mpsc::Sender<Event>,
-        admitting: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            map,
-            me,
-            id,
-            incarnation,
-            security,
-            clock,
-            events,
-            admitting,
-            numbers: AtomicU64::new(0),
-            incarnations: Mutex::new(BTreeMap::new()),
-        }
-    }
-
     /// A number for a new stream.
     pub(crate) fn number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+        self.seen.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -67,12 +53,12 @@ impl Streams {
 
     /// The incarnation of a peer as it was last seen; 0 if never.
     pub(crate) fn last_incarnation(&self, peer: ShardIndex) -> u64 {
-        let seen = self.incarnations.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.incarnations.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(&peer).copied().unwrap_or(0)
     }
 
     pub(crate) fn saw_incarnation(&self, peer: ShardIndex, incarnation: u64) {
-        let mut seen = self.incarnations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.incarnations.lock().unwrap_or_else(PoisonError::into_inner);
         seen.insert(peer, incarnation);
     }
 

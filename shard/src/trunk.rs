@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, warn};
 use trunkline_core::TrunkId;
+use trunkline_proto::cluster::{decode_status, encode_statuses};
 use trunkline_proto::outbox::outbox;
 use trunkline_proto::transport::{HELLO_TIMEOUT, STREAM_BOUNDS};
 use trunkline_proto::trunk::trunk_server::Trunk;
@@ -41,26 +42,30 @@ impl Trunk for TrunkService {
             streams.security.accept(request.metadata(), &streams.id, streams.now_ms(), batches)?;
         let mut inbound = request.into_inner();
         let (hello, rest) = read_hello(&mut inbound).await?;
-        let UpHello { map, shard, router, worker, last_incarnation, statuses: _ } = hello;
+        let UpHello { map, shard, router, worker, last_incarnation, statuses } = hello;
         check_shard(&streams.id, &shard)?;
-        check_map(streams.map.id(), map).inspect_err(|status| {
+        check_map(streams.cluster.outlook().view.id().map, map).inspect_err(|status| {
             warn!(router, worker, reason = status.message(), "refusing a router");
         })?;
+        for said in statuses.into_iter().filter_map(decode_status) {
+            streams.cluster.learn(&said);
+        }
         let mut admitting = streams.admitting.clone();
         // Not an error: after the wait the router is let in, and links come up when they can.
         let _ = timeout(ADMISSION, admitting.wait_for(|admitting| *admitting)).await;
 
+        let outlook = streams.cluster.outlook();
         let hello = DownHello {
-            map: Some(encode_map(streams.map.id())),
+            map: Some(encode_map(outlook.view.id().map)),
             shard: streams.id.clone(),
             incarnation: streams.incarnation,
-            statuses: Vec::new(),
+            statuses: encode_statuses(&outlook.statuses),
         };
         let hello = Down { item: Some(down::Item::Hello(hello)) };
         outbox.push(hello, 64).map_err(|_| Status::unavailable("the stream has ended"))?;
         let trunk = TrunkId(streams.number());
         let restarted = restarted(last_incarnation, streams.incarnation);
-        let up = Event::TrunkUp { trunk, outbox, restarted };
+        let up = Event::TrunkUp { trunk, outbox, restarted, told: outlook.statuses };
         if !streams.tell(up).await {
             return Err(Status::unavailable("the shard is shutting down"));
         }

@@ -1,12 +1,14 @@
 //! The shard map in a key-value bucket.
 
+use std::convert::Infallible;
 use std::path::Path;
 
 use trunkline_config::settings::Settings;
-use trunkline_config::{Loaded, MapId, Problems, load_with_map};
+use trunkline_config::{Loaded, Problems, load_with_map};
 use trunkline_log::{BucketError, MapBucket};
+use trunkline_proto::cluster::Cluster;
 
-use super::judge;
+use super::take;
 use crate::configuration::temporary_folder;
 use crate::process::ProcessArgs;
 
@@ -25,13 +27,13 @@ pub(super) async fn fetch(
     stored.map(|stored| load_text(&args.config, &stored.text)).transpose()
 }
 
-/// Waits for a map of a higher version to stand in the bucket.
-pub(super) async fn newer(
+/// Has the cluster go over to each newer map that stands in the bucket.
+pub(super) async fn follow(
     args: &ProcessArgs,
     settings: &Settings,
     name: &str,
-    map: MapId,
-) -> MapId {
+    cluster: &Cluster,
+) -> Infallible {
     let mut bucket = loop {
         match open(settings, name).await {
             Ok(bucket) => break bucket,
@@ -40,9 +42,7 @@ pub(super) async fn newer(
     };
     loop {
         let found = load_text(&args.config, &bucket.next().await.text);
-        if let Some(id) = judge(map, &name, found.map(|loaded| loaded.map.id())) {
-            return id;
-        }
+        take(cluster, &name, found.map(|loaded| loaded.map));
     }
 }
 

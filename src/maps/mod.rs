@@ -4,14 +4,16 @@ mod bucket;
 mod file;
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use trunkline_config::settings::Settings;
-use trunkline_config::{Loaded, MapId};
+use trunkline_config::{Loaded, ShardMap};
+use trunkline_proto::cluster::Cluster;
 
 pub(crate) use self::bucket::{as_file, open as open_bucket};
 use self::file::MapFile;
-use crate::process::ProcessArgs;
+use crate::process::{ProcessArgs, load_files};
 
 /// The map that the bucket of the settings has, in place of the file's, if it has one.
 ///
@@ -23,15 +25,22 @@ pub(crate) fn of_bucket(args: &ProcessArgs, settings: &Settings) -> anyhow::Resu
     runtime.block_on(bucket::fetch(args, settings, name))
 }
 
-/// Waits for a map of a higher version than the one in use.
-pub(crate) async fn newer(args: &ProcessArgs, settings: &Settings, map: MapId) -> MapId {
-    match bucket_of(args, settings) {
-        Some(name) => bucket::newer(args, settings, name, map).await,
-        None => {
-            let mut file = MapFile::new(settings.shard_map.clone(), map);
-            file.newer(|| crate::process::load_files(args).map(|loaded| loaded.map.id())).await
+/// Has the cluster go over to each newer map that is found, for as long as the runtime lives.
+pub(crate) fn follow(args: &ProcessArgs, settings: &Arc<Settings>, cluster: &Cluster) {
+    let (args, settings, cluster) = (args.clone(), Arc::clone(settings), cluster.clone());
+    tokio::spawn(async move {
+        match bucket_of(&args, &settings) {
+            Some(name) => bucket::follow(&args, &settings, name, &cluster).await,
+            None => {
+                let path = &settings.shard_map;
+                let mut file = MapFile::new(path.clone());
+                loop {
+                    file.changed().await;
+                    take(&cluster, &path.display(), load_files(&args).map(|loaded| loaded.map));
+                }
+            }
         }
-    }
+    });
 }
 
 /// The bucket's name. A map on the command line is in place of any other.
@@ -40,20 +49,19 @@ fn bucket_of<'a>(args: &ProcessArgs, settings: &'a Settings) -> Option<&'a str> 
     name.filter(|_| args.shard_map.is_none())
 }
 
-/// Whether what was found is another map than the one in use, by which to go on. What is wrong with
+/// Goes over to a map that was found, if it is another one than the one in use. What is wrong with
 /// it is logged, and the one in use stays in use.
-fn judge(current: MapId, place: &dyn Display, found: anyhow::Result<MapId>) -> Option<MapId> {
-    match found {
-        Ok(id) if id == current => None,
-        Ok(id) if id.version > current.version => Some(id),
-        Ok(other) => {
-            tracing::warn!(%place, map = %current, %other,
-                "there is another map, but not of a higher version; count it up");
-            None
+fn take(cluster: &Cluster, place: &dyn Display, found: anyhow::Result<ShardMap>) {
+    let refused = match found.map(Arc::new) {
+        Ok(map) => {
+            let (before, id) = (cluster.outlook().view.id().map, map.id());
+            match cluster.take_map(map) {
+                Ok(()) if id == before => return,
+                Ok(()) => return tracing::info!(%place, map = %id, "the shard map has changed"),
+                Err(refused) => refused.to_string(),
+            }
         }
-        Err(error) => {
-            tracing::warn!(%place, error = format!("{error:#}"), "the map in use stays in use");
-            None
-        }
-    }
+        Err(error) => format!("{error:#}"),
+    };
+    tracing::warn!(%place, error = refused, "the shard map in use stays in use");
 }

@@ -26,6 +26,10 @@ const FLUSH_DELAY_MAX: Duration = Duration::from_millis(50);
 const LONGEST_REPLAY: usize = 32 * MIB;
 /// A count of things that each take memory.
 const MANY: i64 = 10_000_000;
+/// A word this often is as much as servers should have to keep.
+const HEALTH_MIN: Duration = Duration::from_millis(50);
+/// Words of a shard that may be late before it is taken for dead.
+const HEALTH_MISSES: u32 = 3;
 const DEFAULT_MAP: &str = "shards.toml";
 
 /// What a `cluster.toml` says.
@@ -70,6 +74,10 @@ pub(crate) fn read(source: &Source) -> Option<ClusterFile> {
     root.section("inbox", |table| inbox(table, &mut settings));
     root.section("store", |table| store::read(table, &mut settings.store));
     root.section("presence", |table| presence(table, &mut settings));
+    root.section("drain", |table| {
+        table.set("timeout", &mut settings.drain.timeout, |f| time(f, Duration::ZERO..=HOUR));
+    });
+    root.section("health", |table| health(table, &mut settings));
     root.section("socketio", |table| socketio::read(table, &mut settings.socketio));
     let may_call = root
         .section("application", |table| application::application(table, &mut settings.application))
@@ -174,6 +182,17 @@ fn presence(table: &mut Table<'_>, settings: &mut Settings) {
     let presence = &mut settings.presence;
     table.set("grace", &mut presence.grace, |f| time(f, MILLI..=HOUR));
     table.set("announce_up_to", &mut presence.announce_up_to, |f| f.integer(0..=MANY));
+}
+
+fn health(table: &mut Table<'_>, settings: &mut Settings) {
+    let health = &mut settings.health;
+    table.set("interval", &mut health.interval, |f| time(f, HEALTH_MIN..=HOUR));
+    table.set("timeout", &mut health.timeout, |f| time(f, HEALTH_MIN..=HOUR));
+    if health.timeout < health.interval * HEALTH_MISSES {
+        table.report(
+            "health.timeout is less than three times health.interval; give a shard more time, that one late word is no death",
+        );
+    }
 }
 
 fn log(table: &mut Table<'_>, settings: &mut Settings) {

@@ -135,6 +135,12 @@ fn a_mistake_in_the_cluster_file_says_what_to_write() {
             "[router]\ntrusted_proxies = [\"10.0.0.0/40\"]",
             "2: router.trusted_proxies[0] is \"10.0.0.0/40\", which is not a network; write",
         ),
+        ("[drain]\ntimeout = \"2h\"", "2: drain.timeout is 2h; write \"0ms\" to \"1h\""),
+        ("[health]\ninterval = \"1ms\"", "2: health.interval is 1ms; write \"50ms\" to \"1h\""),
+        (
+            "[health]\ninterval = \"1s\"\ntimeout = \"2s\"",
+            "1: health.timeout is less than three times health.interval; give",
+        ),
         ("[router]\nhold = \"2h\"", "2: router.hold is 2h; write \"0ms\" to \"1h\""),
         (
             "[router]\ntls = { cert = \"none.pem\" }",

@@ -54,6 +54,7 @@ async fn announced(client: &Client, trunk: &Rc<Trunk>, session: Bytes, mut body:
     let Some(mut asking) = trunk.announce(session) else { return pass_back(client, None, HTML) };
     let first = async {
         tokio::select! {
+            biased;
             said = poll_fn(|cx| body.poll(cx)) => First::Body(said),
             answered = asking.answer() => First::Answer(answered),
         }

@@ -89,6 +89,7 @@ pub(crate) async fn serve(
     };
     let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
     let outcome = tokio::select! {
+        biased;
         outcome = Box::pin(connection) => outcome.map_err(Some),
         () = client.lifetime.over() => Err(None),
     };

@@ -35,7 +35,7 @@ pub(crate) struct Line {
     pub(crate) router: u64,
     pub(crate) worker: u32,
     pub(crate) security: Arc<Security>,
-    pub(crate) connector: Rc<dyn Connector>,
+    pub(crate) connector: Arc<dyn Connector>,
     pub(crate) clock: Clock,
     pub(crate) board: Arc<Board>,
     /// Of the pauses' jitter.

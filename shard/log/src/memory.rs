@@ -1,46 +1,37 @@
 //! The memory store: topics live as long as the process.
 
+mod kept;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rand::rngs::StdRng;
-use trunkline_config::settings::Retention;
 use trunkline_core::{
-    Epoch, LogFailure, LogOutcome, LogRequest, Opened, Position, Publication, ReadQuery, Record,
-    Ticket, Topic,
+    Epoch, Held, LogFailure, LogOutcome, LogRequest, Opened, Position, Record, Ticket, Topic,
 };
 
+use self::kept::{Bounds, Kept};
 use crate::TopicLog;
 use crate::epoch::new_epoch;
 use crate::settings::{LogSettings, millis};
+use crate::whole::is_whole;
 
 /// Topics in memory, within the configured bounds.
 #[derive(Debug)]
 pub struct MemoryLog {
     topics: BTreeMap<Topic, Kept>,
     settings: LogSettings,
-    /// What all records may take, and what they take, in bytes.
+    /// What all topics may take, and what they take, in bytes.
     capacity: usize,
     used: usize,
     /// Of topics that nobody has written to.
     epoch: Epoch,
     entropy: StdRng,
     outcomes: VecDeque<(Ticket, LogOutcome)>,
-}
-
-/// What is kept of one topic.
-#[derive(Debug)]
-struct Kept {
-    epoch: Epoch,
-    last: u64,
-    handed: u64,
-    records: VecDeque<Arc<Record>>,
-    bytes: usize,
-    used_ms: u64,
 }
 
 impl MemoryLog {
@@ -56,32 +47,15 @@ impl MemoryLog {
     fn carry_out(&mut self, request: LogRequest, wall_ms: u64) -> Option<(Ticket, LogOutcome)> {
         match request {
             LogRequest::Open { ticket, topic } => {
-                let retention = self.settings.retention(&topic);
-                let since_ms = self.settings.window_start(wall_ms);
-                // A topic that nobody writes to takes no memory.
-                let opened = match self.topics.get_mut(&topic) {
-                    Some(kept) => {
-                        kept.used_ms = wall_ms;
-                        self.used -= kept.trim(retention, wall_ms);
-                        kept.standing(since_ms)
-                    }
-                    None => Kept::new(self.epoch.clone(), 0).standing(since_ms),
-                };
-                Some((ticket, LogOutcome::Opened(opened)))
+                Some((ticket, LogOutcome::Opened(self.open(&topic, wall_ms))))
             }
             LogRequest::Append { ticket, topic, after, records } => {
                 let outcome = self.append(topic, &after, records, wall_ms);
                 Some((ticket, outcome))
             }
             LogRequest::Read { ticket, topic, query } => {
-                let retention = self.settings.retention(&topic);
-                let records = match self.topics.get_mut(&topic) {
-                    Some(kept) => {
-                        self.used -= kept.trim(retention, wall_ms);
-                        kept.read(query)
-                    }
-                    None => Vec::new(),
-                };
+                let kept = self.trimmed(&topic, wall_ms);
+                let records = kept.map_or_else(Vec::new, |kept| kept.read(query));
                 Some((ticket, LogOutcome::Records { records }))
             }
             LogRequest::Mark { topic, handed } => {
@@ -90,12 +64,45 @@ impl MemoryLog {
                 }
                 None
             }
-            LogRequest::List { ticket, .. }
-            | LogRequest::Export { ticket, .. }
-            | LogRequest::Import { ticket, .. } => {
-                Some((ticket, LogOutcome::Failed(LogFailure::Unavailable)))
+            LogRequest::List { ticket, after, limit } => {
+                Some((ticket, self.list(after.as_ref(), limit, wall_ms)))
             }
-            LogRequest::Remove { .. } => None,
+            LogRequest::Export { ticket, topic } => {
+                let since_ms = self.settings.window_start(wall_ms);
+                let held = self.trimmed(&topic, wall_ms).map(|kept| Box::new(kept.held(since_ms)));
+                Some((ticket, LogOutcome::Exported(held)))
+            }
+            LogRequest::Import { ticket, topic, held } => {
+                Some((ticket, self.import(topic, *held, wall_ms)))
+            }
+            LogRequest::Remove { topic } => {
+                self.let_go(&topic);
+                None
+            }
+        }
+    }
+
+    fn bounds(&self, topic: &Topic, wall_ms: u64) -> Bounds {
+        bounds(&self.settings, topic, wall_ms)
+    }
+
+    /// A topic without what is beyond its bounds.
+    fn trimmed(&mut self, topic: &Topic, wall_ms: u64) -> Option<&mut Kept> {
+        let bounds = self.bounds(topic, wall_ms);
+        let kept = self.topics.get_mut(topic)?;
+        self.used -= kept.trim(bounds);
+        Some(kept)
+    }
+
+    fn open(&mut self, topic: &Topic, wall_ms: u64) -> Opened {
+        let since_ms = self.settings.window_start(wall_ms);
+        match self.trimmed(topic, wall_ms) {
+            Some(kept) => {
+                kept.used_ms = wall_ms;
+                kept.standing(since_ms)
+            }
+            // A topic that nobody writes to takes no memory.
+            None => Opened::new(self.epoch.clone()),
         }
     }
 
@@ -106,7 +113,7 @@ impl MemoryLog {
         records: Vec<Arc<Record>>,
         wall_ms: u64,
     ) -> LogOutcome {
-        let retention = self.settings.retention(&topic);
+        let bounds = self.bounds(&topic, wall_ms);
         let size: usize = records.iter().map(|record| record.size()).sum();
         if self.used + size > self.capacity {
             return LogOutcome::Failed(LogFailure::Unavailable);
@@ -121,12 +128,46 @@ impl MemoryLog {
             return LogOutcome::Failed(LogFailure::Conflict);
         }
         kept.used_ms = wall_ms;
-        kept.bytes += size;
-        kept.last += records.len() as u64;
-        kept.records.extend(records);
+        kept.extend(records);
         self.used += size;
-        self.used -= kept.trim(retention, wall_ms);
+        self.used -= kept.trim(bounds);
         LogOutcome::Appended { first: kept.first() }
+    }
+
+    fn list(&self, after: Option<&Topic>, limit: usize, wall_ms: u64) -> LogOutcome {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let worth_having =
+            |(topic, kept): &(&Topic, &Kept)| kept.is_worth_having(self.bounds(topic, wall_ms));
+        let mut behind = self.topics.range((from, Bound::Unbounded)).filter(worth_having);
+        let topics = behind.by_ref().take(limit).map(|(topic, _)| topic.clone()).collect();
+        LogOutcome::Topics { topics, more: behind.next().is_some() }
+    }
+
+    fn import(&mut self, topic: Topic, held: Held, wall_ms: u64) -> LogOutcome {
+        if !is_whole(&held) {
+            return LogOutcome::Failed(LogFailure::Conflict);
+        }
+        let mut kept = Kept::of(held, wall_ms);
+        kept.trim(self.bounds(&topic, wall_ms));
+        let replaced = self.topics.get(&topic).map_or(0, Kept::size);
+        if self.used - replaced + kept.size() > self.capacity {
+            return LogOutcome::Failed(LogFailure::Unavailable);
+        }
+        if self.topics.contains_key(&topic) {
+            self.let_go(&topic);
+        }
+        self.used += kept.size();
+        self.topics.insert(topic, kept);
+        LogOutcome::Imported
+    }
+
+    /// The topic is another shard's. Should it begin here again, it is another history.
+    fn let_go(&mut self, topic: &Topic) {
+        let removed = self.topics.remove(topic);
+        self.used -= removed.as_ref().map_or(0, Kept::size);
+        if removed.is_none_or(|kept| kept.epoch == self.epoch) {
+            self.epoch = new_epoch(&mut self.entropy);
+        }
     }
 }
 
@@ -147,10 +188,10 @@ impl TopicLog for MemoryLog {
         let settings = self.settings;
         let (mut forgotten, mut freed) = (false, 0);
         self.topics.retain(|topic, kept| {
-            let retention = settings.retention(topic);
-            freed += kept.trim(retention, wall_ms);
-            let unused = wall_ms.saturating_sub(kept.used_ms) > millis(retention.age);
-            let gone = kept.records.is_empty() && unused;
+            let bounds = bounds(&settings, topic, wall_ms);
+            freed += kept.trim(bounds);
+            let unused = wall_ms.saturating_sub(kept.used_ms) > millis(bounds.retention.age);
+            let gone = kept.is_empty() && unused;
             forgotten |= gone;
             !gone
         });
@@ -161,50 +202,7 @@ impl TopicLog for MemoryLog {
     }
 }
 
-impl Kept {
-    fn new(epoch: Epoch, last: u64) -> Self {
-        Self { epoch, last, handed: 0, records: VecDeque::new(), bytes: 0, used_ms: 0 }
-    }
-
-    fn first(&self) -> u64 {
-        self.records.front().map_or(self.last + 1, |record| record.offset)
-    }
-
-    /// Where it stands, with what was published since `since_ms`.
-    fn standing(&self, since_ms: u64) -> Opened {
-        let epoch = self.epoch.clone();
-        let waiting = self.records.partition_point(|record| record.offset <= self.handed);
-        let waiting_bytes = self.records.range(waiting..).map(|record| record.size()).sum();
-        let (first, last, handed) = (self.first(), self.last, self.handed);
-        let recent = self.records.iter().filter(|record| record.time_ms >= since_ms);
-        let publications = recent.map(|record| Publication::of(record)).collect();
-        let last_time_ms = self.records.back().map_or(0, |record| record.time_ms);
-        Opened { epoch, first, last, last_time_ms, handed, waiting_bytes, publications }
-    }
-
-    /// Lets go of what is beyond the bounds; gives how many bytes that was.
-    fn trim(&mut self, retention: Retention, wall_ms: u64) -> usize {
-        let before = self.bytes;
-        let Retention { messages, bytes, age } = retention;
-        let oldest_ms = wall_ms.saturating_sub(millis(age));
-        while let Some(oldest) = self.records.front() {
-            let within = self.records.len() <= messages
-                && self.bytes <= bytes
-                && oldest.time_ms >= oldest_ms;
-            if within {
-                break;
-            }
-            self.bytes -= oldest.size();
-            self.records.pop_front();
-        }
-        before - self.bytes
-    }
-
-    fn read(&self, query: ReadQuery) -> Vec<Arc<Record>> {
-        let ReadQuery { after, before, limit, newest } = query;
-        let from = self.records.partition_point(|record| record.offset <= after);
-        let to = self.records.partition_point(|record| record.offset < before).max(from);
-        let skip = if newest { (to - from).saturating_sub(limit) } else { 0 };
-        self.records.range(from + skip..to).take(limit).cloned().collect()
-    }
+fn bounds(settings: &LogSettings, topic: &Topic, wall_ms: u64) -> Bounds {
+    let since_ms = settings.window_start(wall_ms);
+    Bounds { retention: settings.retention(topic), since_ms, wall_ms }
 }

@@ -82,7 +82,7 @@ struct Caller {
 impl Caller {
     fn new(settings: &Settings) -> Self {
         let registry = Registry::new();
-        let metrics = Metrics::new(&registry, std::iter::empty()).unwrap();
+        let metrics = Metrics::new(&registry).unwrap();
         let entropy = StdRng::seed_from_u64(1);
         let clock: Clock = Arc::new(|| 1_790_000_000_999);
         let application =
@@ -298,7 +298,7 @@ async fn over_tls_only_who_is_vouched_for_is_asked() {
 
 #[test]
 fn an_address_that_is_none_is_noticed_at_the_start() {
-    let metrics = || Metrics::new(&Registry::new(), std::iter::empty()).unwrap().calls;
+    let metrics = || Metrics::new(&Registry::new()).unwrap().calls;
     let start = |settings: &Settings| {
         let clock: Clock = Arc::new(|| 0);
         let started = Application::new(settings, clock, metrics(), StdRng::seed_from_u64(1));

@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::timeout;
 use trunkline_config::settings::Settings;
-use trunkline_config::{HashKey, Shard, ShardMap, View};
+use trunkline_config::{HashKey, Shard, ShardMap, Statuses};
 use trunkline_core::CoreSettings;
 use trunkline_log::{LogSettings, MemoryLog};
 use trunkline_proto::outbox::{Batches, Bounds, outbox};
@@ -33,16 +33,17 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         weight: 1.0,
     };
     let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), vec![shard]));
-    let (view, directory) = View::first(Arc::clone(&map));
+    let cluster = Cluster::new(Arc::clone(&map), Statuses::default());
+    let outlook = cluster.outlook();
     let [entropy, jitter] = [1, 2].map(StdRng::seed_from_u64);
     let clock: Clock = Arc::new(|| 1_790_000_000_000);
-    let metrics = Metrics::new(registry, std::iter::empty()).unwrap();
+    let metrics = Metrics::new(registry).unwrap();
     let calls = metrics.calls.clone();
     let core_settings = CoreSettings::new(settings);
     let keeps = LogSettings::new(settings, &core_settings);
     Driver {
-        engine: Engine::new(settings, view.clone(), ShardIndex(0)),
-        core: Core::new(view, ShardIndex(0), BTreeSet::new(), core_settings),
+        core: Core::new(outlook.view.clone(), ShardIndex(0), BTreeSet::new(), core_settings),
+        engine: Engine::new(settings, outlook.view.clone(), ShardIndex(0)),
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
         verifier: None,
@@ -50,10 +51,14 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         clock,
         started: Instant::now(),
         metrics,
-        directory,
+        outlooks: cluster.subscribe(),
+        cluster,
+        me: ShardIndex(0),
+        owed: (outlook.view.id(), BTreeSet::new()),
+        signs: Signs::new(outlook.view.id()),
+        outlook,
         trunks: BTreeMap::new(),
         links: BTreeMap::new(),
-        linked: watch::Sender::new(0),
     }
 }
 
@@ -76,7 +81,7 @@ fn message(connection: u64, sequence: u64, payload: &'static str) -> trunk::Up {
         payload: payload.into(),
         binary: false,
         control: false,
-        answered: false,
+        answered: 0,
     };
     trunk::Up { item: Some(trunk::up::Item::Message(message)) }
 }
@@ -117,7 +122,7 @@ async fn what_the_core_says_to_who_polls_goes_to_its_websocket_when_it_changes()
     let (events, received) = mpsc::channel(8);
     let running = tokio::spawn(driver(&registry).run(received));
     let (outbox, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
-    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false };
+    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false, told: Arc::default() };
     assert!(events.send(up).await.is_ok());
     let Some(trunk::up::Item::Attach(open)) = attach(0).item else { unreachable!() };
     let upgrade = trunk::Attach { connection: 5, upgrade: true, ..open.clone() };
@@ -166,7 +171,7 @@ async fn who_has_an_answer_finds_it_in_the_gauges() {
     let (events, received) = mpsc::channel(8);
     let running = tokio::spawn(driver(&registry).run(received));
     let (outbox, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
-    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false };
+    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false, told: Arc::default() };
     assert!(events.send(up).await.is_ok());
     let items = vec![attach(1)];
     assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
@@ -186,7 +191,7 @@ async fn a_call_whose_arguments_make_no_sense_is_answered_and_the_trunk_stays() 
     let (events, received) = mpsc::channel(8);
     let running = tokio::spawn(driver(&Registry::new()).run(received));
     let (outbox, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
-    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false };
+    let up = Event::TrunkUp { trunk: TRUNK, outbox, restarted: false, told: Arc::default() };
     assert!(events.send(up).await.is_ok());
     let message = trunkline_proto::api::Message {
         event: "note".to_owned(),
@@ -226,7 +231,7 @@ async fn a_client_whose_shard_has_restarted_goes_on_where_it_was() {
     let (events, received) = mpsc::channel(8);
     let running = tokio::spawn(driver(&Registry::new()).run(received));
     let (first, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
-    let up = Event::TrunkUp { trunk: TRUNK, outbox: first, restarted: false };
+    let up = Event::TrunkUp { trunk: TRUNK, outbox: first, restarted: false, told: Arc::default() };
     assert!(events.send(up).await.is_ok());
     let join = message(1, 1, r#"{"type":"join","room":"lobby","id":41}"#);
     let twice = message(1, 2, r#"{"type":"ping","id":42}"#);
@@ -250,7 +255,7 @@ async fn a_client_whose_shard_has_restarted_goes_on_where_it_was() {
     let (events, received) = mpsc::channel(8);
     let running = tokio::spawn(driver(&Registry::new()).run(received));
     let (second, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
-    let up = Event::TrunkUp { trunk: TRUNK, outbox: second, restarted: true };
+    let up = Event::TrunkUp { trunk: TRUNK, outbox: second, restarted: true, told: Arc::default() };
     assert!(events.send(up).await.is_ok());
     let Some(trunk::up::Item::Attach(fresh)) = attach(1).item else { unreachable!() };
     let again = |checkpoint: Bytes| {

@@ -38,7 +38,7 @@ use ending::Ending;
 use groups::Groups;
 use moves::Moves;
 pub(crate) use queue::Tally;
-use session::Session;
+use session::{Phase, Session};
 use timers::{Timer, Timers};
 
 /// The trunk that polling clients are on. Real ones are numbered from 1.
@@ -217,6 +217,12 @@ impl Engine {
     /// What to tell routers, in order.
     pub(crate) fn take_items(&mut self) -> Vec<(TrunkId, TrunkItem)> {
         std::mem::take(&mut self.items)
+    }
+
+    /// How many sessions there are of which the core knows no more.
+    pub(crate) fn leftover(&self) -> usize {
+        let closing = self.sessions.values().filter(|session| session.phase == Phase::Closing);
+        closing.count() + self.moves.departed()
     }
 
     /// How many sessions there are; one that another shard may not have taken yet is one.

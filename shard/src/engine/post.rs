@@ -98,7 +98,7 @@ impl Engine {
         session.passed += 1;
         session.kept.keep(payload.clone(), binary);
         let (sequence, connection) = (session.passed, ConnectionId(number));
-        let (trunk, answered) = (POLLING, false);
+        let (trunk, answered) = (POLLING, 0);
         let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
         self.inputs.push_back(message);
     }

@@ -1,6 +1,6 @@
 //! One client that polls.
 
-use trunkline_core::{ConnectionId, SessionId, TrunkId};
+use trunkline_core::{Answer, ConnectionId, SessionId, TrunkId};
 use trunkline_proto::kept::Kept;
 use trunkline_proto::trunk::SlotPosition;
 
@@ -88,12 +88,14 @@ impl Session {
     }
 
     /// Notes what came with a frame: the position of a slot, and which message it answers.
-    pub(super) fn has_had(&mut self, position: Option<&SlotPosition>, answers: Option<u64>) {
+    pub(super) fn has_had(&mut self, position: Option<&SlotPosition>, answers: Option<Answer>) {
         if let Some(position) = position {
             self.kept.has_had(position);
         }
-        if let Some(index) = answers.and_then(|answers| answers.checked_sub(self.settled + 1)) {
-            self.kept.answered(index);
+        if let Some(Answer { message, part }) = answers
+            && let Some(index) = message.checked_sub(self.settled + 1)
+        {
+            self.kept.answered(index, part);
         }
     }
 }

@@ -14,7 +14,7 @@ use trunkline_proto::peer::peer_server::Peer;
 use trunkline_proto::transport::{HELLO_TIMEOUT, STREAM_BOUNDS};
 
 use super::{HELLO, hello, run, split_hello};
-use crate::hello::{check_map, check_shard};
+use crate::hello::{check_id, check_map, check_shard};
 use crate::streams::Streams;
 
 /// The link service.
@@ -42,17 +42,20 @@ impl Peer for PeerService {
         let (theirs, rest) = split_hello(first)
             .ok_or_else(|| Status::invalid_argument("the first item must be a hello"))?;
         check_shard(&streams.id, &theirs.to)?;
-        check_map(streams.map.id(), theirs.map).inspect_err(|status| {
+        let map = streams.cluster.outlook().view.id().map;
+        check_map(map, theirs.map).inspect_err(|status| {
             warn!(peer = theirs.from, reason = status.message(), "refusing a link");
         })?;
-        let peer = match streams.map.index_of(&theirs.from).map(ShardIndex) {
+        check_id(&theirs.from)?;
+        // One that the map doesn't have any more has something to give away.
+        let peer = match streams.cluster.number(&theirs.from).map(ShardIndex) {
             Some(peer) if peer != streams.me => peer,
-            _ => return Err(Status::failed_precondition("no other shard has this ID")),
+            Some(_) => return Err(Status::failed_precondition("no other shard has this ID")),
+            None => return Err(Status::resource_exhausted("too many shards")),
         };
-        outbox
-            .push(hello(&streams, peer), HELLO)
-            .map_err(|_| Status::unavailable("the stream has ended"))?;
-        tokio::spawn(run(streams, peer, theirs, outbox, inbound, rest));
+        let (hello, far) = hello(&streams, peer, theirs.from.clone());
+        outbox.push(hello, HELLO).map_err(|_| Status::unavailable("the stream has ended"))?;
+        tokio::spawn(run(streams, far, theirs, outbox, inbound, rest));
         Ok(response)
     }
 }

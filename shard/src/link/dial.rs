@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 use tonic::Status;
 use tracing::{debug, warn};
+use trunkline_config::Shard;
 use trunkline_core::ShardIndex;
 use trunkline_proto::outbox::outbox;
 use trunkline_proto::peer::PeerBatch;
@@ -17,7 +18,7 @@ use trunkline_proto::transport::{
     HELLO_TIMEOUT, MAX_MESSAGE, STREAM_BOUNDS, SecurityError, causes,
 };
 
-use super::{HELLO, hello, peer_id, run, split_hello};
+use super::{HELLO, hello, run, split_hello};
 use crate::hello::{check_map, check_shard};
 use crate::streams::Streams;
 use trunkline_proto::net::Connector;
@@ -70,8 +71,8 @@ impl DialError {
     }
 }
 
-/// Keeps the link to a peer up for as long as the shard lives. `seed` decides the jitter.
-pub(crate) async fn keep_dialling(
+/// Keeps the link to a peer up for as long as the map has it. `seed` decides the jitter.
+pub(super) async fn keep_dialling(
     streams: Arc<Streams>,
     connector: Arc<dyn Connector>,
     peer: ShardIndex,
@@ -89,9 +90,19 @@ pub(crate) async fn keep_dialling(
     let mut pause = pauses();
     let mut failures = 0;
     loop {
-        let outcome = dial(&streams, connector.as_ref(), peer).await;
-        let name = peer_id(&streams, peer);
-        match outcome {
+        // The other may have dialled, by another map; and who is in no map and has nothing needs
+        // nobody.
+        let (mut linked, mut remaining) = (streams.linked.clone(), streams.remaining.clone());
+        let needed = async {
+            linked.wait_for(|linked| !linked.contains(&peer)).await.ok()?;
+            remaining.wait_for(|remaining| !remaining.is_gone()).await.ok().map(drop)
+        };
+        if needed.await.is_none() {
+            return;
+        }
+        let outlook = streams.cluster.outlook();
+        let Some(Shard { id: name, grpc, .. }) = outlook.view.shard(peer.0) else { return };
+        match dial(&streams, connector.as_ref(), peer, name, grpc).await {
             Ok(()) => {
                 pause = pauses();
                 failures = 0;
@@ -105,9 +116,6 @@ pub(crate) async fn keep_dialling(
                 }
             }
         }
-        if streams.events.is_closed() {
-            return;
-        }
         tokio::time::sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
@@ -117,26 +125,27 @@ async fn dial(
     streams: &Arc<Streams>,
     connector: &dyn Connector,
     peer: ShardIndex,
+    id: &str,
+    address: &str,
 ) -> Result<(), DialError> {
-    let id = peer_id(streams, peer).to_owned();
-    let address = streams.map.shards().get(usize::from(peer.0)).map_or("", |shard| &shard.grpc);
     let endpoint = streams.security.endpoint(address)?;
     let channel = connector.connect(endpoint).await?;
     let mut client = PeerClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     let (outbox, batches) = outbox(STREAM_BOUNDS);
-    outbox.push(hello(streams, peer), HELLO).map_err(|_| DialError::Silent)?;
+    let (hello, far) = hello(streams, peer, id.to_owned());
+    outbox.push(hello, HELLO).map_err(|_| DialError::Silent)?;
     let batches = batches.map(|items| PeerBatch { items });
-    let (request, opening) = streams.security.request(batches, &id, streams.now_ms())?;
+    let (request, opening) = streams.security.request(batches, id, streams.now_ms())?;
     let silent = |_| DialError::Silent;
     let response = timeout(HELLO_TIMEOUT, client.open(request)).await.map_err(silent)??;
     streams.security.check_response(&response, &opening, streams.now_ms())?;
     let mut inbound = response.into_inner();
     let first = timeout(HELLO_TIMEOUT, inbound.message()).await.map_err(silent)??;
     let (theirs, rest) = split_hello(first).ok_or(DialError::NoHello)?;
-    check_shard(&id, &theirs.from)?;
-    check_map(streams.map.id(), theirs.map)?;
-    run(Arc::clone(streams), peer, theirs, outbox, inbound, rest).await;
+    check_shard(id, &theirs.from)?;
+    check_map(streams.cluster.outlook().view.id().map, theirs.map)?;
+    run(Arc::clone(streams), far, theirs, outbox, inbound, rest).await;
     Ok(())
 }

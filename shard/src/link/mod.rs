@@ -1,15 +1,19 @@
-//! Links to the other shards. Of two shards the one whose ID sorts first dials.
+//! Links to the other shards. Of two shards of the map the one whose ID sorts first dials. One that is
+//! in the map no more dials all that are, for they don't know any more where it is.
 
 mod accept;
 mod dial;
+mod keep;
 
 use std::sync::Arc;
 
 pub(crate) use accept::PeerService;
-pub(crate) use dial::keep_dialling;
+pub(crate) use keep::keep_linked;
 use tonic::Streaming;
 use tracing::debug;
+use trunkline_config::Statuses;
 use trunkline_core::ShardIndex;
+use trunkline_proto::cluster::{decode_status, encode_statuses};
 use trunkline_proto::outbox::Outbox;
 use trunkline_proto::peer::{PeerBatch, PeerHello, PeerItem, peer_item};
 
@@ -18,38 +22,47 @@ use crate::hello::{encode_map, restarted};
 use crate::streams::Streams;
 
 /// About what a hello takes in a queue, in bytes.
-const HELLO: usize = 64;
+const HELLO: usize = 1024;
 
-/// This shard's hello to a peer.
-fn hello(streams: &Streams, peer: ShardIndex) -> PeerItem {
-    let hello = PeerHello {
-        map: Some(encode_map(streams.map.id())),
-        from: streams.id.clone(),
-        to: peer_id(streams, peer).to_owned(),
-        incarnation: streams.incarnation,
-        last_incarnation: streams.last_incarnation(peer),
-        statuses: Vec::new(),
-    };
-    PeerItem { item: Some(peer_item::Item::Hello(hello)) }
+/// A peer to which a link is coming up, and what this shard has told it.
+struct Far {
+    peer: ShardIndex,
+    id: String,
+    told: Arc<Statuses>,
 }
 
-fn peer_id(streams: &Streams, peer: ShardIndex) -> &str {
-    streams.map.shards().get(usize::from(peer.0)).map_or("", |shard| &shard.id)
+/// This shard's hello to a peer, and what it says.
+fn hello(streams: &Streams, peer: ShardIndex, id: String) -> (PeerItem, Far) {
+    let outlook = streams.cluster.outlook();
+    let hello = PeerHello {
+        map: Some(encode_map(outlook.view.id().map)),
+        from: streams.id.clone(),
+        to: id.clone(),
+        incarnation: streams.incarnation,
+        last_incarnation: streams.last_incarnation(peer),
+        statuses: encode_statuses(&outlook.statuses),
+    };
+    let item = PeerItem { item: Some(peer_item::Item::Hello(hello)) };
+    (item, Far { peer, id, told: outlook.statuses })
 }
 
 /// Both have said hello: the driver has the link until it ends.
 async fn run(
     streams: Arc<Streams>,
-    peer: ShardIndex,
+    far: Far,
     theirs: PeerHello,
     outbox: Outbox<PeerItem>,
     mut inbound: Streaming<PeerBatch>,
     mut items: Vec<PeerItem>,
 ) {
+    let Far { peer, id, told } = far;
     let link = LinkId(streams.number());
     let restarted = restarted(theirs.last_incarnation, streams.incarnation);
     streams.saw_incarnation(peer, theirs.incarnation);
-    if !streams.tell(Event::LinkUp { peer, link, outbox, restarted }).await {
+    for said in theirs.statuses.into_iter().filter_map(decode_status) {
+        streams.cluster.learn(&said);
+    }
+    if !streams.tell(Event::LinkUp { peer, link, outbox, restarted, told }).await {
         return;
     }
     loop {
@@ -60,7 +73,7 @@ async fn run(
             Ok(Some(batch)) => items = batch.items,
             Ok(None) => break,
             Err(status) => {
-                debug!(peer = peer_id(&streams, peer), %status, "link is broken");
+                debug!(peer = id, %status, "link is broken");
                 break;
             }
         }

@@ -15,6 +15,7 @@ pub(crate) enum Sorted {
     Engine(Said),
     /// Of a server of the application.
     Call(wire::ApiCall),
+    Status(wire::ShardStatus),
     Core(wire::Up),
 }
 
@@ -42,6 +43,7 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
         Some(Item::Detach(wire::Detach { connection, moved: _ })) => {
             Said::Detach { trunk, connection: ConnectionId(connection) }
         }
+        Some(Item::Status(said)) => return Ok(Sorted::Status(said)),
         Some(Item::Api(call)) => return Ok(Sorted::Call(call)),
         item => return Ok(Sorted::Core(wire::Up { item })),
     }))

@@ -1,8 +1,8 @@
 //! Items of trunks.
 
 use trunkline_core::{
-    Adoption, Attach, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input, Namespace,
-    Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
+    Adoption, Answer, Attach, Comes, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity,
+    Input, Namespace, Newcomer, Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
 };
 use trunkline_proto::{token, trunk as wire};
 
@@ -64,31 +64,31 @@ pub(crate) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         Ok(wire::Dialect::SocketIo) => Dialect::SocketIo,
         Ok(wire::Dialect::Unspecified) | Err(_) => return Err(BadItem("dialect")),
     };
-    let identity = Identity {
-        user: user(&name)?,
-        expires_ms: (expires_ms != 0).then_some(expires_ms),
-        rights: Rights(rights.map(|rights| rights.rights.into_iter().map(decode_right).collect())),
-    };
-    let slot = |slot| {
-        let wire::SlotPosition { slot, position } = slot;
-        SlotPosition { slot, position }
-    };
-    // Whether it is ours is for who has the key to say.
-    let adoption = (!checkpoint.is_empty()).then(|| {
+    let (connection, session) = (ConnectionId(connection), session(&id)?);
+    if !checkpoint.is_empty() {
+        let slot = |slot| {
+            let wire::SlotPosition { slot, position } = slot;
+            SlotPosition { slot, position }
+        };
         let slots = slots.into_iter().map(slot).collect();
-        Box::new(Adoption { state: checkpoint, positions, slots, settled })
-    });
-    Ok(Attach {
-        connection: ConnectionId(connection),
-        session: session(&id)?,
-        dialect,
+        // Whether it is ours is for who has the key to say.
+        let adoption = Adoption { state: checkpoint, positions, slots, settled };
+        let comes = Comes::Again(Box::new(adoption));
+        return Ok(Attach { connection, session, dialect, comes });
+    }
+    let rights = rights.map(|rights| rights.rights.into_iter().map(decode_right).collect());
+    let comes = Comes::Anew(Newcomer {
         namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
-        identity,
+        identity: Identity {
+            user: user(&name)?,
+            expires_ms: (expires_ms != 0).then_some(expires_ms),
+            rights: Rights(rights),
+        },
         authenticated,
         guest,
         inbox_after: inbox_after.map(decode_position),
-        adoption,
-    })
+    });
+    Ok(Attach { connection, session, dialect, comes })
 }
 
 fn decode_right(right: wire::Right) -> RoomRight {
@@ -124,8 +124,9 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
                 let SlotPosition { slot, position } = it;
                 wire::SlotPosition { slot, position }
             });
-            let answers = answers.unwrap_or(0);
-            let send = wire::Send { connections, frame, receipt, position, answers };
+            let (answers, part) =
+                answers.map_or((0, 0), |Answer { message, part }| (message, part));
+            let send = wire::Send { connections, frame, receipt, position, answers, part };
             (trunk, Item::Send(send), size)
         }
         Output::Fan { trunk, group: GroupId(group), frame, except, position } => {

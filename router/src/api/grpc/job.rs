@@ -57,6 +57,7 @@ async fn answer<T>(api: &Api, mut reply: Reply<T>, what: impl Future<Output = Re
         }
     };
     tokio::select! {
+        biased;
         () = reply.closed() => {}
         result = what => {
             let _ = reply.send(result);

@@ -133,6 +133,10 @@ impl Home {
         self.sessions.len()
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     pub(crate) fn is_connected(&self, session: &SessionId) -> bool {
         self.lines.get(session).is_some_and(|line| line.at.is_some())
     }

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::frame;
 use super::state::State;
 use super::tables::{
-    EPOCH, KEYS, META, NEXT_ID, Place, SEGMENTS, TOPICS, seal, topic_name, unseal,
+    EPOCH, KEYS, META, NEXT_ID, NOTE, Place, SEGMENTS, TOPICS, seal, topic_name, unseal,
 };
 use crate::epoch::new_epoch;
 use crate::settings::LogSettings;
@@ -156,7 +156,14 @@ impl<'a> Changes<'a> {
         Ok(Epoch::new(epoch.ok_or_else(|| Fault::meta(EPOCH))?))
     }
 
-    fn next_id(&mut self) -> Result<u64, Fault> {
+    /// Keeps what the shard has noted, in place of what it noted last.
+    pub(super) fn keep_note(&mut self, note: &[u8]) -> Result<(), Fault> {
+        self.changed = true;
+        self.meta.insert(NOTE, seal(NOTE.as_bytes(), note).as_slice())?;
+        Ok(())
+    }
+
+    pub(super) fn next_id(&mut self) -> Result<u64, Fault> {
         let id = match self.meta.get(NEXT_ID)? {
             None => 1,
             Some(sealed) => {
@@ -171,7 +178,11 @@ impl<'a> Changes<'a> {
     }
 
     /// Puts records behind those that are there.
-    fn extend(&mut self, state: &mut State, records: &[Arc<Record>]) -> Result<(), Fault> {
+    pub(super) fn extend(
+        &mut self,
+        state: &mut State,
+        records: &[Arc<Record>],
+    ) -> Result<(), Fault> {
         let id = state.id;
         self.changed = true;
         for record in records {

@@ -45,6 +45,17 @@ impl Fault {
         Self::Panicked(text.unwrap_or_else(|| "no reason given".to_owned()))
     }
 
+    /// What has gone wrong with a snapshot of a database that may have been closed, and opened again,
+    /// since.
+    pub(super) fn or_closed(self) -> Self {
+        match self {
+            Fault::Database(error) if matches!(*error, redb::Error::DatabaseClosed) => {
+                Fault::Closed
+            }
+            fault => fault,
+        }
+    }
+
     /// Whether the file has to be verified before it is used again.
     pub(super) fn calls_for_verification(&self) -> bool {
         match self {

@@ -12,8 +12,12 @@ mod changes;
 mod damage;
 mod database;
 mod error;
+mod export;
 mod fault;
 mod frame;
+mod import;
+mod job;
+mod list;
 mod opening;
 mod outcomes;
 mod overlay;
@@ -35,6 +39,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use redb::{Builder, DatabaseError};
 use tokio::sync::mpsc;
@@ -45,11 +50,12 @@ pub use error::{OpenError, RepairError};
 pub use repair::{RepairReport, repair};
 
 use self::database::{Database, Opener};
+use self::job::{Asked, Job, size};
 use self::outcomes::Outcomes;
-use self::reader::{Read, Reader};
-use self::writer::{Health, Job, Work, Writer};
-use crate::TopicLog;
+use self::reader::{Reader, Reading};
+use self::writer::{Health, Work, Writer};
 use crate::settings::LogSettings;
+use crate::{NOTE_MAX, TopicLog};
 
 /// What the records that wait to be written may take, in bytes; beyond that publishing is
 /// unavailable.
@@ -61,10 +67,11 @@ const WAITING_MAX: usize = 64 << 20;
 /// takes.
 #[derive(Debug)]
 pub struct EmbeddedLog {
-    requests: Option<(Sender<Job>, Sender<Read>)>,
+    requests: Option<(Sender<Job>, Sender<Reading>)>,
     given: mpsc::UnboundedReceiver<(Ticket, LogOutcome)>,
     outcomes: Outcomes,
     threads: Vec<JoinHandle<()>>,
+    noted: Option<Bytes>,
 }
 
 impl EmbeddedLog {
@@ -109,6 +116,7 @@ impl EmbeddedLog {
         let opener: Opener = Box::new(opener);
         let database = Arc::new(Database::new(opener));
         opening::open(&database, path, name, &mut entropy)?;
+        let noted = opening::noted(&database, path)?;
         let wrong = |source| OpenError::File { path: path.to_owned(), source };
         let (queue, given) = mpsc::unbounded_channel();
         let outcomes = Outcomes { queue, waiting: Arc::default() };
@@ -129,12 +137,13 @@ impl EmbeddedLog {
             outcomes: outcomes.clone(),
             work: Work::default(),
             health: Health::default(),
+            note: None,
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let reader = thread("log-reader").spawn(move || reader.run(&to_read)).map_err(wrong)?;
         let writer = thread("log-writer").spawn(move || writer.run(&to_write)).map_err(wrong)?;
         let (requests, threads) = (Some((jobs, reads)), vec![reader, writer]);
-        Ok(Self { requests, given, outcomes, threads })
+        Ok(Self { requests, given, outcomes, threads, noted })
     }
 
     /// Gives a request to its thread. A ticket comes back if there is none any more.
@@ -147,23 +156,35 @@ impl EmbeddedLog {
                 jobs.send(Job::Open { ticket, topic, wall_ms }).map_err(|_| Some(ticket))
             }
             LogRequest::Append { ticket, topic, after, records } => {
-                let size = records.iter().map(|record| record.size()).sum();
-                if !self.outcomes.admit(size, WAITING_MAX) {
+                if !self.outcomes.admit(size(&records), WAITING_MAX) {
                     return Err(Some(ticket));
                 }
                 let job = Job::Append { ticket, topic, after, records, wall_ms };
                 jobs.send(job).map_err(|_| Some(ticket))
             }
             LogRequest::Read { ticket, topic, query } => {
-                reads.send(Read { ticket, topic, query, wall_ms }).map_err(|_| Some(ticket))
+                let read = Reading::Read { ticket, topic, query, wall_ms };
+                reads.send(read).map_err(|_| Some(ticket))
             }
             LogRequest::Mark { topic, handed } => {
                 jobs.send(Job::Mark { topic, handed }).map_err(|_| None)
             }
-            LogRequest::List { ticket, .. }
-            | LogRequest::Export { ticket, .. }
-            | LogRequest::Import { ticket, .. } => Err(Some(ticket)),
-            LogRequest::Remove { .. } => Ok(()),
+            LogRequest::List { ticket, after, limit } => {
+                let asked = Asked::List { after, limit };
+                let reader = reads.clone();
+                jobs.send(Job::Ask { ticket, asked, wall_ms, reader }).map_err(|_| Some(ticket))
+            }
+            LogRequest::Export { ticket, topic } => {
+                let (asked, reader) = (Asked::Export { topic }, reads.clone());
+                jobs.send(Job::Ask { ticket, asked, wall_ms, reader }).map_err(|_| Some(ticket))
+            }
+            LogRequest::Import { ticket, topic, held } => {
+                if !self.outcomes.admit(size(&held.records), WAITING_MAX) {
+                    return Err(Some(ticket));
+                }
+                jobs.send(Job::Import { ticket, topic, held, wall_ms }).map_err(|_| Some(ticket))
+            }
+            LogRequest::Remove { topic } => jobs.send(Job::Remove { topic }).map_err(|_| None),
         }
     }
 }
@@ -187,6 +208,18 @@ impl TopicLog for EmbeddedLog {
         if let Some((jobs, _)) = &self.requests {
             let _ = jobs.send(Job::Sweep { wall_ms });
         }
+    }
+
+    fn note(&mut self, note: Bytes) {
+        if note.len() > NOTE_MAX {
+            tracing::error!(length = note.len(), "a note is too long and isn't kept");
+        } else if let Some((jobs, _)) = &self.requests {
+            let _ = jobs.send(Job::Note(note));
+        }
+    }
+
+    fn noted(&self) -> Option<Bytes> {
+        self.noted.clone()
     }
 }
 

@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use redb::backends::FileBackend;
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::database::{Database, builder};
 use super::error::OpenError;
@@ -16,7 +17,7 @@ use super::frame::Frames;
 use super::state::State;
 use super::survey::{Survey, survey};
 use super::tables::{
-    EPOCH, FORMAT, FORMAT_VERSION, KEYS, META, NAME, SEGMENTS, TOPICS, seal, unseal,
+    EPOCH, FORMAT, FORMAT_VERSION, KEYS, META, NAME, NOTE, SEGMENTS, TOPICS, seal, unseal,
 };
 use crate::epoch::new_epoch;
 
@@ -32,6 +33,12 @@ pub(super) fn open(
         database.close();
     }
     result
+}
+
+/// What the shard had noted when the store was opened.
+pub(super) fn noted(database: &Database, path: &Path) -> Result<Option<Bytes>, OpenError> {
+    let noted = database.with(|database| note(&database.begin_read()?.open_table(META)?));
+    noted.map_err(|fault| explain(path, fault))
 }
 
 fn open_verified(
@@ -140,6 +147,7 @@ fn prepare(
                 return Ok(Err(OpenError::Foreign { path, found, expected }));
             }
             value(&meta, EPOCH)?;
+            note(&meta)?;
             return Ok(Ok(()));
         }
         write_meta(&mut meta, name, new_epoch(entropy).as_str())?;
@@ -172,6 +180,15 @@ pub(super) fn value(
 ) -> Result<Vec<u8>, Fault> {
     let sealed = meta.get(key)?.ok_or_else(|| Fault::meta(key))?;
     unseal(key.as_bytes(), sealed.value()).map(<[u8]>::to_vec).ok_or_else(|| Fault::meta(key))
+}
+
+/// What the shard has noted.
+pub(super) fn note(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Option<Bytes>, Fault> {
+    let Some(sealed) = meta.get(NOTE)? else { return Ok(None) };
+    let note = unseal(NOTE.as_bytes(), sealed.value()).ok_or_else(|| Fault::meta(NOTE))?;
+    Ok(Some(Bytes::copy_from_slice(note)))
 }
 
 /// Whether a table has nothing in it.

@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use redb::backends::FileBackend;
@@ -16,11 +17,11 @@ use super::database::builder;
 use super::error::RepairError;
 use super::fault::{Fault, contained};
 use super::frame::Frames;
-use super::opening::{begin_write, sync_folder, value, write_meta};
+use super::opening::{begin_write, note, sync_folder, value, write_meta};
 use super::overlay::Overlay;
 use super::state::{State, decode_publication};
 use super::survey::{Survey, examine, survey};
-use super::tables::{EPOCH, KEYS, META, NAME, NEXT_ID, SEGMENTS, TOPICS, seal};
+use super::tables::{EPOCH, KEYS, META, NAME, NEXT_ID, NOTE, SEGMENTS, TOPICS, seal};
 use crate::epoch::new_epoch;
 
 /// How many topics are copied in one transaction.
@@ -189,6 +190,8 @@ fn copy_intact(old: &Database, new: &Database, name: &str) -> Result<(), Fault> 
     let mut entropy = StdRng::from_os_rng();
     let transaction = old.begin_read()?;
     let topics = transaction.open_table(TOPICS)?;
+    // An empty one says that there was one.
+    let noted = contained(|| note(&transaction.open_table(META)?)).unwrap_or(Some(Bytes::new()));
     let mut after: Vec<u8> = Vec::new();
     let mut next_id = 1;
     loop {
@@ -221,6 +224,9 @@ fn copy_intact(old: &Database, new: &Database, name: &str) -> Result<(), Fault> 
             write_meta(&mut meta, name, &epoch)?;
             let sealed = seal(NEXT_ID.as_bytes(), &next_id.to_le_bytes());
             meta.insert(NEXT_ID, sealed.as_slice())?;
+            if let Some(noted) = &noted {
+                meta.insert(NOTE, seal(NOTE.as_bytes(), noted).as_slice())?;
+            }
         }
         writing.commit()?;
         if copied < TOPICS_AT_ONCE {

@@ -9,7 +9,7 @@ use super::frame::{Frame, Frames};
 use super::state::State;
 use super::tables::Place;
 
-/// The segments as a transaction sees them.
+/// The segments, or the keys, as a transaction sees them.
 pub(super) trait Segments: ReadableTable<Place, &'static [u8]> {}
 
 impl<T: ReadableTable<Place, &'static [u8]>> Segments for T {}

@@ -120,7 +120,7 @@ pub(super) fn encode_publication(place: Place, publication: &Publication) -> Vec
         from: from.as_str().to_owned(),
         session: Bytes::copy_from_slice(&session.0),
         sequence: *sequence,
-        key: key.as_deref().unwrap_or_default().to_owned(),
+        key: key.as_deref().map(str::to_owned),
     };
     seal(&place_bytes(place), &stored.encode_to_vec())
 }
@@ -134,6 +134,6 @@ pub(super) fn decode_publication(place: Place, sealed: &[u8]) -> Option<Publicat
         from: UserId::parse(&stored.from).ok()?,
         session: SessionId(stored.session.as_ref().try_into().ok()?),
         sequence: stored.sequence,
-        key: Some(Arc::from(stored.key)),
+        key: stored.key.map(Arc::from),
     })
 }

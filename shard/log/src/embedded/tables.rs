@@ -10,7 +10,7 @@ pub(super) const TOPICS: TableDefinition<'static, &[u8], &[u8]> = TableDefinitio
 /// A topic's ID and an offset to the records from that offset on (`frame.rs`).
 pub(super) const SEGMENTS: TableDefinition<'static, Place, &[u8]> =
     TableDefinition::new("segments");
-/// A topic's ID and an offset to the publication of a record that has gone, sealed.
+/// A topic's ID and an offset to the publication of a record that isn't here, sealed.
 pub(super) const KEYS: TableDefinition<'static, Place, &[u8]> = TableDefinition::new("keys");
 
 /// A topic's ID, and an offset in it.
@@ -24,6 +24,8 @@ pub(super) const NAME: &str = "name";
 pub(super) const EPOCH: &str = "epoch";
 /// The ID that the next new topic takes, a little-endian u64.
 pub(super) const NEXT_ID: &str = "next";
+/// What the shard wants to know when it starts again; not there until it first says so.
+pub(super) const NOTE: &str = "note";
 
 /// What this code writes, and all that it reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -55,12 +57,15 @@ fn checksum(key: &[u8], value: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(key), value)
 }
 
-const ROOM: u8 = b'r';
-const INBOX: u8 = b'i';
+/// Rooms' names begin so.
+pub(super) const ROOM: u8 = b'r';
+/// Inboxes' names begin so.
+pub(super) const INBOX: u8 = b'i';
 /// Between a namespace and a room. No name has a control character.
 const SEPARATOR: u8 = 0;
 
-/// A topic as a key of [`TOPICS`].
+/// A topic as a key of [`TOPICS`]. Rooms are in the order of [`Topic`] among each other, and so are
+/// inboxes.
 pub(super) fn topic_name(topic: &Topic) -> Vec<u8> {
     match topic {
         Topic::Room(namespace, room) => {

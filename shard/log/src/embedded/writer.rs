@@ -7,14 +7,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
-use trunkline_core::{LogFailure, LogOutcome, Position, Record, Ticket, Topic};
+use redb::ReadableDatabase;
+use trunkline_core::{LogFailure, LogOutcome, Ticket, Topic};
 
 use super::changes::{Changes, Note};
 use super::database::Database;
 use super::fault::Fault;
+use super::job::{Job, later};
 use super::opening::{self, begin_write};
 use super::outcomes::Outcomes;
+use super::reader::Reading;
 use super::sweep::Sweep;
 use crate::settings::LogSettings;
 
@@ -31,47 +35,6 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 /// The same if all of it has to be read to open it.
 const VERIFY_PAUSE: Duration = Duration::from_secs(10);
 
-/// What the thread is asked for.
-pub(super) enum Job {
-    Open {
-        ticket: Ticket,
-        topic: Topic,
-        wall_ms: u64,
-    },
-    Append {
-        ticket: Ticket,
-        topic: Topic,
-        after: Position,
-        records: Vec<Arc<Record>>,
-        wall_ms: u64,
-    },
-    Mark {
-        topic: Topic,
-        handed: u64,
-    },
-    Sweep {
-        wall_ms: u64,
-    },
-    /// A read has met a fault.
-    Fault(Fault),
-}
-
-impl Job {
-    fn size(&self) -> usize {
-        match self {
-            Job::Append { records, .. } => records.iter().map(|record| record.size()).sum(),
-            _ => 0,
-        }
-    }
-
-    fn ticket(&self) -> Option<Ticket> {
-        match self {
-            Job::Open { ticket, .. } | Job::Append { ticket, .. } => Some(*ticket),
-            Job::Mark { .. } | Job::Sweep { .. } | Job::Fault(_) => None,
-        }
-    }
-}
-
 /// What the thread has.
 pub(super) struct Writer {
     pub(super) database: Arc<Database>,
@@ -82,6 +45,8 @@ pub(super) struct Writer {
     pub(super) outcomes: Outcomes,
     pub(super) work: Work,
     pub(super) health: Health,
+    /// What the shard has noted, until it is kept.
+    pub(super) note: Option<Bytes>,
 }
 
 /// What is written when there is time.
@@ -124,16 +89,25 @@ pub(super) struct Health {
 impl Writer {
     /// Works until nobody can ask for anything any more.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        while let Some(batch) = self.gather(jobs) {
+        while let Some(mut batch) = self.gather(jobs) {
             let due = self.work.patience() == Some(Duration::ZERO);
-            self.carry_out(batch, due);
+            loop {
+                let later = later(&mut batch);
+                self.carry_out(batch, due);
+                if later.is_empty() {
+                    break;
+                }
+                batch = later;
+            }
         }
         self.carry_out(VecDeque::new(), true);
     }
 
     /// What waits, or nothing if notes have waited long enough. `None` when the log is dropped.
     fn gather(&self, jobs: &Receiver<Job>) -> Option<VecDeque<Job>> {
-        let first = match self.work.patience() {
+        // A note that isn't kept was one of a transaction that failed.
+        let unkept = self.note.is_some().then_some(REOPEN_PAUSE);
+        let first = match self.work.patience().or(unkept) {
             None => Some(jobs.recv().ok()?),
             Some(patience) => match jobs.recv_timeout(patience) {
                 Ok(job) => Some(job),
@@ -158,6 +132,7 @@ impl Writer {
     /// Does what was asked for; with `due` what was noted too, if nothing else is written.
     fn carry_out(&mut self, batch: VecDeque<Job>, due: bool) {
         let bytes = batch.iter().map(Job::size).sum();
+        self.take_note(&batch);
         let tickets: Vec<Ticket> = batch.iter().filter_map(Job::ticket).collect();
         let result = self.reopen().and_then(|()| self.transact(batch, due));
         match result {
@@ -180,20 +155,33 @@ impl Writer {
         self.outcomes.settled(bytes);
     }
 
+    /// Keeps what is noted with the next transaction, even if this one fails.
+    fn take_note(&mut self, batch: &VecDeque<Job>) {
+        let noted = batch.iter().rev().find_map(|job| match job {
+            Job::Note(note) => Some(note.clone()),
+            _ => None,
+        });
+        self.note = noted.or(self.note.take());
+    }
+
     /// One transaction. Its outcomes, when it has been synced.
     fn transact(
         &mut self,
         batch: VecDeque<Job>,
         due: bool,
     ) -> Result<Vec<(Ticket, LogOutcome)>, Fault> {
-        let Self { database, settings, entropy, work, .. } = self;
-        if batch.is_empty() && work.notes.is_empty() && work.sweep.is_none() {
+        let Self { database, settings, entropy, work, note, .. } = self;
+        if batch.is_empty() && work.notes.is_empty() && work.sweep.is_none() && note.is_none() {
             return Ok(Vec::new());
         }
         database.with(|database| {
             let transaction = begin_write(database)?;
             let mut changes = Changes::begin(&transaction, *settings)?;
             let mut outcomes = Vec::with_capacity(batch.len());
+            let mut asks = Vec::new();
+            if let Some(note) = &note {
+                changes.keep_note(note)?;
+            }
             if let Some(sweep) = &mut work.sweep
                 && !sweep.step(&mut changes, entropy)?
             {
@@ -215,6 +203,19 @@ impl Writer {
                         let outcome = changes.append(&topic, &after, &records, wall_ms)?;
                         outcomes.push((ticket, outcome));
                     }
+                    Job::Import { ticket, topic, held, wall_ms } => {
+                        work.notes.remove(&topic);
+                        let outcome = changes.import(&topic, &held, wall_ms, entropy)?;
+                        outcomes.push((ticket, outcome));
+                    }
+                    Job::Remove { topic } => {
+                        work.notes.remove(&topic);
+                        changes.remove(&topic, entropy)?;
+                    }
+                    Job::Ask { ticket, asked, wall_ms, reader } => {
+                        asks.push((ticket, asked, wall_ms, reader));
+                    }
+                    Job::Note(_) => {}
                     Job::Mark { topic, handed } => work.note(topic, Note { handed, used_ms: 0 }),
                     Job::Sweep { wall_ms } => {
                         // One under way goes on: to begin again each time might never end.
@@ -228,7 +229,7 @@ impl Writer {
                     Job::Fault(fault) => return Err(fault),
                 }
             }
-            if due || changes.changed() || work.notes.len() >= NOTES_MAX {
+            if due || changes.changed() || !asks.is_empty() || work.notes.len() >= NOTES_MAX {
                 for (topic, note) in std::mem::take(&mut work.notes) {
                     changes.note(&topic, note)?;
                 }
@@ -240,6 +241,15 @@ impl Writer {
                 transaction.commit()?;
             } else {
                 transaction.abort()?;
+            }
+            *note = None;
+            if !asks.is_empty() {
+                let snapshot = Arc::new(database.begin_read()?);
+                for (ticket, asked, wall_ms, reader) in asks {
+                    let snapshot = Arc::clone(&snapshot);
+                    // It is there as long as somebody has a way to it.
+                    let _ = reader.send(Reading::Ask { ticket, asked, wall_ms, snapshot });
+                }
             }
             Ok(outcomes)
         })

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use trunkline_core::{LogOutcome, LogRequest, Ticket, Topic};
+use trunkline_core::{LogFailure, LogOutcome, LogRequest, Ticket, Topic};
 
 use super::entry::AppendId;
 use super::held::Held;
@@ -98,12 +98,24 @@ impl Desk {
             }
             LogRequest::Read { ticket, topic, query } => (topic, Task::Read { ticket, query }),
             LogRequest::Mark { topic, handed } => (topic, Task::Mark { handed }),
-            LogRequest::List { .. }
-            | LogRequest::Export { .. }
-            | LogRequest::Import { .. }
-            | LogRequest::Remove { .. } => return,
+            // All shards share the stream: who opens a topic has it.
+            LogRequest::List { ticket, .. } => {
+                return self.give(ticket, LogOutcome::Topics { topics: Vec::new(), more: false });
+            }
+            LogRequest::Export { ticket, .. } => {
+                return self.give(ticket, LogOutcome::Exported(None));
+            }
+            LogRequest::Import { ticket, .. } => {
+                return self.give(ticket, LogOutcome::Failed(LogFailure::Unavailable));
+            }
+            LogRequest::Remove { .. } => return,
         };
         self.enqueue(topic, task, wall_ms);
+    }
+
+    fn give(&self, ticket: Ticket, outcome: LogOutcome) {
+        // If nobody takes outcomes any more, the log is being dropped.
+        let _ = self.outcomes.send((ticket, outcome));
     }
 
     fn enqueue(&mut self, topic: Topic, task: Task, wall_ms: u64) {
@@ -138,9 +150,8 @@ impl Desk {
         for chore in chores {
             self.tidying.begin(&topic, chore);
         }
-        if let Some(outcome) = outcome {
-            // If nobody takes outcomes any more, the log is being dropped.
-            let _ = self.outcomes.send(outcome);
+        if let Some((ticket, outcome)) = outcome {
+            self.give(ticket, outcome);
         }
         if mark_noted {
             self.marks.push_back((Instant::now() + MARK_DELAY, topic.clone()));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use rand::SeedableRng;
+use trunkline_config::settings::Retention;
+use trunkline_core::ReadQuery;
 use trunkline_core::{Arguments, Body, SessionId, UserId};
 
 const CAPACITY: usize = 1024 * 1024;

@@ -6,7 +6,7 @@ use crate::hand::{ALL, Hand, START_MS, inbox, record, rich_record, room};
 use crate::{Store, settings};
 
 /// Another process of the same shard. The last one's log is dropped, as at a crash.
-async fn restart<S: Store>(store: &S, hand: Hand) -> Hand {
+pub(crate) async fn restart<S: Store>(store: &S, hand: Hand) -> Hand {
     let now_ms = hand.now_ms;
     drop(hand);
     let mut hand = Hand::new(store.log().await);

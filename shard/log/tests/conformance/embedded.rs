@@ -24,4 +24,4 @@ impl Store for Embedded {
     }
 }
 
-crate::conformance!(Embedded, durable);
+crate::conformance!(Embedded, own, durable);

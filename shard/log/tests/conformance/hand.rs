@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use trunkline_core::{
-    Arguments, Body, LogFailure, LogOutcome, LogRequest, Namespace, Opened, Position, ReadQuery,
-    Record, RoomId, SessionId, Ticket, Topic, UserId,
+    Arguments, Body, Held, LogFailure, LogOutcome, LogRequest, Namespace, Opened, Position,
+    ReadQuery, Record, RoomId, SessionId, Ticket, Topic, UserId,
 };
 use trunkline_log::TopicLog;
 
@@ -115,6 +115,39 @@ impl Hand {
     /// An inbox's messages up to this one have been handed over.
     pub(crate) fn mark(&mut self, topic: &Topic, handed: u64) {
         self.log.submit(LogRequest::Mark { topic: topic.clone(), handed }, self.now_ms);
+    }
+
+    /// One page of topics, and whether there are more.
+    pub(crate) async fn list(&mut self, after: Option<&Topic>, limit: usize) -> (Vec<Topic>, bool) {
+        let after = after.cloned();
+        match self.ask(|ticket| LogRequest::List { ticket, after, limit }).await {
+            LogOutcome::Topics { topics, more } => (topics, more),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn export(&mut self, topic: &Topic) -> Option<Held> {
+        match self.ask(|ticket| LogRequest::Export { ticket, topic: topic.clone() }).await {
+            LogOutcome::Exported(held) => held.map(|held| *held),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn import(&mut self, topic: &Topic, held: Held) -> Result<(), LogFailure> {
+        let (topic, held) = (topic.clone(), Box::new(held));
+        match self.ask(|ticket| LogRequest::Import { ticket, topic, held }).await {
+            LogOutcome::Imported => Ok(()),
+            LogOutcome::Failed(failure) => Err(failure),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, topic: &Topic) {
+        self.log.submit(LogRequest::Remove { topic: topic.clone() }, self.now_ms);
+    }
+
+    pub(crate) fn log(&mut self) -> &mut dyn TopicLog {
+        &mut *self.log
     }
 
     pub(crate) fn sweep(&mut self) {

@@ -11,14 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use trunkline_config::settings::Retention;
 use trunkline_config::store::JetStreamSettings;
-use trunkline_core::{Arguments, Namespace, Record, RoomId, Topic};
+use trunkline_core::{Arguments, Held, LogFailure, Namespace, Record, RoomId, Topic};
 use trunkline_log::{JetStreamLog, LogSettings, TopicLog};
 
-use crate::hand::{ALL, Hand, record};
+use crate::durable::restart;
+use crate::hand::{ALL, Hand, record, room};
 use crate::{Store, settings};
 use nats::Nats;
 
@@ -106,6 +108,32 @@ fn large_record(offset: u64, time_ms: u64) -> Record {
 }
 
 crate::conformance!(JetStream, durable);
+
+#[tokio::test]
+async fn what_all_shards_share_is_neither_given_away_nor_taken() {
+    let store = JetStream::new(settings()).await;
+    let mut hand = store.hand().await;
+    let topic = room("lobby");
+    let end = hand.fill(&topic, 3).await;
+    assert_eq!(hand.list(None, 10).await, (vec![], false));
+    assert_eq!(hand.export(&topic).await, None);
+    let held = Held {
+        epoch: end.epoch.clone(),
+        first: 1,
+        last: 0,
+        last_time_ms: 0,
+        handed: 0,
+        records: Vec::new(),
+        publications: Vec::new(),
+    };
+    assert_eq!(hand.import(&topic, held).await, Err(LogFailure::Unavailable));
+    hand.remove(&topic);
+    assert_eq!(hand.open(&topic).await.epoch, end.epoch);
+    assert_eq!(hand.offsets(&topic, ALL).await, [1, 2, 3]);
+    hand.log().note(Bytes::from_static(b"note"));
+    let mut hand = restart(&store, hand).await;
+    assert_eq!(hand.log().noted(), None);
+}
 
 #[tokio::test]
 async fn the_longest_names_are_kept_apart() {

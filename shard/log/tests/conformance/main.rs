@@ -7,6 +7,7 @@ mod facts;
 mod hand;
 mod jetstream;
 mod memory;
+mod moves;
 #[path = "../../../../tests/cluster/harness/ports.rs"]
 mod ports;
 
@@ -35,7 +36,8 @@ fn settings() -> LogSettings {
     }
 }
 
-/// A test for each fact, about one store. `durable` has those of stores that outlive the process.
+/// A test for each fact, about one store. `own` has those of stores that each shard has for itself,
+/// `durable` those of stores that outlive the process.
 macro_rules! conformance {
     ($store:ty: $facts:ident { $($fact:ident,)* }) => {
         $(
@@ -63,8 +65,41 @@ macro_rules! conformance {
             a_topic_of_which_nothing_is_left_comes_again_as_another_history,
         });
     };
+    ($store:ty, own) => {
+        crate::conformance!($store);
+        crate::conformance!($store: moves {
+            a_topic_stands_and_reads_where_it_is_imported_as_it_did_where_it_was,
+            an_import_takes_the_place_of_what_is_there,
+            an_import_keeps_no_more_than_its_own_bounds,
+            an_import_whose_records_are_not_what_it_says_is_refused_and_changes_nothing,
+            who_published_what_has_gone_is_remembered_where_it_is_imported,
+            nothing_is_held_of_a_topic_that_nobody_wrote_to,
+            what_has_reached_its_age_is_not_exported,
+            a_removed_topic_comes_again_as_another_history,
+            a_topic_that_is_given_away_before_anybody_wrote_to_it_comes_again_as_another_history,
+            a_removed_topic_leaves_the_others_as_they_are,
+            topics_are_listed_in_order_and_page_by_page,
+            only_topics_of_which_something_is_kept_are_listed,
+            requests_about_one_topic_are_carried_out_in_their_order,
+            a_list_sees_what_was_submitted_before_it,
+            an_append_after_an_import_goes_on_where_the_topic_stands,
+        });
+    };
+    ($store:ty, own, durable) => {
+        crate::conformance!($store, own);
+        crate::conformance!($store: durable);
+        crate::conformance!($store: moves {
+            what_was_imported_is_there_after_a_restart,
+            what_was_removed_is_not_there_after_a_restart,
+            a_note_is_given_back_when_the_store_is_opened,
+            a_note_that_is_too_long_is_not_kept,
+        });
+    };
     ($store:ty, durable) => {
         crate::conformance!($store);
+        crate::conformance!($store: durable);
+    };
+    ($store:ty: durable) => {
         crate::conformance!($store: durable {
             a_topic_stands_where_it_stood_before_the_restart,
             a_topic_that_nobody_wrote_to_keeps_its_epoch_over_a_restart,

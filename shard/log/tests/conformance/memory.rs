@@ -18,4 +18,4 @@ impl Store for Memory {
     }
 }
 
-crate::conformance!(Memory);
+crate::conformance!(Memory, own);

@@ -22,7 +22,7 @@ fn fifty_messages_to_a_room() {
     settings.limits.publish_burst = u32::MAX;
     let mut driver = driver_with(&Registry::new(), &settings);
     let (outbox, mut batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 20 });
-    driver.take(Event::TrunkUp { trunk: TRUNK, outbox, restarted: false });
+    driver.take(Event::TrunkUp { trunk: TRUNK, outbox, restarted: false, told: Arc::default() });
     let mut answer = |items: Vec<Up>| {
         driver.take(Event::TrunkBatch { trunk: TRUNK, items });
         driver.send();

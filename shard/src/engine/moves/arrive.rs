@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use trunkline_core::{ConnectionId, FrameKind, Input, Mono, Part, SessionId, ShardIndex};
-use trunkline_proto::kept::Kept;
+use trunkline_proto::kept::{Kept, Unsettled};
 use trunkline_proto::peer::engine::What;
 use trunkline_proto::peer::{EnginePart, EngineSession};
 use trunkline_proto::trunk::{self, Attach, ClientMessage};
@@ -108,10 +108,7 @@ impl Engine {
         let mut inputs = vec![Input::Attach { trunk: POLLING, attach }];
         for (sequence, message) in (settled + 1..).zip(unsettled) {
             let ClientMessage { payload, binary, answered, .. } = message;
-            session.kept.keep(payload.clone(), binary);
-            if answered {
-                session.kept.answered(sequence - settled - 1);
-            }
+            session.kept.keep_again(Unsettled { payload: payload.clone(), binary, answered });
             session.passed = sequence;
             let trunk = POLLING;
             let message = Input::Message { trunk, connection, sequence, payload, binary, answered };

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use trunkline_config::View;
 use trunkline_core::{
-    Adoption, Attach, CloseCode, ConnectionId, FrameKind, GroupId, Input, Output, Part, SessionId,
-    ShardIndex, SlotPosition,
+    Adoption, Answer, Attach, CloseCode, Comes, ConnectionId, FrameKind, GroupId, Input, Output,
+    Part, SessionId, ShardIndex, SlotPosition,
 };
 use trunkline_proto::engine::Problem;
 
@@ -134,12 +134,17 @@ fn session(stage: &mut Stage, id: SessionId) -> u64 {
 /// The adoption in the only thing that the core is told, and the connection's number.
 fn adopted(stage: &mut Stage) -> (u64, Adoption) {
     let inputs = stage.inputs();
-    let [Input::Attach { trunk: POLLING, attach: Attach { connection, adoption, .. } }] =
-        inputs.as_slice()
-    else {
+    let [Input::Attach { trunk: POLLING, attach }] = inputs.as_slice() else {
         panic!("{inputs:?}")
     };
-    (connection.0, adoption.as_deref().cloned().expect("an adoption"))
+    (attach.connection.0, adoption(attach))
+}
+
+fn adoption(attach: &Attach) -> Adoption {
+    match &attach.comes {
+        Comes::Again(adoption) => (**adoption).clone(),
+        Comes::Anew(_) => panic!("it was here before"),
+    }
 }
 
 fn moved(request: u64) -> Vec<Heard> {
@@ -178,7 +183,7 @@ fn who_polls_goes_on_at_the_other_shard_with_all_that_was_kept() {
         frame: frame(FrameKind::Reply, "4reply"),
         receipt: None,
         position: Some(SlotPosition { slot: 3, position: "inbox".into() }),
-        answers: Some(2),
+        answers: Some(Answer { message: 2, part: 3 }),
     });
 
     let heard = pair.drain();
@@ -188,9 +193,8 @@ fn who_polls_goes_on_at_the_other_shard_with_all_that_was_kept() {
     let inputs = pair[B].inputs();
     let [Input::Attach { attach, .. }, said @ ..] = inputs.as_slice() else { panic!("{inputs:?}") };
     assert_eq!((attach.session, attach.connection), (sid, ConnectionId(1)));
-    let adoption = attach.adoption.as_deref().expect("an adoption");
     assert_eq!(
-        *adoption,
+        adoption(attach),
         Adoption {
             state: "state".into(),
             positions: vec!["room".into()],
@@ -207,7 +211,7 @@ fn who_polls_goes_on_at_the_other_shard_with_all_that_was_kept() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(said, [(2, b"two".to_vec(), false, true), (3, vec![1, 2, 3], true, false)]);
+    assert_eq!(said, [(2, b"two".to_vec(), false, 8), (3, vec![1, 2, 3], true, 0)]);
     let (poll, heard) = pair[B].poll(sid);
     assert_eq!(heard, ok(poll, "4live\x1e4reply"));
 }
@@ -487,7 +491,7 @@ fn of_two_with_the_same_id_the_one_that_has_moved_more_often_counts() {
         panic!("{inputs:?}")
     };
     assert_eq!(*connection, ConnectionId(old));
-    assert_eq!(attach.adoption.as_deref().expect("an adoption").state, "newer");
+    assert_eq!(adoption(attach).state, "newer");
     assert!(is_moved_away(&mut pair[B]) && pair[B].is_empty());
     let _ = poll;
 }
@@ -549,7 +553,7 @@ fn who_has_not_said_anything_begins_there_and_who_has_waits_for_a_checkpoint() {
     pair.drain();
     let inputs = pair[B].inputs();
     let [Input::Attach { attach, .. }] = inputs.as_slice() else { panic!("{inputs:?}") };
-    assert!(attach.adoption.is_none() && attach.guest);
+    assert!(matches!(&attach.comes, Comes::Anew(newcomer) if newcomer.guest));
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! What a shard's next process must know of the cluster, as the store keeps it: who may hold topics
+//! that are the shard's, by which view, and what was said of shards.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use prost::Message;
+use trunkline_config::{MapId, ShardStatus, Statuses, View, ViewId};
+use trunkline_core::ShardIndex;
+use trunkline_proto::cluster::Cluster;
+use trunkline_proto::log as wire;
+
+/// A note, as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) view: ViewId,
+    /// By ID, for numbers are a process's own.
+    pub(crate) owed: BTreeSet<String>,
+    pub(crate) statuses: Vec<ShardStatus>,
+}
+
+/// What decides who may have the topics of a shard that starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// The store outlives the process and is the shard's own.
+    Own,
+    /// It ends with the process.
+    Process,
+    /// All shards have the same.
+    Shared,
+}
+
+impl Note {
+    pub(crate) fn encode(self) -> Bytes {
+        let Self { view: ViewId { map, away }, owed, statuses } = self;
+        let statuses = statuses
+            .into_iter()
+            .map(|ShardStatus { shard, stamp_ms, away }| wire::Status { shard, stamp_ms, away });
+        let note = wire::Note {
+            map_version: map.version,
+            map_digest: map.digest,
+            away,
+            owed: owed.into_iter().collect(),
+            statuses: statuses.collect(),
+        };
+        note.encode_to_vec().into()
+    }
+
+    /// Reads one; nothing if it is none, which is like never having kept one.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let wire::Note { map_version, map_digest, away, owed, statuses } =
+            wire::Note::decode(bytes).ok()?;
+        let map = MapId { version: map_version, digest: map_digest };
+        let statuses = statuses
+            .into_iter()
+            .map(|wire::Status { shard, stamp_ms, away }| ShardStatus { shard, stamp_ms, away });
+        Some(Self {
+            view: ViewId { map, away },
+            owed: owed.into_iter().collect(),
+            statuses: statuses.collect(),
+        })
+    }
+}
+
+/// The statuses of a note.
+pub(crate) fn statuses(note: Option<&Note>) -> Statuses {
+    let mut statuses = Statuses::default();
+    for said in note.into_iter().flat_map(|note| &note.statuses) {
+        statuses.learn(said);
+    }
+    statuses
+}
+
+/// Who may hold topics that by the cluster's view are those of the shard `me`, which starts.
+pub(crate) fn owed_at_start(
+    note: Option<&Note>,
+    keeping: Keeping,
+    cluster: &Cluster,
+    me: ShardIndex,
+) -> BTreeSet<ShardIndex> {
+    let view = cluster.outlook().view;
+    let everybody = || others(&view, me);
+    let noted = || {
+        let ids = note.into_iter().flat_map(|note| &note.owed);
+        ids.filter_map(|id| cluster.number(id)).map(ShardIndex).filter(|it| *it != me)
+    };
+    match (keeping, note) {
+        (Keeping::Shared, _) => BTreeSet::new(),
+        (Keeping::Own, Some(note)) if note.view == view.id() => noted().collect(),
+        // It is a new shard of a new cluster.
+        (Keeping::Own, None) if view.id().map.version == 1 => BTreeSet::new(),
+        // A process before may have been away, and its topics with others.
+        (Keeping::Own | Keeping::Process, _) => everybody().chain(noted()).collect(),
+    }
+}
+
+fn others(view: &View, me: ShardIndex) -> impl Iterator<Item = ShardIndex> {
+    view.shards().map(|(number, _)| ShardIndex(number)).filter(move |it| *it != me)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use trunkline_config::{HashKey, Shard, ShardMap};
+
+    use super::*;
+
+    fn cluster(version: u64) -> Cluster {
+        let shard = |id: &str| Shard {
+            id: id.to_owned(),
+            grpc: String::new(),
+            metrics: String::new(),
+            weight: 1.0,
+        };
+        let shards = ["a", "b", "c"].map(shard).to_vec();
+        let map = ShardMap::new(version, HashKey([7; 16]), shards);
+        Cluster::new(Arc::new(map), Statuses::default())
+    }
+
+    fn note(view: ViewId, owed: &[&str]) -> Note {
+        let said = ShardStatus { shard: "b".to_owned(), stamp_ms: 7, away: true };
+        let owed = owed.iter().map(|id| (*id).to_owned()).collect();
+        Note { view, owed, statuses: vec![said] }
+    }
+
+    fn owed(note: Option<&Note>, keeping: Keeping, cluster: &Cluster) -> Vec<u16> {
+        let owed = owed_at_start(note, keeping, cluster, ShardIndex(0));
+        owed.into_iter().map(|ShardIndex(number)| number).collect()
+    }
+
+    #[test]
+    fn a_note_is_read_as_it_was_written_and_what_is_none_is_none() {
+        let written = note(cluster(3).outlook().view.id(), &["b", "x"]);
+        assert_eq!(Note::decode(&written.clone().encode()), Some(written));
+        assert_eq!(Note::decode(b"\xff\xff"), None);
+    }
+
+    #[test]
+    fn under_the_noted_view_those_are_owed_that_were_and_under_another_everybody_is() {
+        let cluster = cluster(3);
+        let noted = note(cluster.outlook().view.id(), &["b", "gone"]);
+        assert_eq!(owed(Some(&noted), Keeping::Own, &cluster), [1, 3]);
+        assert_eq!(cluster.outlook().name(3), "gone");
+        let before = ViewId { away: 1, ..noted.view };
+        assert_eq!(owed(Some(&note(before, &[])), Keeping::Own, &cluster), [1, 2]);
+        assert_eq!(owed(Some(&note(before, &["gone"])), Keeping::Own, &cluster), [1, 2, 3]);
+    }
+
+    #[test]
+    fn who_has_noted_nothing_is_new_unless_its_store_forgets_or_the_map_has_changed() {
+        assert_eq!(owed(None, Keeping::Own, &cluster(1)), [0; 0]);
+        assert_eq!(owed(None, Keeping::Own, &cluster(2)), [1, 2]);
+        assert_eq!(owed(None, Keeping::Process, &cluster(1)), [1, 2]);
+        assert_eq!(owed(None, Keeping::Shared, &cluster(2)), [0; 0]);
+    }
+}

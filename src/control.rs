@@ -1,0 +1,143 @@
+//! `trunkline shard drain` and `trunkline shard resume`: what is asked of a shard that runs.
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+use trunkline_config::Loaded;
+use trunkline_proto::net::{Clock, Machine};
+use trunkline_proto::peer::control_client::ControlClient;
+use trunkline_proto::peer::{ControlRequest, DrainProgress};
+use trunkline_proto::transport::{HELLO_TIMEOUT, Opening, Security, causes};
+
+use crate::on_runtime;
+use crate::process::{self, ProcessArgs};
+use crate::terminal::say;
+
+/// Whom something is asked of.
+#[derive(Args, Debug)]
+pub(crate) struct ControlArgs {
+    /// Which shard
+    id: String,
+    #[command(flatten)]
+    process: ProcessArgs,
+}
+
+/// Has a shard give away what it has, and shows how far it is.
+///
+/// # Errors
+/// If the files are wrong, the shard can't be reached, or it can't be drained.
+pub(crate) fn drain(args: &ControlArgs) -> anyhow::Result<()> {
+    let loaded = process::load(&args.process)?;
+    on_runtime(async {
+        let mut caller = Caller::new(&args.id, &loaded).await?;
+        let (request, opening) = caller.request()?;
+        let answer = timeout(HELLO_TIMEOUT, caller.client.drain(request)).await;
+        let answer = answer.context("no answer in time")?.map_err(refused)?;
+        caller.security.check_response(&answer, &opening, (caller.clock)())?;
+        let mut progress = answer.into_inner();
+        let bar = Bar::new();
+        loop {
+            let said = progress.message().await.map_err(refused)?;
+            let said = said.ok_or_else(|| anyhow!("shard {} has ended meanwhile", args.id))?;
+            if said.alone {
+                bail!("no other shard serves any more that could take what {} has", args.id);
+            }
+            if said.done {
+                break;
+            }
+            bar.show(&said);
+        }
+        bar.finish();
+        let id = &args.id;
+        say(format_args!("{id} has nothing left; end it, or have it serve again by `resume`"));
+        Ok(())
+    })
+}
+
+/// Has a shard serve again.
+///
+/// # Errors
+/// If the files are wrong, or the shard can't be reached.
+pub(crate) fn resume(args: &ControlArgs) -> anyhow::Result<()> {
+    let loaded = process::load(&args.process)?;
+    on_runtime(async {
+        let mut caller = Caller::new(&args.id, &loaded).await?;
+        let (request, opening) = caller.request()?;
+        let answer = timeout(HELLO_TIMEOUT, caller.client.resume(request)).await;
+        let answer = answer.context("no answer in time")?.map_err(refused)?;
+        caller.security.check_response(&answer, &opening, (caller.clock)())?;
+        say(format_args!("{} serves again", args.id));
+        Ok(())
+    })
+}
+
+/// What a shard says that refuses, or a broken connection says in its place.
+fn refused(status: Status) -> anyhow::Error {
+    match std::error::Error::source(&status) {
+        Some(cause) => anyhow!("the connection broke: {}", causes(cause)),
+        None => anyhow!("refused: {}", status.message()),
+    }
+}
+
+/// One that asks a shard, and shows it and is shown by it that both are of the cluster.
+struct Caller {
+    id: String,
+    security: Security,
+    clock: Clock,
+    client: ControlClient<Channel>,
+}
+
+impl Caller {
+    async fn new(id: &str, loaded: &Loaded) -> anyhow::Result<Self> {
+        let Loaded { settings, map } = loaded;
+        let Some(shard) = map.shards().iter().find(|shard| shard.id == id) else {
+            let ids: Vec<&str> = map.shards().iter().map(|shard| shard.id.as_str()).collect();
+            bail!("the shard map has no shard {id}; it has {}", ids.join(", "));
+        };
+        let security = Security::new(&settings.cluster)?;
+        let Machine { connector, clock, .. } = Machine::real();
+        let endpoint = security.endpoint(&shard.grpc)?;
+        let channel = connector.connect(endpoint).await.map_err(|error| {
+            anyhow!("cannot reach shard {id} at {}: {}", shard.grpc, causes(&error))
+        })?;
+        Ok(Self { id: id.to_owned(), security, clock, client: ControlClient::new(channel) })
+    }
+
+    fn request(&self) -> anyhow::Result<(Request<ControlRequest>, Opening)> {
+        let request = ControlRequest { shard: self.id.clone() };
+        Ok(self.security.request(request, &self.id, (self.clock)())?)
+    }
+}
+
+/// What a bar shows of a shard that is drained.
+struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        // The template is a constant, and right.
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    fn show(&self, said: &DrainProgress) {
+        let left = said.topics + said.connections;
+        // More may be found on the way.
+        let all = self.bar.length().unwrap_or_default().max(left);
+        self.bar.set_length(all);
+        self.bar.set_position(all - left);
+        let DrainProgress { topics, connections, .. } = said;
+        self.bar.set_message(format!("{topics} topics, {connections} clients"));
+    }
+
+    fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}
