@@ -43,7 +43,7 @@ pub struct Gauges {
     pub requests: usize,
     /// Topics in memory, rooms and inboxes, with or without members.
     pub topics: usize,
-    /// Topics that are another's and haven't gone yet.
+    /// Topics that are another shard's and have not gone yet.
     pub moving: usize,
 }
 
@@ -94,6 +94,10 @@ impl Io {
         Ticket(self.tickets)
     }
 
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
     pub(crate) fn owner_of(&self, topic: &Topic) -> ShardIndex {
         ShardIndex(self.view.owner(&topic.key()))
     }
@@ -118,7 +122,7 @@ impl Core {
         owed: BTreeSet<ShardIndex>,
         settings: CoreSettings,
     ) -> Self {
-        let io = Io {
+        let mut io = Io {
             links: Links::new(me),
             now: Now::default(),
             outputs: VecDeque::new(),
@@ -128,7 +132,9 @@ impl Core {
             view,
             settings,
         };
-        Self { home: Home::new(&io.settings), owner: Owner::new(owed, &io.settings), io }
+        let mut owner = Owner::new(owed, &io.settings);
+        owner.begin(&mut io);
+        Self { home: Home::new(&io.settings), owner, io }
     }
 
     /// Takes an input. The time must not go backwards.
@@ -145,7 +151,9 @@ impl Core {
             }
             Input::TrunkDown { trunk } => home.trunk_down(io, trunk),
             Input::Attach { trunk, attach } => home.attach(io, trunk, attach),
-            Input::Detach { trunk, connection, moved: _ } => home.detach(io, trunk, connection),
+            Input::Detach { trunk, connection, moved } => {
+                home.detach(io, (trunk, connection), moved);
+            }
             Input::Message { trunk, connection, sequence, payload, binary, answered } => {
                 let heard = Message { sequence, payload, binary, answered };
                 home.message(io, (trunk, connection), heard);
@@ -162,6 +170,7 @@ impl Core {
                     owner.doubt(io);
                 }
                 home.link_up(io, peer);
+                owner.link_up(io, peer);
             }
             Input::LinkDown { peer } => {
                 io.links.set(peer, false);
@@ -171,13 +180,20 @@ impl Core {
             Input::Peer { peer, message } => route(io, home, owner, peer, message),
             Input::Log { ticket, outcome } => owner.log(io, ticket, outcome),
             Input::Verified { ticket, identity } => home.verified(io, ticket, identity),
-            Input::View(view) => io.view = view,
+            Input::View(view) => {
+                let before = std::mem::replace(&mut io.view, view);
+                if before.id() != io.view.id() {
+                    home.view_changed(io, &before);
+                    owner.view_changed(io, &before);
+                }
+            }
             Input::Tick => {}
         }
         let me = io.links.me();
         while let Some(message) = io.local.pop_front() {
             route(io, home, owner, me, message);
         }
+        owner.say_settled(io);
     }
 
     /// What is to be done next, until `None`.
@@ -195,7 +211,8 @@ impl Core {
     /// When [`Core::handle`] has to be called again at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        [self.home.next_timer(), self.owner.next_timer()].into_iter().flatten().min()
+        let owner = self.owner.next_timer(self.io.settings.log);
+        [self.home.next_timer(), owner].into_iter().flatten().min()
     }
 
     /// Whether a router has this session's connection.
@@ -204,10 +221,10 @@ impl Core {
         self.home.is_connected(session)
     }
 
-    /// No topic is left that by the view is another's.
+    /// Whether nothing is left here, in memory or at rest, that by the view is another shard's.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        true
+        self.owner.is_settled()
     }
 
     /// How much it holds.
@@ -221,7 +238,7 @@ impl Core {
             rooms: self.owner.rooms(),
             members: self.owner.members(),
             topics: self.owner.topics(),
-            moving: 0,
+            moving: self.owner.moving(),
         }
     }
 }
@@ -248,24 +265,24 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         }
         PeerMessage::Reply { request, result } => home.reply(io, request, result),
         PeerMessage::Deliver { topic, delivery } => home.deliver(io, from, &topic, delivery),
-        PeerMessage::Answers { topic, gather, gathered } => {
-            owner.answers(io, from, &topic, gather, gathered);
+        PeerMessage::Answers { topic: _, gather, gathered } => {
+            owner.answers(io, from, gather, gathered);
         }
         PeerMessage::Recall { request, private_id, namespace, offset } => {
             let asker = Asker { via: io.links.via(from), request };
             home.recall_asked(io, asker, private_id, namespace, offset);
         }
-        PeerMessage::Moved { session, private_id, here } => {
-            home.moved_elsewhere(from, session, private_id, here);
+        PeerMessage::Moved { session, private_id, line } => {
+            home.moved_elsewhere(from, session, private_id, line);
         }
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);
         }
-        PeerMessage::Parted { .. }
-        | PeerMessage::Transfer { .. }
-        | PeerMessage::Transferred { .. }
-        | PeerMessage::Want { .. }
-        | PeerMessage::Lacks { .. }
-        | PeerMessage::Settled { .. } => {}
+        PeerMessage::Parted { topic } => home.parted(io, from, &topic),
+        PeerMessage::Transfer { topic, part } => owner.transfer(io, from, topic, part),
+        PeerMessage::Transferred { topic } => owner.transferred(io, from, &topic),
+        PeerMessage::Want { topic } => owner.wanted(io, from, topic),
+        PeerMessage::Lacks { topic } => owner.lacks(io, from, &topic),
+        PeerMessage::Settled { view } => owner.settled(io, from, view),
     }
 }

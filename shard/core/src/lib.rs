@@ -54,7 +54,7 @@ pub use peer::{
 pub use position::{Epoch, Position};
 pub use rights::{Rights, RoomRight};
 pub use session_id::SessionId;
-pub use settings::CoreSettings;
+pub use settings::{CoreSettings, LogReach};
 pub use time::{Mono, Now};
 pub use topic::Topic;
 

@@ -45,6 +45,11 @@ impl Links {
         self.up.contains(&peer)
     }
 
+    /// All peers that can be reached.
+    pub(crate) fn others(&self) -> Vec<ShardIndex> {
+        self.up.iter().copied().filter(|peer| *peer != self.me).collect()
+    }
+
     pub(crate) fn set(&mut self, peer: ShardIndex, up: bool) {
         if up {
             self.up.insert(peer);

@@ -5,6 +5,28 @@ use std::time::Duration;
 
 use trunkline_config::events::{EventRules, Pattern};
 use trunkline_config::settings::{Auth, Retention, Settings};
+use trunkline_config::store::Store;
+
+/// How far what a log keeps is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogReach {
+    /// It ends with the process.
+    Process,
+    /// It is the shard's, whose next process has it.
+    Shard,
+    /// All shards have the same log, which lets only a topic's newest owner write.
+    Cluster,
+}
+
+impl From<&Store<'_>> for LogReach {
+    fn from(store: &Store<'_>) -> Self {
+        match store {
+            Store::Memory => Self::Process,
+            Store::Embedded(_) => Self::Shard,
+            Store::JetStream(_) => Self::Cluster,
+        }
+    }
+}
 
 /// The part of the settings that a core needs.
 #[derive(Clone, Debug)]
@@ -49,6 +71,8 @@ pub struct CoreSettings {
     pub recovery: Option<Duration>,
     /// Socket.IO: what events mean.
     pub events: Arc<EventRules>,
+    /// How far what the log keeps is at hand.
+    pub log: LogReach,
     /// Another number for each process, so that what it has told its clients is told from what
     /// others have.
     pub incarnation: u64,
@@ -79,6 +103,7 @@ impl CoreSettings {
             connect_timeout: settings.socketio.connect_timeout,
             recovery: settings.socketio.recovery,
             events: Arc::new(settings.events.clone()),
+            log: (&settings.store.choose(None)).into(),
             incarnation: 1,
         }
     }

@@ -87,7 +87,7 @@ impl Home {
     fn has_come_back_elsewhere(&self, session: SessionId, line: SessionId) -> bool {
         let here = self.sessions.get(&session);
         here.is_some_and(|it| it.line != line)
-            || (here.is_none() && self.aliases.contains_key(&session))
+            || (here.is_none() && self.aliases.get(&session).is_some_and(|it| it.line != line))
     }
 
     fn adopt_native(
@@ -99,6 +99,7 @@ impl Home {
         adoption: &Adoption,
     ) {
         self.take_line(io, id);
+        self.aliases.remove(&id);
         let before = self.take_session(id);
         let session = Session::new(id, id, kept.namespace.clone(), kept.identity.clone(), at);
         let session = resume(session, kept, adoption, adoption.settled, before);
@@ -139,6 +140,7 @@ impl Home {
                 continue;
             }
             let session = socket.session;
+            self.aliases.remove(&session);
             let before = self.take_session(session);
             let namespace = kept.namespace.clone();
             let mut resumed =
@@ -153,6 +155,7 @@ impl Home {
             }
             if let Some(socket) = &resumed.socket {
                 self.privates.insert(socket.private_id, session);
+                self.aliases.remove(&socket.private_id);
                 self.departed.forget(&socket.private_id);
             }
             self.tell_whereabouts(io, &resumed);

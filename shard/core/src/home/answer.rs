@@ -29,11 +29,20 @@ impl Home {
         request: RequestId,
         result: Result<Reply, Refusal>,
     ) {
+        if matches!(result, Err(Refusal::Moved)) && self.moved(io, request) {
+            return;
+        }
         let Some(pending) = self.requests.end(request) else { return };
-        let Some(result) = self.forward(io, &pending, result) else { return };
-        match result {
-            Ok(reply) => self.grant(io, &pending, reply),
-            Err(refusal) => self.refuse(io, &pending, refusal),
+        if let Some(result) = self.forward(io, &pending, result) {
+            match result {
+                Ok(reply) => self.grant(io, &pending, reply),
+                Err(refusal) => self.refuse(io, &pending, refusal),
+            }
+        }
+        if self.gates.any()
+            && let Some(topic) = pending.topic()
+        {
+            self.open_gate(io, topic);
         }
     }
 
@@ -42,6 +51,7 @@ impl Home {
             (Subject::Recall, Reply::Recalled(recalled)) => {
                 return self.recalled(io, pending.session, recalled);
             }
+            (Subject::Part, _) => return,
             (_, reply) => reply,
         };
         if !self.speaks_by(pending.session, pending.line) {
@@ -223,7 +233,10 @@ impl Home {
                 membership.live_from = live_from;
                 membership.entry = entry;
                 let (id, owner) = (member.session, member.owner);
-                self.subscriptions.add(topic, id, owner, position);
+                let is_new = self.subscriptions.add(topic, id, owner, position);
+                if is_new && io.owner_of(topic) != owner {
+                    self.subscriptions.stray(topic);
+                }
                 if !held {
                     self.subscriptions.enter(io, topic, id, at, dialect);
                 }
@@ -261,8 +274,10 @@ impl Home {
 
     /// A request was refused, or will never be answered.
     pub(super) fn refuse(&mut self, io: &mut Io, pending: &Pending, refusal: Refusal) {
-        if matches!(pending.subject, Subject::Recall) {
-            return self.not_recalled(io, pending.session);
+        match pending.subject {
+            Subject::Recall => return self.not_recalled(io, pending.session),
+            Subject::Part => return,
+            _ => {}
         }
         let session = self.sessions.get_mut(&pending.session);
         let Some(session) = session.filter(|session| session.line == pending.line) else {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Home;
+use super::gate::owner_of;
 use super::greeting::{Greeting, Heard};
 use super::line::{At, Line, Multiplex, Speaks};
 use super::session::Session;
@@ -143,9 +144,14 @@ impl Home {
         }
     }
 
-    pub(crate) fn detach(&mut self, io: &mut Io, trunk: TrunkId, connection: ConnectionId) {
-        if let Some(line) = self.connections.get(&(trunk, connection)) {
-            self.hang_on_no_more(io, *line, "transport close");
+    /// A socket is gone from here: closed, or moved to another shard's trunk.
+    pub(crate) fn detach(&mut self, io: &mut Io, at: At, moved: bool) {
+        let Some(line) = self.connections.get(&at).copied() else { return };
+        if moved {
+            self.connections.remove(&at);
+            self.lose_sight(io, line, at);
+        } else {
+            self.hang_on_no_more(io, line, "transport close");
         }
     }
 
@@ -177,13 +183,18 @@ impl Home {
         let of_trunk = (trunk, ConnectionId(0))..=(trunk, ConnectionId(u64::MAX));
         let lost: Vec<_> = self.connections.extract_if(of_trunk, |_, _| true).collect();
         for (at, line_id) in lost {
-            let Some(line) = self.lines.get_mut(&line_id) else { continue };
-            line.at = None;
-            for id in line.sessions(line_id) {
-                self.orphan(io, id, at);
-            }
-            self.lines.remove(&line_id);
+            self.lose_sight(io, line_id, at);
         }
+    }
+
+    /// A connection is where this shard can't see it.
+    fn lose_sight(&mut self, io: &mut Io, line_id: SessionId, at: At) {
+        let Some(line) = self.lines.get_mut(&line_id) else { return };
+        line.at = None;
+        for id in line.sessions(line_id) {
+            self.orphan(io, id, at);
+        }
+        self.lines.remove(&line_id);
     }
 
     pub(super) fn orphan(&mut self, io: &mut Io, id: SessionId, at: At) {
@@ -210,7 +221,7 @@ impl Home {
         let dialect = session.dialect();
         for (room, membership) in session.rooms.iter() {
             let topic = session.room(room);
-            let owner = io.owner_of(&topic);
+            let owner = owner_of(&self.subscriptions, io, &topic);
             if membership.live {
                 self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
             }
@@ -246,6 +257,7 @@ impl Home {
         // In the rooms' order, which is that of their IDs.
         for room in session.rooms.keys() {
             let topic: Topic = session.room(room);
+            let owner = owner_of(&self.subscriptions, io, &topic);
             if let Some(at) = session.at {
                 // A Socket.IO client leaves a namespace without hanging up.
                 let is_open = self.connections.contains_key(&at);
@@ -256,7 +268,7 @@ impl Home {
                 // Its client may yet be attached again, and repeat itself.
                 self.part_as(io, member.clone(), topic);
             } else {
-                io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session: id });
+                io.tell(owner, PeerMessage::Forget { topic, session: id });
             }
         }
         if is_orphan {
@@ -272,7 +284,7 @@ impl Home {
                 self.settle_line(io, session.line, sequence);
             }
         }
-        let Some(socket) = &session.socket else { return };
+        let Some(socket) = &session.socket else { return tell_gone(io, id, id) };
         self.privates.remove(&socket.private_id);
         if !self.departed.has(&socket.private_id) {
             tell_gone(io, id, socket.private_id);
@@ -303,8 +315,8 @@ impl Home {
         let (topic, dialect) = (session.inbox_topic(), session.dialect());
         session.inbox.live = false;
         let stays = session.at.is_none();
+        let owner = owner_of(&self.subscriptions, io, &topic);
         self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
-        let owner = io.owner_of(&topic);
         if stays {
             io.tell(owner, PeerMessage::Suspend { topic, session: id });
         } else {

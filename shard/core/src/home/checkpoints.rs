@@ -6,6 +6,8 @@ use super::Home;
 use super::adopt::ENTERED;
 use super::greeting::Greeting;
 use super::line::{Multiplex, Speaks};
+use super::requests::{Asked, Pending, Subject};
+use super::respond::ReplyTo;
 use super::session::{Membership, REQUESTS, Session, Socket};
 use super::subscription::Subscriptions;
 use crate::TrunkId;
@@ -14,7 +16,7 @@ use crate::core::Io;
 use crate::dedupe;
 use crate::name::RoomId;
 use crate::output::{Output, SlotPosition};
-use crate::peer::{Action, Member, PeerMessage};
+use crate::peer::{Action, Member};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
@@ -126,9 +128,19 @@ impl Home {
     }
 
     pub(super) fn part_as(&mut self, io: &mut Io, member: Member, topic: Topic) {
-        let (request, owner) = (self.requests.unheard(), io.owner_of(&topic));
-        let (sequence, action) = (0, Action::Leave);
-        io.tell(owner, PeerMessage::Request { request, member, sequence, topic, action });
+        let pending = Pending {
+            session: member.session,
+            line: member.session,
+            sequence: None,
+            known_by: 0,
+            reply_to: ReplyTo::Nobody,
+            owner: io.links.me(),
+            started: io.now.mono,
+            subject: Subject::Part,
+            asked: Asked::Topic { member, sequence: 0, topic, action: Action::Leave },
+        };
+        // Who can't be told lets go of it when the grace is over.
+        let _ = self.dispatch(io, pending);
     }
 }
 

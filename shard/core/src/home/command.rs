@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::permission::{not_joined, unavailable};
-use super::requests::{Pending, Subject};
+use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
 use super::session::{Membership, Session};
 use super::subscription::Socket;
@@ -14,11 +14,10 @@ use crate::dialect::command::{Command, name_problem};
 use crate::dialect::native::{self, Request};
 use crate::dialect::{ErrorCode, Problem};
 use crate::input::Identity;
-use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::{RoomId, UserId};
 use crate::output::{Answer, Output};
-use crate::peer::{Action, Member, PeerMessage, RequestId};
+use crate::peer::{Action, Member};
 use crate::position::Position;
 use crate::rights::Verdict;
 use crate::session_id::SessionId;
@@ -230,19 +229,10 @@ impl Home {
             if self.is_under_way(origin) {
                 return Ok(Step::Asked);
             }
-            let home = io.home_of(&session);
-            let request = self.begin(io, origin, home, Subject::Send { to })?;
-            let whisper = PeerMessage::Whisper {
-                request,
-                member,
-                sequence: origin.sequence,
-                to: session,
-                body,
-                key,
-                ephemeral,
-            };
-            io.tell(home, whisper);
-            return Ok(Step::Asked);
+            let (sequence, subject) = (origin.sequence, Subject::Send { to });
+            let to = session;
+            let asked = Asked::Whisper { member, sequence, to, body, key, ephemeral };
+            return self.begin(io, origin, subject, asked);
         }
         let user = UserId::parse(&to).map_err(|error| name_problem("to", error))?;
         let topic = Topic::Inbox(user);
@@ -351,11 +341,8 @@ impl Home {
         if self.is_under_way(origin) {
             return Ok(Step::Asked);
         }
-        let owner = io.owner_of(&topic);
-        let request = self.begin(io, origin, owner, subject)?;
         let sequence = origin.sequence;
-        io.tell(owner, PeerMessage::Request { request, member, sequence, topic, action });
-        Ok(Step::Asked)
+        self.begin(io, origin, subject, Asked::Topic { member, sequence, topic, action })
     }
 
     /// Whether this repeats a message to a topic of which the outcome isn't known yet.
@@ -365,25 +352,25 @@ impl Home {
             && self.requests.reclaim(origin)
     }
 
-    pub(super) fn begin(
+    fn begin(
         &mut self,
-        io: &Io,
+        io: &mut Io,
         origin: Origin,
-        owner: ShardIndex,
         subject: Subject,
-    ) -> Result<RequestId, Problem> {
-        if !io.links.is_up(owner) {
-            return Err(unavailable());
-        }
-        Ok(self.requests.begin(Pending {
+        asked: Asked,
+    ) -> Result<Step, Problem> {
+        let pending = Pending {
             session: origin.session,
             line: origin.line,
             sequence: origin.message,
             known_by: origin.sequence,
             reply_to: origin.reply_to,
-            owner,
+            owner: io.links.me(),
             started: io.now.mono,
             subject,
-        }))
+            asked,
+        };
+        self.dispatch(io, pending).map_err(|_| unavailable())?;
+        Ok(Step::Asked)
     }
 }

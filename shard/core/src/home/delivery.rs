@@ -41,6 +41,10 @@ impl Home {
             // Nobody hears it any more; the owner will have been told, but may not know yet.
             return self.not_delivered(io, owner, topic, &delivery);
         };
+        if subscription.owner != owner {
+            // One that was the owner says what the present one has said, or will.
+            return self.not_delivered(io, owner, topic, &delivery);
+        }
         if let Delivery::Record { epoch, record, .. } = &delivery {
             if !subscription.position.precedes(epoch, record.offset) {
                 io.output(Output::CutLink { peer: owner, reason: "a topic's order was broken" });
@@ -155,9 +159,15 @@ impl Home {
         last: u64,
         handover: Option<HandoverId>,
     ) {
-        let Some(subscription) = self.subscriptions.get_mut(topic) else {
+        let subscription = self.subscriptions.get_mut(topic).filter(|it| it.owner == owner);
+        let Some(subscription) = subscription else {
             return self.not_handed(io, owner, topic, handover);
         };
+        // Who has claimed what it was hearing anyway has heard some of it meanwhile.
+        let before = &subscription.position;
+        let heard = if before.epoch == *epoch && before.offset <= last { before.offset } else { 0 };
+        let missed = &missed[missed.partition_point(|record| record.offset <= heard)..];
+        let gap = gap.filter(|offset| heard == 0 || *offset > heard);
         subscription.position = Position { epoch: epoch.clone(), offset: last };
         match topic {
             Topic::Room(namespace, room) => {
@@ -171,7 +181,7 @@ impl Home {
             Topic::Inbox(_) if !missed.is_empty() => {
                 self.hand_records(io, owner, topic, epoch, missed, handover);
             }
-            Topic::Inbox(_) => {}
+            Topic::Inbox(_) => self.not_handed(io, owner, topic, handover),
         }
     }
 

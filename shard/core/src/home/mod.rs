@@ -10,9 +10,11 @@ mod attach;
 mod checkpoints;
 mod command;
 mod delivery;
+mod gate;
 mod greeting;
 mod handovers;
 mod line;
+mod moved;
 mod own_topics;
 mod permission;
 mod rate;
@@ -27,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::command::Origin;
+use self::gate::Gates;
 use self::handovers::Handovers;
 use self::line::{At, Line};
 use self::requests::{Pending, Requests, Subject};
@@ -61,6 +64,7 @@ pub(crate) struct Home {
     sessions: BTreeMap<SessionId, Box<Session>>,
     subscriptions: Subscriptions,
     requests: Requests,
+    gates: Gates,
     handovers: Handovers,
     /// Tokens that are being checked.
     verifying: BTreeMap<Ticket, Verifying>,
@@ -72,7 +76,7 @@ pub(crate) struct Home {
     privates: BTreeMap<SessionId, SessionId>,
     departed: Departed,
     /// Where sessions are that this shard's digest names, by both their IDs.
-    aliases: BTreeMap<SessionId, ShardIndex>,
+    aliases: BTreeMap<SessionId, Alias>,
     /// Sessions whose trunk broke, and when; they leave their rooms when the grace is over.
     orphans: Deadlines<(SessionId, Mono)>,
     /// Socket.IO connections, until they must have connected to a namespace.
@@ -105,6 +109,14 @@ impl Verifying {
     }
 }
 
+/// Where a session is that is not here.
+#[derive(Clone, Copy, Debug)]
+struct Alias {
+    holder: ShardIndex,
+    /// Its connection. One that its client has left may come from a router all the same.
+    line: SessionId,
+}
+
 impl Home {
     pub(crate) fn new(settings: &CoreSettings) -> Self {
         Self {
@@ -113,6 +125,7 @@ impl Home {
             sessions: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             requests: Requests::new(settings.request_timeout),
+            gates: Gates::new(),
             handovers: Handovers::default(),
             verifying: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -168,10 +181,14 @@ impl Home {
     }
 
     pub(crate) fn link_down(&mut self, io: &mut Io, peer: ShardIndex) {
-        for pending in self.requests.end_all(peer) {
-            self.refuse_or_forward(io, &pending, Refusal::Unavailable);
+        for (request, pending) in self.requests.end_all(peer) {
+            if let Some(pending) = self.keep_for_next(io, request, pending) {
+                self.refuse_or_forward(io, &pending, Refusal::Unavailable);
+            }
         }
-        self.aliases.retain(|_, holder| *holder != peer);
+        self.aliases.retain(|_, alias| alias.holder != peer);
+        self.claim_what_is_orphaned(io);
+        self.open_gates(io);
     }
 
     pub(crate) fn next_timer(&self) -> Option<Mono> {
@@ -182,6 +199,7 @@ impl Home {
             self.orphans.next(),
             self.unconnected.next(),
             self.retries.next(),
+            self.gates.next_timer(),
             self.expiries.first().map(|(at, _)| *at),
         ]
         .into_iter()
@@ -200,6 +218,7 @@ impl Home {
             }
         }
         self.end_overdue_gathers(io);
+        self.run_gates(io);
         while let Some((id, broken)) = self.orphans.pop_due(now) {
             // It may have come back, and its trunk have broken again.
             let session = self.sessions.get(&id);

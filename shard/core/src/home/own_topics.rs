@@ -4,10 +4,10 @@
 
 use super::Home;
 use super::greeting::Greeting;
-use super::requests::{Pending, Subject};
+use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
 use crate::core::Io;
-use crate::peer::{Action, PeerMessage, Refusal};
+use crate::peer::{Action, Refusal};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
@@ -33,10 +33,10 @@ impl Home {
             // It has left since.
             return true;
         }
-        let owner = io.owner_of(topic);
-        if !io.links.is_up(owner) {
+        if !self.may_ask(io, topic) {
             return false;
         }
+        let Some(session) = self.sessions.get_mut(&id) else { return true };
         session.joins(topic);
         if let (Greeting::Due(due), Topic::Room(..)) = (&mut session.greeting, topic) {
             due.joins += 1;
@@ -47,19 +47,20 @@ impl Home {
             Topic::Inbox(_) => session.inbox_after.clone(),
         };
         let (member, line) = (session.member(), session.line);
-        let request = self.requests.begin(Pending {
+        let (subject, topic) = (Subject::Join(topic.clone()), topic.clone());
+        let action = Action::Join { after };
+        let pending = Pending {
             session: id,
             line,
             sequence: None,
             known_by: 0,
             reply_to: ReplyTo::Nobody,
-            owner,
+            owner: io.links.me(),
             started: io.now.mono,
-            subject: Subject::Join(topic.clone()),
-        });
-        let (topic, action) = (topic.clone(), Action::Join { after });
-        io.tell(owner, PeerMessage::Request { request, member, sequence: 0, topic, action });
-        true
+            subject,
+            asked: Asked::Topic { member, sequence: 0, topic, action },
+        };
+        self.dispatch(io, pending).is_ok()
     }
 
     /// A request was refused or will never be answered.

@@ -2,14 +2,17 @@
 //! link, or by its deadline.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Origin;
 use super::respond::ReplyTo;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
+use crate::message::Body;
+use crate::name::Namespace;
 use crate::output::Answer;
-use crate::peer::RequestId;
+use crate::peer::{Action, Member, PeerMessage, RequestId};
 use crate::session_id::SessionId;
 use crate::time::Mono;
 use crate::topic::Topic;
@@ -31,6 +34,7 @@ pub(super) struct Pending {
     pub(super) owner: ShardIndex,
     pub(super) started: Mono,
     pub(super) subject: Subject,
+    pub(super) asked: Asked,
 }
 
 impl Pending {
@@ -38,6 +42,7 @@ impl Pending {
     fn is_awaited(&self) -> bool {
         match self.subject {
             Subject::Publish(_) | Subject::Send { .. } => self.reply_to.is_awaited(),
+            Subject::Part => false,
             _ => true,
         }
     }
@@ -45,6 +50,87 @@ impl Pending {
     /// What the answer to the client is.
     pub(super) fn answer(&self) -> Option<Answer> {
         self.reply_to.answer(self.sequence, self.known_by)
+    }
+
+    /// The topic that is asked, if one is.
+    pub(super) fn topic(&self) -> Option<&Topic> {
+        match &self.asked {
+            Asked::Topic { topic, .. } => Some(topic),
+            Asked::Whisper { .. } | Asked::Recall { .. } => None,
+        }
+    }
+
+    /// Whether its connection is gone: whatever is not done by now is asked again by the next.
+    pub(super) fn is_void(&self) -> bool {
+        self.line == NOBODY && !matches!(self.subject, Subject::Part)
+    }
+}
+
+/// The question, so that it can be asked again elsewhere.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Topic {
+        member: Member,
+        sequence: u64,
+        topic: Topic,
+        action: Action,
+    },
+    Whisper {
+        member: Member,
+        sequence: u64,
+        to: SessionId,
+        body: Body,
+        key: Option<Arc<str>>,
+        ephemeral: bool,
+    },
+    Recall {
+        private_id: SessionId,
+        namespace: Namespace,
+        offset: Option<Arc<str>>,
+    },
+}
+
+impl Asked {
+    pub(super) fn message(&self, request: RequestId) -> PeerMessage {
+        match self {
+            Self::Topic { member, sequence, topic, action } => PeerMessage::Request {
+                request,
+                member: member.clone(),
+                sequence: *sequence,
+                topic: topic.clone(),
+                action: action.clone(),
+            },
+            Self::Whisper { member, sequence, to, body, key, ephemeral } => PeerMessage::Whisper {
+                request,
+                member: member.clone(),
+                sequence: *sequence,
+                to: *to,
+                body: body.clone(),
+                key: key.clone(),
+                ephemeral: *ephemeral,
+            },
+            Self::Recall { private_id, namespace, offset } => PeerMessage::Recall {
+                request,
+                private_id: *private_id,
+                namespace: namespace.clone(),
+                offset: offset.clone(),
+            },
+        }
+    }
+
+    /// Whether to do it twice is to do it once.
+    pub(super) fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Topic { action, .. } => match action {
+                Action::Publish { ephemeral, .. } => !ephemeral,
+                Action::Gather { .. } | Action::Disconnect => false,
+                Action::Join { .. }
+                | Action::Leave
+                | Action::History { .. }
+                | Action::Presence { .. } => true,
+            },
+            Self::Whisper { .. } | Self::Recall { .. } => false,
+        }
     }
 }
 
@@ -64,6 +150,8 @@ pub(super) enum Subject {
     Disconnect,
     /// A session that its client says it had elsewhere.
     Recall,
+    /// A session leaves without its client having asked, or wanting to know.
+    Part,
 }
 
 /// All requests that wait.
@@ -91,10 +179,25 @@ impl Requests {
         request
     }
 
-    /// A number for what is asked though nobody wants the answer.
-    pub(super) fn unheard(&mut self) -> RequestId {
-        self.next += 1;
-        RequestId::new(self.next, false)
+    pub(super) fn get(&self, request: RequestId) -> Option<&Pending> {
+        self.pending.get(&request)
+    }
+
+    /// A request is asked of another shard.
+    pub(super) fn redirect(&mut self, request: RequestId, owner: ShardIndex) -> Option<&Pending> {
+        let pending = self.pending.get_mut(&request)?;
+        pending.owner = owner;
+        Some(pending)
+    }
+
+    /// All that wait, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RequestId, &Pending)> {
+        self.pending.iter().map(|(request, pending)| (*request, pending))
+    }
+
+    /// A request that was taken out waits on.
+    pub(super) fn put_back(&mut self, request: RequestId, pending: Pending) {
+        self.pending.insert(request, pending);
     }
 
     /// What a session has asked is of no connection any more: its client asks again by the next.
@@ -137,8 +240,8 @@ impl Requests {
     }
 
     /// Takes out all requests to a peer, oldest first.
-    pub(super) fn end_all(&mut self, owner: ShardIndex) -> Vec<Pending> {
-        self.pending.extract_if(.., |_, pending| pending.owner == owner).map(|(_, p)| p).collect()
+    pub(super) fn end_all(&mut self, owner: ShardIndex) -> Vec<(RequestId, Pending)> {
+        self.pending.extract_if(.., |_, pending| pending.owner == owner).collect()
     }
 
     /// Takes out the joins of a topic that a connection has asked for its session, oldest first.

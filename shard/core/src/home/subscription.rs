@@ -1,6 +1,6 @@
 //! What this shard hears of a topic, and which of its connections hear it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -72,6 +72,10 @@ impl Subscription {
 pub(super) struct Subscriptions {
     /// Boxed, as a tree's nodes are never full.
     topics: BTreeMap<Topic, Box<Subscription>>,
+    /// Those whose owner isn't the one of the view: it has not parted with them.
+    astray: BTreeSet<Topic>,
+    /// Those that were, and are no more.
+    freed: Vec<Topic>,
     groups: u64,
 }
 
@@ -92,7 +96,7 @@ impl Subscriptions {
         all.filter(move |(_, subscription)| subscription.owner == owner)
     }
 
-    /// A session becomes a live member. `position` is where the owner stood when it let the
+    /// A session becomes a live member. Gives whether it is the first. `position` is where the owner stood when it let the
     /// session in; everything before is with the session already, and whoever else was here has
     /// had it too, because the owner's messages come in order. Until [`Subscriptions::enter`]
     /// what it is to hear is held.
@@ -102,8 +106,10 @@ impl Subscriptions {
         session: SessionId,
         owner: ShardIndex,
         position: Position,
-    ) {
+    ) -> bool {
+        let mut is_new = false;
         let subscription = self.topics.entry(topic.clone()).or_insert_with(|| {
+            is_new = true;
             Box::new(Subscription {
                 owner,
                 position,
@@ -115,6 +121,52 @@ impl Subscriptions {
         if subscription.members.insert(session, ()).is_none() {
             subscription.held.insert(session, ());
         }
+        is_new
+    }
+
+    /// The owner that a topic is heard from, if that isn't the one of the view.
+    pub(super) fn strayed_to(&self, topic: &Topic) -> Option<ShardIndex> {
+        if self.astray.is_empty() || !self.astray.contains(topic) {
+            return None;
+        }
+        self.topics.get(topic).map(|subscription| subscription.owner)
+    }
+
+    /// The owner that a topic is heard from isn't the one of the view.
+    pub(super) fn stray(&mut self, topic: &Topic) {
+        self.astray.insert(topic.clone());
+    }
+
+    /// A topic is heard from another owner, the one of the view. Gives the subscription.
+    pub(super) fn turn_to(&mut self, topic: &Topic, owner: ShardIndex) -> Option<&Subscription> {
+        self.astray.remove(topic);
+        let subscription = self.topics.get_mut(topic)?;
+        subscription.owner = owner;
+        Some(subscription)
+    }
+
+    /// Looks at all owners anew.
+    pub(super) fn sort_out(&mut self, io: &Io) {
+        let strays = |(topic, it): (&Topic, &Box<Subscription>)| {
+            (it.owner != io.owner_of(topic)).then(|| topic.clone())
+        };
+        self.astray = self.topics.iter().filter_map(strays).collect();
+    }
+
+    /// Those that are heard from an owner that isn't the one of the view and can't be reached.
+    pub(super) fn orphaned(&self, io: &Io) -> Vec<Topic> {
+        let is_lost =
+            |topic: &&Topic| self.topics.get(*topic).is_some_and(|it| !io.links.is_up(it.owner));
+        self.astray.iter().filter(is_lost).cloned().collect()
+    }
+
+    /// Topics that nobody hears any more from an owner that isn't the one of the view.
+    pub(super) fn take_freed(&mut self) -> Vec<Topic> {
+        std::mem::take(&mut self.freed)
+    }
+
+    pub(super) fn any_freed(&self) -> bool {
+        !self.freed.is_empty()
     }
 
     /// A live member hears from here on what is fanned out.
@@ -164,6 +216,9 @@ impl Subscriptions {
         }
         if subscription.members.is_empty() {
             self.topics.remove(topic);
+            if !self.astray.is_empty() && self.astray.remove(topic) {
+                self.freed.push(topic.clone());
+            }
         }
     }
 

@@ -197,6 +197,22 @@ impl Owner {
         }
     }
 
+    /// Nothing more is done about what has no place yet.
+    pub(super) fn abandon_appends(&mut self, io: &mut Io, topic: &Topic, refusal: Refusal) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Appends { in_flight, queued, .. } = std::mem::take(&mut owned.appends);
+        for pending in in_flight.into_iter().map(|(pending, _)| pending).chain(queued) {
+            let Some(owned) = self.topics.get_mut(topic) else { return };
+            let repeats = owned.dedupe.as_mut().map(|dedupe| dedupe.abandon(&pending.identity));
+            for asker in std::iter::once(pending.asker).chain(repeats.into_iter().flatten()) {
+                match refusal {
+                    Refusal::Moved => self.refuse_moved(io, asker, topic),
+                    _ => asker.answer(io, Err(refusal)),
+                }
+            }
+        }
+    }
+
     fn refuse_pending(&mut self, io: &mut Io, topic: &Topic, pending: &Pending) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let repeats = owned.dedupe.as_mut().map(|dedupe| dedupe.abandon(&pending.identity));

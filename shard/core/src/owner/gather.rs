@@ -1,5 +1,6 @@
 //! Messages that are not kept and that clients are asked to acknowledge: what the shards that have
-//! members answer is put together for whoever has asked.
+//! members answer is put together for whoever has asked. This goes on here when the topic has
+//! gone to another owner.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -37,7 +38,7 @@ impl Owner {
         body: Body,
         timeout: Duration,
     ) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(owned) = self.topics.get(topic) else { return };
         let waiting: BTreeSet<ShardIndex> = owned.members.subscribers().collect();
         if waiting.is_empty() {
             return asker.answer(io, Ok(Reply::Gathered(Gathered::default())));
@@ -46,8 +47,8 @@ impl Owner {
         let gather = GatherId(self.gathers);
         let deadline = io.now.mono + timeout + MARGIN;
         let gathering = Gathering { asker, deadline, waiting, gathered: Gathered::default() };
-        owned.gathering.insert(gather, gathering);
-        self.gather_deadlines.insert((deadline, gather), topic.clone());
+        self.gathering.insert(gather, gathering);
+        self.gather_deadlines.insert((deadline, gather));
         let delivery = Delivery::Gather { gather, from, body, timeout };
         Self::announce(io, owned, topic, &delivery);
     }
@@ -57,12 +58,10 @@ impl Owner {
         &mut self,
         io: &mut Io,
         home: ShardIndex,
-        topic: &Topic,
         gather: GatherId,
         answers: Gathered,
     ) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        let Some(gathering) = owned.gathering.get_mut(&gather) else { return };
+        let Some(gathering) = self.gathering.get_mut(&gather) else { return };
         if !gathering.waiting.remove(&home) {
             return;
         }
@@ -70,34 +69,32 @@ impl Owner {
         gathering.gathered.responses.extend(responses);
         gathering.gathered.asked += asked;
         if gathering.waiting.is_empty() {
-            self.end_gather(io, topic, gather);
+            self.end_gather(io, gather);
         }
     }
 
     /// A shard is out of reach: it will say nothing more.
-    pub(super) fn answers_no_more(&mut self, io: &mut Io, topic: &Topic, home: ShardIndex) {
-        let Some(owned) = self.topics.get(topic) else { return };
+    pub(super) fn answers_no_more(&mut self, io: &mut Io, home: ShardIndex) {
         let waits = |(id, it): (&GatherId, &Gathering)| it.waiting.contains(&home).then_some(*id);
-        let waiting: Vec<_> = owned.gathering.iter().filter_map(waits).collect();
+        let waiting: Vec<_> = self.gathering.iter().filter_map(waits).collect();
         for gather in waiting {
-            self.answers(io, home, topic, gather, Gathered::default());
+            self.answers(io, home, gather, Gathered::default());
         }
     }
 
     pub(super) fn end_overdue_gathers(&mut self, io: &mut Io) {
         let now = io.now.mono;
-        while let Some(due) = self.gather_deadlines.first_entry().filter(|it| it.key().0 <= now) {
-            let ((_, gather), topic) = due.remove_entry();
-            self.end_gather(io, &topic, gather);
+        while let Some((_, gather)) =
+            self.gather_deadlines.first().copied().filter(|it| it.0 <= now)
+        {
+            self.end_gather(io, gather);
         }
     }
 
-    fn end_gather(&mut self, io: &mut Io, topic: &Topic, gather: GatherId) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        let Some(gathering) = owned.gathering.remove(&gather) else { return };
+    fn end_gather(&mut self, io: &mut Io, gather: GatherId) {
+        let Some(gathering) = self.gathering.remove(&gather) else { return };
         let Gathering { asker, deadline, waiting: _, gathered } = gathering;
         self.gather_deadlines.remove(&(deadline, gather));
         asker.answer(io, Ok(Reply::Gathered(gathered)));
-        self.tidy(io, topic);
     }
 }

@@ -199,6 +199,15 @@ impl Owner {
         }
     }
 
+    /// Nothing that is being handed over is waited for any more.
+    pub(super) fn end_handovers(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        let under_way: Vec<_> = owned.handing.under_way.keys().copied().collect();
+        for handover in under_way {
+            self.end_handover(io, topic, handover, false);
+        }
+    }
+
     /// The sender has waited for long enough. Whether a kept message has reached a connection is
     /// worth as long again: otherwise the user would get it with each new one.
     pub(super) fn handover_overdue(&mut self, io: &mut Io, topic: &Topic, handover: HandoverId) {

@@ -1,5 +1,7 @@
 //! Who is in a topic: sessions, the users they speak for, and the shards that must hear of it.
 
+use std::collections::BTreeSet;
+
 use crate::link::ShardIndex;
 use crate::name::UserId;
 use crate::peer::{Member, UserPresence};
@@ -126,14 +128,55 @@ impl Members {
         Some((user, Change::Nothing))
     }
 
-    /// A member may be gone.
-    pub(super) fn doubt(&mut self, session: SessionId, why: Doubt) {
-        let Some(standing) = self.sessions.get_mut(&session) else { return };
+    /// A member may be gone. Whether there is such a member.
+    pub(super) fn doubt(&mut self, session: SessionId, why: Doubt) -> bool {
+        let Some(standing) = self.sessions.get_mut(&session) else { return false };
         if standing.doubt.replace(why).is_none() {
             let home = standing.home;
             self.doubted += 1;
             self.unsubscribe(home);
         }
+        true
+    }
+
+    /// Another owner had it as a member, who is in doubt since the nth time that there was reason
+    /// to. One that is known already stays as it is.
+    pub(super) fn arrive(&mut self, home: ShardIndex, member: Member, nth: u64) {
+        let Member { session, user } = member;
+        if self.sessions.contains_key(&session) {
+            return;
+        }
+        *self.users.get_or_insert_with(user.clone(), || 0) += 1;
+        self.doubted += 1;
+        self.sessions.insert(session, Standing { user, home, doubt: Some(Doubt::Link(nth)) });
+    }
+
+    /// All members may be gone, those included who were in doubt before.
+    pub(super) fn doubt_all(&mut self, nth: u64) {
+        for standing in self.sessions.values_mut() {
+            standing.doubt = Some(Doubt::Link(nth));
+        }
+        self.doubted = self.sessions.len();
+        self.subscribers = SmallMap::default();
+    }
+
+    /// All members, and by which home.
+    pub(super) fn all(&self) -> Vec<(Member, ShardIndex)> {
+        let member = |(session, standing): (&SessionId, &Standing)| {
+            (Member { session: *session, user: standing.user.clone() }, standing.home)
+        };
+        self.sessions.iter().map(member).collect()
+    }
+
+    /// The homes of all members.
+    pub(super) fn homes(&self) -> BTreeSet<ShardIndex> {
+        self.sessions.values().map(|standing| standing.home).collect()
+    }
+
+    /// Those whose home can't see their router.
+    pub(super) fn suspended(&self) -> impl Iterator<Item = (SessionId, ShardIndex)> {
+        let suspended = self.sessions.iter().filter(|(_, it)| it.doubt == Some(Doubt::Router));
+        suspended.map(|(session, standing)| (*session, standing.home))
     }
 
     /// All members of a shard may be gone, those included whose router it couldn't see. Those

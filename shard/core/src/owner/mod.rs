@@ -4,21 +4,33 @@
 //! connection and no dialect.
 
 mod append;
+mod arriving;
 mod gather;
 mod handing;
 mod join;
 mod members;
+mod moving;
 mod opening;
+mod owed;
+mod refused;
 mod serve;
 mod tail;
 mod topic;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use trunkline_config::View;
+
+use self::arriving::Arriving;
+use self::gather::Gathering;
 use self::join::CatchUp;
 use self::members::Doubt;
-use self::topic::OwnedTopic;
+use self::moving::Moving;
+use self::owed::Owed;
+use self::refused::Refused;
+use self::topic::{OwnedTopic, Serves};
 use crate::Ticket;
 use crate::asker::Asker;
 use crate::core::Io;
@@ -30,7 +42,7 @@ use crate::peer::{
 };
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
-use crate::settings::CoreSettings;
+use crate::settings::{CoreSettings, LogReach};
 use crate::time::Mono;
 use crate::topic::Topic;
 
@@ -54,6 +66,11 @@ enum Waiting {
         asker: Asker,
         epoch: Epoch,
     },
+    /// All of a topic, to give it away.
+    Export,
+    /// All of a topic, to compare it with what is given.
+    Compare,
+    Import,
 }
 
 /// The topics of this shard.
@@ -61,8 +78,10 @@ enum Waiting {
 pub(crate) struct Owner {
     /// Boxed, as they are large and a tree's nodes are never full.
     topics: BTreeMap<Topic, Box<OwnedTopic>>,
-    /// Who may hold topics that are this shard's.
-    owed: BTreeSet<ShardIndex>,
+    owed: Owed,
+    moving: Moving,
+    arriving: Arriving,
+    refused: Refused,
     tickets: BTreeMap<Ticket, (Topic, Waiting)>,
     tally: Tally,
     /// Until then there may be members of an earlier process of this shard who have not come back.
@@ -72,7 +91,9 @@ pub(crate) struct Owner {
     handovers: u64,
     handover_deadlines: Deadlines<(Topic, HandoverId)>,
     gathers: u64,
-    gather_deadlines: BTreeMap<(Mono, GatherId), Topic>,
+    /// Messages that clients are asked to acknowledge, whoever owns their topics by now.
+    gathering: BTreeMap<GatherId, Gathering>,
+    gather_deadlines: BTreeSet<(Mono, GatherId)>,
     retries: Deadlines<Topic>,
     idle: Deadlines<Topic>,
 }
@@ -86,7 +107,10 @@ struct Tally {
 impl Owner {
     pub(crate) fn new(owed: BTreeSet<ShardIndex>, settings: &CoreSettings) -> Self {
         Self {
-            owed,
+            owed: Owed::new(owed),
+            moving: Moving::new(),
+            arriving: Arriving::new(settings),
+            refused: Refused::new(),
             topics: BTreeMap::new(),
             tickets: BTreeMap::new(),
             tally: Tally::default(),
@@ -96,7 +120,8 @@ impl Owner {
             handovers: 0,
             handover_deadlines: Deadlines::new(settings.handover_timeout),
             gathers: 0,
-            gather_deadlines: BTreeMap::new(),
+            gathering: BTreeMap::new(),
+            gather_deadlines: BTreeSet::new(),
             retries: Deadlines::new(LOG_RETRY),
             idle: Deadlines::new(settings.key_window),
         }
@@ -114,9 +139,35 @@ impl Owner {
         self.topics.len()
     }
 
-    #[allow(dead_code)] // read once topics move
-    fn owed(&self) -> &BTreeSet<ShardIndex> {
-        &self.owed
+    /// Topics that are another's and have not gone, and those that have not quite come.
+    pub(crate) fn moving(&self) -> usize {
+        self.moving.len()
+    }
+
+    /// A new process looks for what is at rest here and belongs elsewhere.
+    pub(crate) fn begin(&mut self, io: &mut Io) {
+        if io.settings.log == LogReach::Shard {
+            self.list(io, None);
+        }
+    }
+
+    /// There is another map, or a shard is away or serves again.
+    pub(crate) fn view_changed(&mut self, io: &mut Io, before: &View) {
+        self.owed_after(io, before);
+        self.sort_out(io);
+        for (topic, owned) in &self.topics {
+            for (session, home) in owned.members.suspended() {
+                let proper = io.home_of(&session);
+                if proper != home {
+                    io.tell(proper, PeerMessage::Parted { topic: topic.clone() });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn link_up(&mut self, io: &mut Io, peer: ShardIndex) {
+        self.owed_link_up(io, peer);
+        self.moving_link_up(io, peer);
     }
 
     /// Somebody knew an earlier process of this shard: presence is not sure for a while.
@@ -135,8 +186,13 @@ impl Owner {
         topic: Topic,
         action: Action,
     ) {
-        let Some(owned) = self.owned(io, &topic) else { return };
         let asker = Asker { via: io.links.via(home), request };
+        if !self.refused.is_empty() && self.refused.overtakes(home, &topic, request) {
+            return self.refuse_moved(io, asker, &topic);
+        }
+        let Some(owned) = self.owned(io, &topic) else {
+            return self.refuse_moved(io, asker, &topic);
+        };
         let membership = matches!(action, Action::Join { .. } | Action::Leave);
         if let Some(queue) = owned.queue_for(home, membership) {
             let message = PeerMessage::Request { request, member, sequence, topic, action };
@@ -157,7 +213,9 @@ impl Owner {
         after: Position,
         members: Vec<Member>,
     ) {
-        let Some(owned) = self.owned(io, &topic) else { return };
+        let Some(owned) = self.owned(io, &topic) else {
+            return io.tell(home, PeerMessage::Parted { topic });
+        };
         for member in &members {
             owned.members.claimed(member.session);
         }
@@ -169,12 +227,22 @@ impl Owner {
         self.begin_claim(io, home, &topic, after, members);
     }
 
-    /// A topic of this shard, which is opened if it isn't.
+    /// A topic of this shard, which is opened if it isn't; `None` if it is another's.
     fn owned(&mut self, io: &mut Io, topic: &Topic) -> Option<&mut OwnedTopic> {
         if !self.topics.contains_key(topic) {
+            if io.owner_of(topic) != io.links.me() {
+                return None;
+            }
             self.open(io, topic);
         }
-        self.topics.get_mut(topic).map(Box::as_mut)
+        let owned = self.topics.get_mut(topic).map(Box::as_mut);
+        owned.filter(|owned| owned.serves == Serves::Yes)
+    }
+
+    /// Another shard is to be asked, or this one again when it serves the topic.
+    fn refuse_moved(&mut self, io: &mut Io, asker: Asker, topic: &Topic) {
+        self.refused.note(io.now.mono, asker.via.peer, topic, asker.request);
+        asker.answer(io, Err(Refusal::Moved));
     }
 
     /// A session is no member any more, and wants no answer.
@@ -185,7 +253,7 @@ impl Owner {
         topic: &Topic,
         session: SessionId,
     ) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(owned) = self.topics.get_mut(topic).filter(|it| it.may_announce()) else { return };
         if let Some(queue) = owned.queue_for(home, true) {
             queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
             return;
@@ -221,14 +289,20 @@ impl Owner {
         topic: &Topic,
         session: SessionId,
     ) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Some(owned) = self.topics.get_mut(topic).filter(|it| it.may_announce()) else { return };
         if let Some(queue) = owned.queue_for(home, true) {
             queue.push_anyway(home, PeerMessage::Suspend { topic: topic.clone(), session });
             return;
         }
-        if !owned.members.is_elsewhere(home, session) {
-            owned.members.doubt(session, Doubt::Router);
+        let proper = io.home_of(&session);
+        if !owned.members.is_elsewhere(home, session)
+            && owned.members.doubt(session, Doubt::Router)
+            && proper != home
+        {
+            // Its router may have moved it, and what its old home has said since have taken it back.
+            io.tell(proper, PeerMessage::Parted { topic: topic.clone() });
         }
+        let Some(owned) = self.topics.get_mut(topic) else { return };
         if !owned.joins_elsewhere(home, session) {
             self.cancel_join(io, topic, session);
         }
@@ -237,6 +311,9 @@ impl Owner {
     /// The homes behind a broken link can't be delivered to; their sessions may come back.
     pub(crate) fn link_down(&mut self, io: &mut Io, peer: ShardIndex) {
         self.link_breaks += 1;
+        self.refused.link_down(peer);
+        self.arriving.link_down(peer);
+        self.answers_no_more(io, peer);
         self.tickets.retain(|_, (_, waiting)| match waiting {
             Waiting::CatchUp(catch_up) => catch_up.home() != peer,
             _ => true,
@@ -250,16 +327,20 @@ impl Owner {
             owned.claiming.remove(&peer);
             owned.forget_queued(peer);
             self.handed_all(io, &topic, peer);
-            self.answers_no_more(io, &topic, peer);
             self.tidy(io, &topic);
         }
         if any {
             self.graces.push(io.now.mono, self.link_breaks);
         }
+        self.owed_link_down(io, peer);
+        self.moving_link_down(io, peer);
     }
 
     pub(crate) fn log(&mut self, io: &mut Io, ticket: Ticket, outcome: LogOutcome) {
-        let Some((topic, waiting)) = self.tickets.remove(&ticket) else { return };
+        let Some((topic, waiting)) = self.tickets.remove(&ticket) else {
+            self.listed(io, ticket, &outcome);
+            return;
+        };
         match (waiting, outcome) {
             (Waiting::Open, outcome) => self.opened(io, &topic, outcome),
             (Waiting::Append, LogOutcome::Appended { first }) => {
@@ -276,17 +357,23 @@ impl Owner {
                 asker.answer(io, Ok(Reply::History { epoch, records }));
             }
             (Waiting::History { asker, .. }, _) => asker.answer(io, Err(Refusal::Unavailable)),
+            (Waiting::Export, outcome) => self.exported(io, &topic, outcome),
+            (Waiting::Compare, outcome) => self.compared(io, &topic, &outcome),
+            (Waiting::Import, outcome) => self.imported(io, &topic, &outcome),
         }
         self.tidy(io, &topic);
     }
 
-    pub(crate) fn next_timer(&self) -> Option<Mono> {
+    pub(crate) fn next_timer(&self, reach: LogReach) -> Option<Mono> {
         [
             self.graces.next(),
             self.handover_deadlines.next(),
-            self.gather_deadlines.first_key_value().map(|((at, _), _)| *at),
+            self.gather_deadlines.first().map(|(at, _)| *at),
             self.retries.next(),
             self.idle.next(),
+            self.moving.next_timer(),
+            self.arriving.next_timer(),
+            self.owed.next_timer(reach),
         ]
         .into_iter()
         .flatten()
@@ -305,6 +392,11 @@ impl Owner {
         while let Some(topic) = self.retries.pop_due(now) {
             self.retry(io, &topic);
         }
+        self.run_moving_timers(io);
+        self.run_arriving_timers(io);
+        if self.owes_somebody() {
+            self.give_up_on_unlinked(io);
+        }
         while let Some(topic) = self.idle.pop_due(now) {
             if let Some(owned) = self.topics.get_mut(&topic) {
                 owned.listed_idle = false;
@@ -317,7 +409,9 @@ impl Owner {
     fn grace_is_over(&mut self, io: &mut Io, nth: u64) {
         let topics: Vec<Topic> = self.topics.keys().cloned().collect();
         for topic in topics {
-            let Some(owned) = self.topics.get(&topic) else { continue };
+            // Who is in a topic that is on its way is for its next owner to find out.
+            let owned = self.topics.get(&topic).filter(|it| it.may_announce());
+            let Some(owned) = owned else { continue };
             for session in owned.members.doubted_since(nth) {
                 self.remove_member(io, &topic, session);
             }
@@ -335,8 +429,12 @@ impl Owner {
 
     /// Lets go of a topic that nobody is in and that has nothing under way. What it remembers of
     /// its publishers keeps it a little longer.
-    fn tidy(&mut self, io: &Io, topic: &Topic) {
+    fn tidy(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
+        if owned.serves != Serves::Yes {
+            self.part_with(io, topic);
+            return self.take_in(io, topic);
+        }
         if !owned.is_at_rest() {
             return;
         }

@@ -1,7 +1,7 @@
 //! Learning where a topic stands: when it is first asked for, and again after an append failed.
 
 use super::tail::Tail;
-use super::topic::Stage;
+use super::topic::{Serves, Stage};
 use super::{Owner, Waiting};
 use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Key};
@@ -9,19 +9,23 @@ use crate::log::{LogOutcome, LogRequest, Opened, Publication, ReadQuery};
 use crate::output::Output;
 use crate::peer::{Member, PeerMessage, Reply, SendStatus};
 use crate::position::Position;
+use crate::settings::LogReach;
 use crate::topic::Topic;
 
 impl Owner {
     /// Makes a topic and asks the log where it stands.
     pub(super) fn open(&mut self, io: &mut Io, topic: &Topic) {
         self.topics.insert(topic.clone(), Box::default());
-        self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
+        self.open_for_sure(io, topic, None);
     }
 
     /// An append failed, and whether it was kept is not known: ask where the topic stands now.
     pub(super) fn reopen(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         owned.stage.reopen();
+        if owned.serves != Serves::Yes && io.settings.log == LogReach::Cluster {
+            return self.give_up_appends(io, topic);
+        }
         self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
     }
 
@@ -145,6 +149,9 @@ impl Owner {
     /// The log did not answer a while ago. One that has been asked again since is not asked twice:
     /// the second answer would be taken for news.
     pub(super) fn retry(&mut self, io: &mut Io, topic: &Topic) {
+        if self.owed.is_wanted(topic) || self.arriving.is_arriving(topic) {
+            return;
+        }
         let Some(owned) = self.topics.get(topic) else { return };
         let asked = |(of, waiting): &(Topic, Waiting)| {
             of == topic && matches!(waiting, Waiting::Open | Waiting::Recover { .. })

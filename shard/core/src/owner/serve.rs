@@ -45,8 +45,8 @@ impl Owner {
             }
             Action::Disconnect => self.disconnect(io, asker, topic),
             Action::Presence { after, limit } => {
-                let sure = io.now.mono >= self.doubtful_until;
                 let Some(owned) = self.topics.get(topic) else { return };
+                let sure = io.now.mono >= self.doubtful_until.max(owned.doubtful_until);
                 let users = owned.members.page(after.as_ref(), limit);
                 let sure = sure && owned.members.are_sure();
                 asker.answer(io, Ok(Reply::Presence { users, sure }));
@@ -140,7 +140,7 @@ impl Owner {
         let announced = change == Change::User
             && !topic.is_everyones()
             && owned.members.users() <= io.settings.announce_up_to
-            && io.now.mono >= self.doubtful_until;
+            && io.now.mono >= self.doubtful_until.max(owned.doubtful_until);
         if announced {
             // Said before the newcomer's own answer, so that its connection is not among those
             // who hear it.
@@ -165,7 +165,7 @@ impl Owner {
         if change == Change::User
             && !topic.is_everyones()
             && users <= io.settings.announce_up_to
-            && io.now.mono >= self.doubtful_until
+            && io.now.mono >= self.doubtful_until.max(owned.doubtful_until)
         {
             Self::announce(io, owned, topic, &Delivery::UserLeft(user));
         }

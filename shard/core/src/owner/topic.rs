@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::append::Appends;
-use super::gather::Gathering;
 use super::handing::Handing;
 use super::members::Members;
 use super::tail::Tail;
@@ -11,9 +10,11 @@ use crate::Ticket;
 use crate::asker::Asker;
 use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
-use crate::peer::{GatherId, Member, PeerMessage};
+use crate::log::Held;
+use crate::peer::{Member, PeerMessage};
 use crate::position::Position;
 use crate::session_id::SessionId;
+use crate::time::Mono;
 
 /// Messages that may wait for a topic's log, or behind a claim.
 const QUEUE: usize = 16 * 1024;
@@ -22,19 +23,33 @@ const QUEUE: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct OwnedTopic {
     pub(super) stage: Stage,
+    pub(super) serves: Serves,
     pub(super) members: Members,
     pub(super) appends: Appends,
     /// What was published to it, so that repeats are recognised; made by the first.
     pub(super) dedupe: Option<Box<Dedupe>>,
     pub(super) handing: Handing,
-    /// Messages that clients are asked to acknowledge.
-    pub(super) gathering: BTreeMap<GatherId, Gathering>,
     /// Sessions that are being brought up to date before they become members.
     pub(super) joining: BTreeMap<SessionId, (ShardIndex, Joining)>,
     /// Shards whose members are being brought up to date together.
     pub(super) claiming: BTreeMap<ShardIndex, Claiming>,
     /// It is on the list of topics to be let go.
     pub(super) listed_idle: bool,
+    /// Until then there may be members of another owner who have not come back.
+    pub(super) doubtful_until: Mono,
+}
+
+/// Whether requests are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serves {
+    Yes,
+    /// It goes to another owner.
+    Leaving {
+        /// The homes have been told that all has been said.
+        parted: bool,
+    },
+    /// Another owner has given a history of it that differs.
+    Merging,
 }
 
 /// Whether the topic's standing is known.
@@ -49,6 +64,12 @@ pub(super) enum Stage {
     },
     /// It is.
     Open(Tail),
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Opening { queue: Queue::default(), before: None }
+    }
 }
 
 impl Stage {
@@ -109,15 +130,16 @@ impl Queue {
 impl Default for OwnedTopic {
     fn default() -> Self {
         Self {
-            stage: Stage::Opening { queue: Queue::default(), before: None },
+            stage: Stage::default(),
+            serves: Serves::Yes,
             members: Members::default(),
             appends: Appends::default(),
             dedupe: None,
             handing: Handing::default(),
-            gathering: BTreeMap::new(),
             joining: BTreeMap::new(),
             claiming: BTreeMap::new(),
             listed_idle: false,
+            doubtful_until: Mono::default(),
         }
     }
 }
@@ -162,13 +184,46 @@ impl OwnedTopic {
         }
     }
 
+    /// All that waits for the log, and for nothing else.
+    pub(super) fn take_queues(&mut self) -> VecDeque<(ShardIndex, PeerMessage)> {
+        match &mut self.stage {
+            Stage::Opening { queue, .. } => queue.take(),
+            Stage::Open(_) => VecDeque::new(),
+        }
+    }
+
+    /// Whether its homes still hear of it: not once they have been told that all has been said.
+    pub(super) fn may_announce(&self) -> bool {
+        self.serves != (Serves::Leaving { parted: true })
+    }
+
+    /// Whether all that was asked before it stopped to serve is done.
+    pub(super) fn is_drained(&self) -> bool {
+        let is_known = !matches!(self.stage, Stage::Opening { before: Some(_), .. });
+        is_known && self.appends.is_empty() && self.handing.is_empty()
+    }
+
+    /// Where it stands, if its log has nothing of it.
+    pub(super) fn held(&self) -> Option<Box<Held>> {
+        let tail = self.tail()?;
+        let (position, handed) = (tail.position(), self.handing.handed());
+        Some(Box::new(Held {
+            epoch: position.epoch,
+            first: position.offset + 1,
+            last: position.offset,
+            last_time_ms: tail.next_time(0),
+            handed,
+            records: Vec::new(),
+            publications: Vec::new(),
+        }))
+    }
+
     /// Whether nobody is in it and nothing is under way.
     pub(super) fn is_at_rest(&self) -> bool {
         matches!(self.stage, Stage::Open(_))
             && self.members.is_empty()
             && self.appends.is_empty()
             && self.handing.is_empty()
-            && self.gathering.is_empty()
             && self.joining.is_empty()
             && self.claiming.is_empty()
     }

@@ -249,11 +249,11 @@ impl Home {
 
     /// Tells another shard, by whose digest a session is named, that it is here.
     pub(in crate::home) fn tell_whereabouts(&self, io: &mut Io, session: &Session) {
-        let Some(socket) = &session.socket else { return };
+        let private_id = session.socket.as_ref().map_or(session.id, |socket| socket.private_id);
         let named_by = io.home_of(&session.id);
         if named_by != io.links.me() {
-            let (session, private_id) = (session.id, socket.private_id);
-            io.tell(named_by, peer::PeerMessage::Moved { session, private_id, here: true });
+            let (session, line) = (session.id, Some(session.line));
+            io.tell(named_by, peer::PeerMessage::Moved { session, private_id, line });
         }
     }
 }

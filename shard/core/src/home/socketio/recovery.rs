@@ -13,13 +13,13 @@ use crate::asker::Asker;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::dedupe::Identity;
-use crate::home::Home;
 use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
-use crate::home::requests::{Pending, Subject};
+use crate::home::requests::{Asked, Pending, Subject};
 use crate::home::respond::ReplyTo;
 use crate::home::session::Membership;
 use crate::home::stream::Span;
+use crate::home::{Alias, Home};
 use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::{Namespace, RoomId, UserId};
@@ -214,10 +214,7 @@ impl Home {
         let (namespace, line) = (session.namespace.clone(), session.line);
         let is_here = self.knows(private_id);
         let holder = if is_here { io.links.me() } else { io.home_of(&private_id) };
-        if !io.links.is_up(holder) {
-            return self.not_recalled(io, id);
-        }
-        let request = self.requests.begin(Pending {
+        let pending = Pending {
             session: id,
             line,
             sequence: None,
@@ -226,8 +223,11 @@ impl Home {
             owner: holder,
             started: io.now.mono,
             subject: Subject::Recall,
-        });
-        io.tell(holder, PeerMessage::Recall { request, private_id, namespace, offset });
+            asked: Asked::Recall { private_id, namespace, offset },
+        };
+        if self.dispatch_to(io, holder, pending).is_err() {
+            self.not_recalled(io, id);
+        }
     }
 
     fn knows(&self, private_id: SessionId) -> bool {
@@ -243,9 +243,10 @@ impl Home {
         namespace: Namespace,
         offset: Option<Arc<str>>,
     ) {
-        let elsewhere = self.aliases.get(&private_id).copied().filter(|it| io.links.is_up(*it));
+        let elsewhere = self.aliases.get(&private_id).map(|alias| alias.holder);
+        let elsewhere = elsewhere.filter(|it| io.links.is_up(*it));
         if let (false, Some(holder)) = (self.knows(private_id), elsewhere) {
-            let request = self.requests.begin(Pending {
+            let pending = Pending {
                 session: private_id,
                 line: private_id,
                 sequence: None,
@@ -254,8 +255,13 @@ impl Home {
                 owner: holder,
                 started: io.now.mono,
                 subject: Subject::Recall,
-            });
-            return io.tell(holder, PeerMessage::Recall { request, private_id, namespace, offset });
+                asked: Asked::Recall { private_id, namespace, offset },
+            };
+            let _ = self.dispatch_to(io, holder, pending);
+            return;
+        }
+        if !self.knows(private_id) && io.home_of(&private_id) != io.links.me() {
+            return asker.answer(io, Err(Refusal::Moved));
         }
         let recalled = self.give_back(io, asker, private_id, &namespace, offset.as_deref());
         asker.answer(io, recalled.map(Reply::Recalled).ok_or(Refusal::Unknown));
@@ -404,13 +410,18 @@ impl Home {
         from: ShardIndex,
         session: SessionId,
         private_id: SessionId,
-        here: bool,
+        line: Option<SessionId>,
     ) {
         for id in [session, private_id] {
-            if here {
-                self.aliases.insert(id, from);
-            } else if self.aliases.get(&id) == Some(&from) {
-                self.aliases.remove(&id);
+            match line {
+                Some(_) if self.sessions.contains_key(&session) => {}
+                Some(line) => {
+                    self.aliases.insert(id, Alias { holder: from, line });
+                }
+                None if self.aliases.get(&id).is_some_and(|alias| alias.holder == from) => {
+                    self.aliases.remove(&id);
+                }
+                None => {}
             }
         }
     }
@@ -425,11 +436,16 @@ impl Home {
         body: Body,
         ephemeral: bool,
     ) {
-        let Some(home) = self.aliases.get(&to).copied().filter(|it| io.links.is_up(*it)) else {
-            return asker.answer(io, Ok(Reply::Sent(SendStatus::Offline)));
+        let home = self.aliases.get(&to).map(|alias| alias.holder);
+        let Some(home) = home.filter(|it| io.links.is_up(*it)) else {
+            // Its home by another view may know it.
+            let is_known_here = io.home_of(&to) == io.links.me();
+            let offline = Ok(Reply::Sent(SendStatus::Offline));
+            return asker.answer(io, if is_known_here { offline } else { Err(Refusal::Moved) });
         };
         let Identity { member, sequence, key } = identity;
-        let request = self.requests.begin(Pending {
+        let key = key.map(|key| key.text);
+        let pending = Pending {
             session: member.session,
             line: member.session,
             sequence: None,
@@ -438,9 +454,9 @@ impl Home {
             owner: home,
             started: io.now.mono,
             subject: Subject::Send { to: to.to_string() },
-        });
-        let key = key.map(|key| key.text);
-        io.tell(home, PeerMessage::Whisper { request, member, sequence, to, body, key, ephemeral });
+            asked: Asked::Whisper { member, sequence, to, body, key, ephemeral },
+        };
+        let _ = self.dispatch_to(io, home, pending);
     }
 }
 
@@ -461,6 +477,6 @@ fn forget(
 pub(in crate::home) fn tell_gone(io: &mut Io, session: SessionId, private_id: SessionId) {
     let named_by = io.home_of(&session);
     if named_by != io.links.me() {
-        io.tell(named_by, PeerMessage::Moved { session, private_id, here: false });
+        io.tell(named_by, PeerMessage::Moved { session, private_id, line: None });
     }
 }

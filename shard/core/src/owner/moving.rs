@@ -1,0 +1,551 @@
+//! Topics that by the view are another's go there: those with members first, then what is in
+//! memory, then what is at rest in the log.
+//!
+//! A topic is served until its turn has come. Then whoever asks is refused as one who has to ask
+//! another; when what was under way is done, the homes are told that all has been said, and
+//! what is known goes to the new owner, which says when it keeps it. If the link breaks in between, it
+//! begins again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use trunkline_config::ViewId;
+
+use super::topic::{OwnedTopic, Serves, Stage};
+use super::transfer;
+use super::{Owner, Waiting};
+use crate::Ticket;
+use crate::core::Io;
+use crate::deadlines::Deadlines;
+use crate::link::ShardIndex;
+use crate::log::{Held, LogOutcome, LogRequest};
+use crate::output::Output;
+use crate::peer::{PeerMessage, Refusal};
+use crate::settings::LogReach;
+use crate::time::Mono;
+use crate::topic::Topic;
+
+/// Topics on their way to one peer.
+const UNDER_WAY: usize = 64;
+/// Bytes on their way to one peer, unless one topic alone is larger.
+const BYTES: usize = 4 * 1024 * 1024;
+/// Topics that are listed at a time.
+const PAGE: usize = 512;
+/// A new owner whose view is another is asked again after this long.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How long private messages that are being handed over are waited for.
+const HANDOVERS: Duration = Duration::from_secs(1);
+
+/// What goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    /// Its new owner was asked for it.
+    Wanted,
+    Live,
+    InMemory,
+    AtRest,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    to: ShardIndex,
+    step: Step,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// What was asked before is being done.
+    Draining,
+    /// The log is asked for all of it.
+    Exporting,
+    /// The new owner has been told everything.
+    Sent,
+}
+
+/// All topics that are another's.
+#[derive(Debug)]
+pub(super) struct Moving {
+    waiting: BTreeMap<ShardIndex, BTreeSet<(Urgency, Topic)>>,
+    under_way: BTreeMap<Topic, UnderWay>,
+    /// Their new owner did not take them, or the log did not give them.
+    deferred: BTreeSet<Topic>,
+    again: Deadlines<Topic>,
+    later: Deadlines<Topic>,
+    handovers: Deadlines<Topic>,
+    listing: Listing,
+    /// Whether peers must be told that nothing is left, once that is so.
+    is_unsaid: bool,
+    said: Option<ViewId>,
+}
+
+/// Whether it is known what is at rest.
+#[derive(Debug)]
+enum Listing {
+    Done,
+    Asked(Ticket),
+    Failed(Mono, Option<Topic>),
+}
+
+impl Moving {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            deferred: BTreeSet::new(),
+            again: Deadlines::new(AGAIN),
+            later: Deadlines::new(super::LOG_RETRY),
+            handovers: Deadlines::new(HANDOVERS),
+            listing: Listing::Done,
+            is_unsaid: true,
+            said: None,
+        }
+    }
+
+    /// How many have not gone.
+    pub(super) fn len(&self) -> usize {
+        let waiting: usize = self.waiting.values().map(BTreeSet::len).sum();
+        waiting + self.under_way.len() + self.deferred.len()
+    }
+
+    fn is_done(&self) -> bool {
+        self.len() == 0 && matches!(self.listing, Listing::Done)
+    }
+
+    fn wait(&mut self, to: ShardIndex, urgency: Urgency, topic: Topic) {
+        let waiting = self.waiting.entry(to).or_default();
+        if waiting.contains(&(Urgency::Wanted, topic.clone())) {
+            return;
+        }
+        for other in [Urgency::Live, Urgency::InMemory, Urgency::AtRest] {
+            waiting.remove(&(other, topic.clone()));
+        }
+        waiting.insert((urgency, topic));
+    }
+
+    fn has_room(&self, to: ShardIndex) -> bool {
+        let mut load = (0, 0);
+        for it in self.under_way.values().filter(|it| it.to == to) {
+            load = (load.0 + 1, load.1 + it.bytes);
+        }
+        load.0 < UNDER_WAY && load.1 < BYTES
+    }
+
+    fn next(&mut self, to: ShardIndex) -> Option<Topic> {
+        if !self.has_room(to) {
+            return None;
+        }
+        let waiting = self.waiting.get_mut(&to)?;
+        let next = waiting.pop_first().map(|(_, topic)| topic);
+        if waiting.is_empty() {
+            self.waiting.remove(&to);
+        }
+        next
+    }
+
+    fn step(&self, topic: &Topic) -> Option<Step> {
+        self.under_way.get(topic).map(|it| it.step)
+    }
+
+    pub(super) fn next_timer(&self) -> Option<Mono> {
+        let listing = match self.listing {
+            Listing::Failed(at, _) => Some(at),
+            _ => None,
+        };
+        [self.again.next(), self.later.next(), self.handovers.next(), listing]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl Owner {
+    /// Finds what is another's now, and what is this shard's again.
+    pub(super) fn sort_out(&mut self, io: &mut Io) {
+        let me = io.links.me();
+        let under_way: Vec<Topic> = self.moving.under_way.keys().cloned().collect();
+        for topic in under_way {
+            let Some(UnderWay { to, step, .. }) = self.moving.under_way.get(&topic) else {
+                continue;
+            };
+            // Whoever has been given it gives it on.
+            if *step != Step::Sent && *to != io.owner_of(&topic) {
+                self.stop_moving(&topic);
+            }
+        }
+        self.moving.waiting.clear();
+        self.moving.deferred.clear();
+        let topics: Vec<Topic> = self.topics.keys().cloned().collect();
+        for topic in topics {
+            if self.moving.under_way.contains_key(&topic) {
+                continue;
+            }
+            if io.owner_of(&topic) == me {
+                self.come_home(io, &topic);
+            } else {
+                self.queue_to_move(io, &topic);
+            }
+        }
+        self.list(io, None);
+        self.moving.is_unsaid = true;
+        self.move_on(io);
+    }
+
+    /// Looks for what is at rest here and belongs elsewhere.
+    pub(super) fn list(&mut self, io: &mut Io, after: Option<Topic>) {
+        if io.settings.log == LogReach::Cluster {
+            return;
+        }
+        let ticket = io.ticket();
+        self.moving.listing = Listing::Asked(ticket);
+        io.output(Output::Log(LogRequest::List { ticket, after, limit: PAGE }));
+    }
+
+    /// Takes the log's list, if it is one.
+    pub(super) fn listed(&mut self, io: &mut Io, ticket: Ticket, outcome: &LogOutcome) -> bool {
+        let Listing::Asked(asked) = self.moving.listing else { return false };
+        if asked != ticket {
+            return false;
+        }
+        let LogOutcome::Topics { topics, more } = outcome else {
+            // From the beginning: a list is seldom long, and a store seldom fails.
+            self.moving.listing = Listing::Failed(io.now.mono + super::LOG_RETRY, None);
+            return true;
+        };
+        let me = io.links.me();
+        for topic in topics {
+            let known = self.topics.contains_key(topic)
+                || self.moving.under_way.contains_key(topic)
+                || self.moving.deferred.contains(topic);
+            let owner = io.owner_of(topic);
+            if owner != me && !known {
+                self.moving.wait(owner, Urgency::AtRest, topic.clone());
+            }
+        }
+        match topics.last() {
+            Some(last) if *more => self.list(io, Some(last.clone())),
+            _ => self.moving.listing = Listing::Done,
+        }
+        self.move_on(io);
+        true
+    }
+
+    fn queue_to_move(&mut self, io: &Io, topic: &Topic) {
+        let urgency = match self.topics.get(topic) {
+            Some(owned) if !owned.members.is_empty() => Urgency::Live,
+            Some(_) => Urgency::InMemory,
+            None => Urgency::AtRest,
+        };
+        self.moving.wait(io.owner_of(topic), urgency, topic.clone());
+    }
+
+    /// A topic that was given to this shard, or was to be moved, is looked at again.
+    pub(super) fn place_again(&mut self, io: &mut Io, topic: &Topic) {
+        self.moving.is_unsaid = true;
+        if self.moving.under_way.contains_key(topic) {
+            return;
+        }
+        if io.owner_of(topic) == io.links.me() {
+            self.come_home(io, topic);
+        } else {
+            self.queue_to_move(io, topic);
+            self.move_on(io);
+        }
+    }
+
+    /// Begins with as many as may be under way.
+    pub(super) fn move_on(&mut self, io: &mut Io) {
+        let mut peers: Vec<ShardIndex> = self.moving.waiting.keys().copied().collect();
+        peers.retain(|peer| io.links.is_up(*peer));
+        for peer in peers {
+            while let Some(topic) = self.moving.next(peer) {
+                self.begin_to_move(io, peer, &topic);
+            }
+        }
+    }
+
+    fn begin_to_move(&mut self, io: &mut Io, to: ShardIndex, topic: &Topic) {
+        self.moving.deferred.remove(topic);
+        let step = Step::Draining;
+        self.moving.under_way.insert(topic.clone(), UnderWay { to, step, bytes: 0 });
+        self.stop_serving(io, topic, Serves::Leaving { parted: false });
+        match self.topics.get(topic) {
+            Some(owned) => {
+                if !owned.handing.is_empty() {
+                    self.moving.handovers.push(io.now.mono, topic.clone());
+                }
+                self.part_with(io, topic);
+            }
+            None if io.settings.log == LogReach::Cluster => {
+                self.moving.under_way.remove(topic);
+                io.tell(to, PeerMessage::Lacks { topic: topic.clone() });
+            }
+            None => self.export(io, topic),
+        }
+    }
+
+    fn export(&mut self, io: &mut Io, topic: &Topic) {
+        if let Some(it) = self.moving.under_way.get_mut(topic) {
+            it.step = Step::Exporting;
+        }
+        let export = |ticket, topic| LogRequest::Export { ticket, topic };
+        self.ask_log(io, topic, Waiting::Export, export);
+    }
+
+    /// From here on whoever asks is refused; what was asked and isn't being done yet is refused too.
+    pub(super) fn stop_serving(&mut self, io: &mut Io, topic: &Topic, serves: Serves) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if owned.serves != Serves::Yes {
+            return;
+        }
+        owned.serves = serves;
+        let mut queues = owned.take_queues();
+        for (home, claiming) in std::mem::take(&mut owned.claiming) {
+            io.tell(home, PeerMessage::Parted { topic: topic.clone() });
+            let Some(mut queue) = Some(claiming.queue) else { continue };
+            queues.extend(queue.take());
+        }
+        let joining = std::mem::take(&mut owned.joining);
+        let is_first_opening = matches!(owned.stage, Stage::Opening { before: None, .. });
+        let mut refused: Vec<_> = joining.into_values().map(|(_, it)| it.asker).collect();
+        self.tickets.retain(|_, (of, waiting)| match waiting {
+            _ if of != topic => true,
+            Waiting::History { asker, .. } => {
+                refused.push(*asker);
+                false
+            }
+            Waiting::CatchUp(_) => false,
+            Waiting::Open => !is_first_opening,
+            _ => true,
+        });
+        self.owed.want_no_more(topic);
+        // In the order in which their homes have sent them, so that none counts as overtaking.
+        refused.sort_by_key(|asker| asker.request);
+        for asker in refused {
+            self.refuse_moved(io, asker, topic);
+        }
+        for (home, message) in queues {
+            self.resume(io, home, message);
+        }
+        let nobody = |owned: &OwnedTopic| owned.members.is_empty() && owned.appends.is_empty();
+        if is_first_opening && self.topics.get(topic).is_some_and(|it| nobody(it)) {
+            self.topics.remove(topic);
+        }
+        if io.settings.log == LogReach::Cluster {
+            self.give_up_appends(io, topic);
+        }
+    }
+
+    /// With a log that all shards share, a batch whose outcome is not known is for the new owner to
+    /// find out: to ask the log again would take the topic back.
+    pub(super) fn give_up_appends(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        let is_unknown = matches!(owned.stage, Stage::Opening { before: Some(_), .. });
+        if is_unknown && owned.serves != Serves::Yes {
+            self.tickets.retain(|_, (of, _)| of != topic);
+            self.abandon_appends(io, topic, Refusal::Moved);
+            if let Some(owned) = self.topics.get_mut(topic) {
+                owned.stage = Stage::default();
+            }
+            self.say_parted(io, topic);
+        }
+    }
+
+    /// Goes on with a topic once everything that was under way is done.
+    pub(super) fn part_with(&mut self, io: &mut Io, topic: &Topic) {
+        if self.moving.step(topic) != Some(Step::Draining) {
+            return;
+        }
+        let Some(owned) = self.topics.get(topic) else { return };
+        if !owned.is_drained() {
+            return;
+        }
+        self.say_parted(io, topic);
+        match io.settings.log {
+            LogReach::Cluster => self.send_all(io, topic, None),
+            LogReach::Process | LogReach::Shard => self.export(io, topic),
+        }
+    }
+
+    /// Tells the homes that all has been said.
+    fn say_parted(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if owned.may_announce() {
+            owned.serves = Serves::Leaving { parted: true };
+            for home in owned.members.homes() {
+                io.tell(home, PeerMessage::Parted { topic: topic.clone() });
+            }
+        }
+    }
+
+    pub(super) fn exported(&mut self, io: &mut Io, topic: &Topic, outcome: LogOutcome) {
+        if self.moving.step(topic) != Some(Step::Exporting) {
+            return;
+        }
+        if let LogOutcome::Exported(held) = outcome {
+            self.send_all(io, topic, held);
+        } else {
+            self.moving.under_way.remove(topic);
+            self.moving.deferred.insert(topic.clone());
+            self.moving.later.push(io.now.mono, topic.clone());
+        }
+        self.move_on(io);
+    }
+
+    fn send_all(&mut self, io: &mut Io, topic: &Topic, held: Option<Box<Held>>) {
+        let Some(under_way) = self.moving.under_way.get_mut(topic) else { return };
+        let to = under_way.to;
+        let owned = self.topics.get(topic);
+        let members = owned.map(|it| it.members.all()).unwrap_or_default();
+        let held = held.or_else(|| owned.filter(|_| io.settings.log != LogReach::Cluster)?.held());
+        if held.is_none() && owned.is_none() {
+            self.moving.under_way.remove(topic);
+            self.moving.is_unsaid = true;
+            return io.tell(to, PeerMessage::Lacks { topic: topic.clone() });
+        }
+        let (parts, bytes) = transfer::parts(members, held);
+        under_way.step = Step::Sent;
+        under_way.bytes = bytes;
+        for part in parts {
+            io.tell(to, PeerMessage::Transfer { topic: topic.clone(), part });
+        }
+    }
+
+    /// The new owner keeps it.
+    pub(crate) fn transferred(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
+        let is_it = |it: &UnderWay| it.to == from && it.step == Step::Sent;
+        if !self.moving.under_way.get(topic).is_some_and(is_it) {
+            return;
+        }
+        self.moving.under_way.remove(topic);
+        self.moving.is_unsaid = true;
+        if io.settings.log != LogReach::Cluster {
+            io.output(Output::Log(LogRequest::Remove { topic: topic.clone() }));
+        }
+        self.let_go(topic);
+        self.take_in(io, topic);
+        self.move_on(io);
+    }
+
+    fn let_go(&mut self, topic: &Topic) {
+        let Some(owned) = self.topics.remove(topic) else { return };
+        if let (Topic::Room(..), false) = (topic, owned.members.is_empty()) {
+            self.tally.rooms -= 1;
+            self.tally.members -= owned.members.sessions();
+        }
+    }
+
+    /// The new owner has not taken it: its view is another.
+    pub(super) fn not_taken(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
+        let is_it = |it: &UnderWay| it.to == from && it.step == Step::Sent;
+        if self.moving.under_way.get(topic).is_some_and(is_it) {
+            self.moving.under_way.remove(topic);
+            self.moving.deferred.insert(topic.clone());
+            self.moving.again.push(io.now.mono, topic.clone());
+            self.move_on(io);
+        }
+    }
+
+    /// A new owner has been asked for a topic.
+    pub(crate) fn wanted(&mut self, io: &mut Io, from: ShardIndex, topic: Topic) {
+        // It asks again, or is told that everything has gone, when both have the same view.
+        if io.owner_of(&topic) != from || self.moving.under_way.contains_key(&topic) {
+            return;
+        }
+        if self.arriving.is_arriving(&topic) {
+            return;
+        }
+        self.moving.deferred.remove(&topic);
+        self.moving.wait(from, Urgency::Wanted, topic);
+        self.move_on(io);
+    }
+
+    fn stop_moving(&mut self, topic: &Topic) {
+        self.moving.under_way.remove(topic);
+        self.tickets.retain(|_, (of, waiting)| of != topic || !matches!(waiting, Waiting::Export));
+    }
+
+    /// A topic is this shard's after all.
+    fn come_home(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Serves::Leaving { parted } = std::mem::replace(&mut owned.serves, Serves::Yes) else {
+            return;
+        };
+        let is_open = matches!(owned.stage, Stage::Open(_));
+        if parted {
+            let nth = self.arrival_grace(io);
+            let Some(owned) = self.topics.get_mut(topic) else { return };
+            owned.members.doubt_all(nth);
+            if is_open && self.owed.may_have(io.links.me(), topic) {
+                owned.stage = Stage::default();
+                return self.open_for_sure(io, topic, None);
+            }
+        }
+        let asked = |(of, waiting): &(Topic, Waiting)| {
+            of == topic && matches!(waiting, Waiting::Open | Waiting::Recover { .. })
+        };
+        if !is_open && !self.tickets.values().any(asked) {
+            self.open_for_sure(io, topic, None);
+        }
+        self.tidy(io, topic);
+    }
+
+    pub(super) fn moving_link_down(&mut self, io: &mut Io, peer: ShardIndex) {
+        let of_peer = |(topic, it): (&Topic, &UnderWay)| (it.to == peer).then(|| topic.clone());
+        let under_way: Vec<Topic> = self.moving.under_way.iter().filter_map(of_peer).collect();
+        for topic in under_way {
+            self.stop_moving(&topic);
+            self.place_again(io, &topic);
+        }
+    }
+
+    /// A peer that has come is told that it need not wait for anything from here.
+    pub(super) fn moving_link_up(&mut self, io: &mut Io, peer: ShardIndex) {
+        self.move_on(io);
+        let view = io.view().id();
+        if self.moving.said == Some(view) && self.is_settled() {
+            io.tell(peer, PeerMessage::Settled { view });
+        }
+    }
+
+    /// Whether nothing is here that by the view is another's.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.moving.is_done() && self.arriving.is_empty()
+    }
+
+    /// Tells all peers when nothing is left.
+    pub(crate) fn say_settled(&mut self, io: &mut Io) {
+        if !self.moving.is_unsaid || !self.is_settled() {
+            return;
+        }
+        self.moving.is_unsaid = false;
+        let view = io.view().id();
+        self.moving.said = Some(view);
+        for peer in io.links.others() {
+            io.tell(peer, PeerMessage::Settled { view });
+        }
+    }
+
+    pub(super) fn run_moving_timers(&mut self, io: &mut Io) {
+        let now = io.now.mono;
+        while let Some(topic) =
+            self.moving.again.pop_due(now).or_else(|| self.moving.later.pop_due(now))
+        {
+            if self.moving.deferred.remove(&topic) {
+                self.place_again(io, &topic);
+            }
+        }
+        while let Some(topic) = self.moving.handovers.pop_due(now) {
+            if self.moving.step(&topic) == Some(Step::Draining) {
+                self.end_handovers(io, &topic);
+                self.part_with(io, &topic);
+            }
+        }
+        if let Listing::Failed(at, after) = &self.moving.listing
+            && *at <= now
+        {
+            let after = after.clone();
+            self.list(io, after);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Who may have what is this shard's. After a change of view a topic that another shard may have is
+//! opened only when all who may have it have given it, or have said that they don't have it: so a
+//! topic has one history, whoever has served it when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use trunkline_config::{View, ViewId};
+
+use super::topic::Stage;
+use super::{Owner, Waiting};
+use crate::core::Io;
+use crate::link::ShardIndex;
+use crate::log::LogRequest;
+use crate::output::Output;
+use crate::peer::PeerMessage;
+use crate::settings::LogReach;
+use crate::time::Mono;
+use crate::topic::Topic;
+
+/// Views that are remembered while somebody may have something. Beyond it anybody may have
+/// anything.
+const VIEWS: usize = 16;
+/// A peer whose log ends with its process, and that has had no link for so long, has nothing.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The shards that may hold topics of this one.
+#[derive(Debug)]
+pub(super) struct Owed {
+    shards: BTreeSet<ShardIndex>,
+    /// The views since nobody was owed anything: what was this shard's in all of them is here.
+    past: Vec<View>,
+    is_past_unknown: bool,
+    /// In which view each peer has said that it is settled, since this shard's view changed last.
+    settled: BTreeMap<ShardIndex, ViewId>,
+    /// Topics that are asked for, and who has answered.
+    wants: BTreeMap<Topic, BTreeSet<ShardIndex>>,
+    /// Since when those who are waited for have had no link.
+    unlinked: BTreeMap<ShardIndex, Mono>,
+    /// Somebody was not waited for: until then there may be members whom nobody has told of.
+    given_up_until: Mono,
+}
+
+impl Owed {
+    pub(super) fn new(shards: BTreeSet<ShardIndex>) -> Self {
+        Self {
+            is_past_unknown: !shards.is_empty(),
+            shards,
+            past: Vec::new(),
+            settled: BTreeMap::new(),
+            wants: BTreeMap::new(),
+            unlinked: BTreeMap::new(),
+            given_up_until: Mono::default(),
+        }
+    }
+
+    /// Whether a topic was another's, as far as is known, since everything was where it belongs.
+    fn was_elsewhere(&self, me: ShardIndex, topic: &Topic) -> bool {
+        self.is_past_unknown || self.past.iter().any(|view| view.owner(&topic.key()) != me.0)
+    }
+
+    /// Whether somebody else may have a topic.
+    pub(super) fn may_have(&self, me: ShardIndex, topic: &Topic) -> bool {
+        !self.shards.is_empty() && self.was_elsewhere(me, topic)
+    }
+
+    pub(super) fn is_wanted(&self, topic: &Topic) -> bool {
+        self.wants.contains_key(topic)
+    }
+
+    pub(super) fn want_no_more(&mut self, topic: &Topic) {
+        self.wants.remove(topic);
+    }
+
+    /// The memory of what was where is of no more use.
+    fn forget_past(&mut self, now: Mono) {
+        if self.shards.is_empty() && now >= self.given_up_until {
+            self.past.clear();
+            self.is_past_unknown = false;
+        }
+    }
+
+    pub(super) fn next_timer(&self, reach: LogReach) -> Option<Mono> {
+        if reach != LogReach::Process {
+            return None;
+        }
+        let since = |peer: &ShardIndex| self.unlinked.get(peer).copied();
+        self.shards.iter().filter_map(since).min().map(|since| since + PATIENCE)
+    }
+}
+
+impl Owner {
+    pub(super) fn owed_after(&mut self, io: &mut Io, before: &View) {
+        let me = io.links.me();
+        let owed = &mut self.owed;
+        owed.forget_past(io.now.mono);
+        let all = before.shards().map(|(number, _)| number);
+        let all: BTreeSet<u16> = all.chain(io.view().shards().map(|(number, _)| number)).collect();
+        for peer in all.into_iter().map(ShardIndex).filter(|peer| *peer != me) {
+            if !before.is_away(peer.0) {
+                owed.shards.insert(peer);
+            }
+        }
+        if owed.past.len() == VIEWS {
+            owed.past.clear();
+            owed.is_past_unknown = true;
+        }
+        owed.past.push(before.clone());
+        let view = io.view().id();
+        for (peer, settled) in std::mem::take(&mut owed.settled) {
+            if settled == view {
+                owed.shards.remove(&peer);
+            }
+        }
+        for answered in owed.wants.values_mut() {
+            answered.clear();
+        }
+        self.note_owed(io);
+        self.give_up_on_unlinked(io);
+        let mut wanted: Vec<Topic> = self.owed.wants.keys().cloned().collect();
+        wanted.retain(|topic| io.owner_of(topic) == me);
+        for topic in wanted {
+            self.ask_around(io, &topic);
+        }
+    }
+
+    fn note_owed(&self, io: &mut Io) {
+        let (view, shards) = (io.view().id(), self.owed.shards.clone());
+        io.output(Output::Owed { view, shards });
+    }
+
+    /// Opens a topic of this shard, once it is sure that nobody else has it. `given` by who has
+    /// just transferred it.
+    pub(super) fn open_for_sure(&mut self, io: &mut Io, topic: &Topic, given: Option<ShardIndex>) {
+        let me = io.links.me();
+        if !self.owed.is_wanted(topic) {
+            if !self.owed.may_have(me, topic) {
+                return self.ask_to_open(io, topic, given.is_some());
+            }
+            self.owed.wants.insert(topic.clone(), given.into_iter().collect());
+            return self.ask_around(io, topic);
+        }
+        if let (Some(from), Some(answered)) = (given, self.owed.wants.get_mut(topic)) {
+            answered.insert(from);
+        }
+        self.open_if_sure(io, topic);
+    }
+
+    /// Asks those who may have a topic and have not answered.
+    fn ask_around(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(answered) = self.owed.wants.get(topic) else { return };
+        for peer in self.owed.shards.difference(answered) {
+            io.tell(*peer, PeerMessage::Want { topic: topic.clone() });
+        }
+        self.open_if_sure(io, topic);
+    }
+
+    pub(super) fn open_if_sure(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(answered) = self.owed.wants.get(topic) else { return };
+        if !self.owed.shards.is_subset(answered) || self.arriving.is_arriving(topic) {
+            return;
+        }
+        let was_given = self.owed.wants.remove(topic).is_some_and(|it| !it.is_empty());
+        if io.owner_of(topic) == io.links.me() {
+            self.ask_to_open(io, topic, was_given);
+        }
+    }
+
+    fn ask_to_open(&mut self, io: &mut Io, topic: &Topic, is_known: bool) {
+        let me = io.links.me();
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        if !matches!(owned.stage, Stage::Opening { .. }) {
+            return;
+        }
+        let given_up = io.now.mono < self.owed.given_up_until;
+        if given_up && !is_known && self.owed.was_elsewhere(me, topic) {
+            owned.doubtful_until = io.now.mono + io.settings.grace;
+        }
+        self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
+    }
+
+    /// A peer doesn't have a topic that it was asked for, or was to take.
+    pub(crate) fn lacks(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
+        self.not_taken(io, from, topic);
+        if let Some(answered) = self.owed.wants.get_mut(topic) {
+            answered.insert(from);
+            self.open_if_sure(io, topic);
+        }
+    }
+
+    /// A peer has nothing that in this view is another's.
+    pub(crate) fn settled(&mut self, io: &mut Io, from: ShardIndex, view: ViewId) {
+        self.owed.settled.insert(from, view);
+        if view == io.view().id() && self.owed.shards.remove(&from) {
+            self.fewer_are_owed(io);
+        }
+    }
+
+    fn fewer_are_owed(&mut self, io: &mut Io) {
+        self.owed.forget_past(io.now.mono);
+        self.note_owed(io);
+        let wanted: Vec<Topic> = self.owed.wants.keys().cloned().collect();
+        for topic in wanted {
+            self.open_if_sure(io, &topic);
+        }
+    }
+
+    /// A peer can be asked again.
+    pub(super) fn owed_link_up(&mut self, io: &mut Io, peer: ShardIndex) {
+        self.owed.unlinked.remove(&peer);
+        if !self.owed.shards.contains(&peer) {
+            return;
+        }
+        for (topic, answered) in &self.owed.wants {
+            if !answered.contains(&peer) {
+                io.tell(peer, PeerMessage::Want { topic: topic.clone() });
+            }
+        }
+    }
+
+    pub(super) fn owed_link_down(&mut self, io: &Io, peer: ShardIndex) {
+        self.owed.unlinked.insert(peer, io.now.mono);
+        self.owed.settled.remove(&peer);
+    }
+
+    /// Who can't be reached is waited for as long as it may have something: a process that is gone
+    /// has nothing, unless it has a log of its own that outlives it.
+    pub(super) fn give_up_on_unlinked(&mut self, io: &mut Io) {
+        let patience = match io.settings.log {
+            LogReach::Process => PATIENCE,
+            LogReach::Cluster => Duration::ZERO,
+            LogReach::Shard => return,
+        };
+        let now = io.now.mono;
+        let owed = &mut self.owed;
+        let is_over = |peer: &ShardIndex| {
+            let since = *owed.unlinked.entry(*peer).or_insert(now);
+            now >= since + patience
+        };
+        let mut peers: Vec<ShardIndex> = owed.shards.iter().copied().collect();
+        peers.retain(|peer| !io.links.is_up(*peer));
+        peers.retain(is_over);
+        for peer in &peers {
+            owed.shards.remove(peer);
+            owed.given_up_until = now + io.settings.grace;
+        }
+        if !peers.is_empty() {
+            self.fewer_are_owed(io);
+        }
+    }
+
+    pub(super) fn owes_somebody(&self) -> bool {
+        !self.owed.shards.is_empty()
+    }
+}
