@@ -17,6 +17,8 @@ pub struct Settings {
     pub shard_map: PathBuf,
     /// `[router]`
     pub router: RouterSettings,
+    /// `[move]`
+    pub moves: Moves,
     /// `[auth]`
     pub auth: Auth,
     /// `[cluster]`
@@ -69,8 +71,20 @@ pub struct RouterSettings {
     /// How long a client of a shard that is gone is held, so that it is attached again and notices
     /// nothing; zero: nobody is held.
     pub hold: Duration,
+    /// How many clients a second are closed when the router is asked to end, all workers together.
+    pub close_rate: u32,
+    /// The Unix socket by which a router that starts takes over the listening sockets of the one
+    /// that runs; none: it takes over nothing.
+    pub handover: Option<PathBuf>,
     /// The certificate and key of `wss`, if any.
     pub tls: Option<Certificate>,
+}
+
+/// `[move]`: how fast what belongs to another shard is moved there.
+#[derive(Clone, Debug)]
+pub struct Moves {
+    /// Clients that a worker of a router moves in a second.
+    pub sessions: u32,
 }
 
 /// `allowed_origins`.
@@ -341,8 +355,16 @@ impl Default for RouterSettings {
             allowed_origins: AllowedOrigins::Same,
             trusted_proxies: Vec::new(),
             hold: Duration::from_secs(30),
+            close_rate: 1000,
+            handover: None,
             tls: None,
         }
+    }
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self { sessions: 2000 }
     }
 }
 

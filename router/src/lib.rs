@@ -14,6 +14,8 @@ mod handshake;
 mod http;
 mod metrics;
 mod net;
+mod pace;
+mod phase;
 mod seat;
 mod start;
 mod tls;
@@ -22,5 +24,5 @@ mod worker;
 
 pub use api::grpc::ListenError;
 pub use net::{Listener, Socket};
-pub use start::{Router, RouterOptions, StartError};
+pub use start::{Listeners, Router, RouterOptions, StartError};
 pub use tls::CertificateError;

@@ -17,6 +17,7 @@ const CODES: [u16; 13] =
 pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     pub(crate) held: IntGauge,
+    pub(crate) moving: IntGauge,
     pub(crate) reattached: IntCounter,
     pub(crate) messages_in: PerDialect,
     pub(crate) polls: Polls,
@@ -111,6 +112,11 @@ impl Metrics {
             "Open WebSockets that wait for their broken trunk to be up again",
         )?;
         registry.register(Box::new(held.clone()))?;
+        let moving = IntGauge::new(
+            "trunkline_moving_connections",
+            "Open WebSockets that another shard has than the one where they belong",
+        )?;
+        registry.register(Box::new(moving.clone()))?;
         let reattached = IntCounter::new(
             "trunkline_reattached_total",
             "WebSockets that were attached again after their trunk broke",
@@ -137,6 +143,7 @@ impl Metrics {
         Ok(Self {
             connections,
             held,
+            moving,
             reattached,
             batches,
             trunk_up,

@@ -1,7 +1,7 @@
 //! Where clients come in: the router's only module that names real sockets. Everything else is
 //! handed what it needs, so that it can run over a simulated network in simulated time.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -36,8 +36,31 @@ impl Socket for TlsStream<Box<dyn Socket>> {
     }
 }
 
-/// Clients as they come in over TCP.
-pub(crate) type Clients = TcpListener;
+/// Clients as they come in over TCP, by one listener or several.
+pub(crate) struct Clients {
+    listeners: Vec<TcpListener>,
+    /// The one that is asked first.
+    next: usize,
+}
+
+impl Clients {
+    /// It must be made inside the worker's runtime.
+    pub(crate) fn of(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
+        let listeners = listeners.into_iter().map(TcpListener::from_std);
+        Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, next: 0 })
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        for _ in 0..self.listeners.len() {
+            let listener = &self.listeners[self.next];
+            self.next = (self.next + 1) % self.listeners.len();
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+}
 
 /// Where clients come from.
 pub trait Listener {
@@ -45,9 +68,9 @@ pub trait Listener {
     fn accept(&mut self) -> impl Future<Output = io::Result<(Box<dyn Socket>, SocketAddr)>>;
 }
 
-impl Listener for TcpListener {
+impl Listener for Clients {
     async fn accept(&mut self) -> io::Result<(Box<dyn Socket>, SocketAddr)> {
-        let (stream, peer) = TcpListener::accept(self).await?;
+        let (stream, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
         // Frames leave when they are ready; waiting to fill a segment would only delay them.
         stream.set_nodelay(true)?;
         Ok((Box::<TcpStream>::new(stream), peer))
@@ -60,9 +83,8 @@ pub(crate) fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
     std::net::TcpListener::bind(address)?.local_addr()
 }
 
-/// A listener of one of several workers on the same port. It must be made inside the worker's
-/// runtime.
-pub(crate) fn listen(address: SocketAddr) -> io::Result<Clients> {
+/// A listener of one of several workers on the same port.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -70,10 +92,68 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<Clients> {
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// A listener that shares its port with nobody.
-pub(crate) async fn listen_alone(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+pub(crate) fn listen_alone(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// One listener or more for each worker, of those that are there and, if they are too few, of new
+/// ones at the same address. Each of them is somebody's, since the kernel queues clients at all.
+pub(crate) fn share(
+    listeners: Vec<std::net::TcpListener>,
+    address: SocketAddr,
+    workers: usize,
+) -> io::Result<Vec<Vec<std::net::TcpListener>>> {
+    let mut shares: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    for (index, listener) in listeners.into_iter().enumerate() {
+        shares[index % workers].push(listener);
+    }
+    for share in shares.iter_mut().filter(|share| share.is_empty()) {
+        share.push(listen(address)?);
+    }
+    Ok(shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn shares(sockets: usize, workers: usize) -> Vec<usize> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut listeners = vec![listen(any).expect("listens")];
+        let address = listeners[0].local_addr().expect("bound");
+        listeners.extend((1..sockets).map(|_| listen(address).expect("listens")));
+        let shares = share(listeners, address, workers).expect("listens");
+        let is_there = |it: &std::net::TcpListener| it.local_addr().expect("bound") == address;
+        assert!(shares.iter().flatten().all(is_there));
+        shares.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn each_worker_has_a_listener_and_each_listener_a_worker() {
+        assert_eq!(shares(2, 2), [1, 1]);
+        assert_eq!(shares(5, 2), [3, 2]);
+        assert_eq!(shares(1, 3), [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn clients_of_all_listeners_are_accepted() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listeners: Vec<_> = (0..3).map(|_| listen(any).expect("listens")).collect();
+        let addresses: Vec<_> =
+            listeners.iter().map(|it| it.local_addr().expect("bound")).collect();
+        let mut clients = Clients::of(listeners).expect("a runtime");
+        for address in addresses.into_iter().rev() {
+            let client = TcpStream::connect(address).await.expect("connects");
+            let (_, peer) = clients.accept().await.expect("accepts");
+            assert_eq!(peer, client.local_addr().expect("bound"));
+        }
+    }
 }

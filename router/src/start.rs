@@ -1,7 +1,9 @@
 //! Starting a router: everything that can be wrong is found before the first client comes.
 
+mod listen;
+
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -10,17 +12,21 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
+use trunkline_config::Settings;
 use trunkline_config::settings::Auth;
-use trunkline_config::{Settings, ShardMap};
+use trunkline_proto::cluster::Cluster;
 use trunkline_proto::net::Machine;
 use trunkline_proto::runtime::gathering;
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{Security, SecurityError};
 
+pub use self::listen::Listeners;
+use self::listen::{copies, listen_for_callers, listen_for_clients, refused};
 use crate::api::grpc::{self, Grpc, ListenError};
 use crate::engine::Library;
 use crate::metrics::Metrics;
-use crate::net::{self, Listener};
+use crate::net::{self, Clients, Listener};
+use crate::phase::{Phase, Phases};
 use crate::tls::{CertificateError, Certificates};
 use crate::trunk::board::Board;
 use crate::worker::{self, Common};
@@ -30,8 +36,8 @@ use crate::worker::{self, Common};
 pub struct RouterOptions {
     /// `cluster.toml`.
     pub settings: Arc<Settings>,
-    /// The shards that it routes to.
-    pub map: Arc<ShardMap>,
+    /// The shards that it routes to, as they come and go.
+    pub cluster: Cluster,
     /// Where clients connect; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Where its metrics are registered.
@@ -78,6 +84,16 @@ pub enum StartError {
     /// The registry has metrics of these names already.
     #[error("cannot register the router's metrics: {0}; give each router a registry of its own")]
     Metrics(#[from] prometheus::Error),
+    /// The sockets that are taken over are others than are wanted.
+    #[error(
+        "the running router listens at {found}, not at {wanted}; end it, or put its address back into router.listen"
+    )]
+    OtherAddress {
+        /// Where the sockets listen.
+        found: SocketAddr,
+        /// Where they should.
+        wanted: SocketAddr,
+    },
     /// A thread can't be started.
     #[error("cannot start a worker's thread: {0}")]
     Thread(io::Error),
@@ -87,16 +103,17 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Router {
     address: SocketAddr,
-    api: Option<SocketAddr>,
-    readiness: watch::Receiver<bool>,
-    shutdown: watch::Sender<bool>,
+    cluster: Cluster,
+    board: Arc<Board>,
+    phase: watch::Sender<Phase>,
+    listeners: Listeners,
     workers: Vec<oneshot::Receiver<()>>,
 }
 
 /// Where workers run.
 enum Place<L> {
-    /// Each in a thread of its own, with a listener of its own.
-    Threads,
+    /// Each in a thread of its own, with listeners of its own: those that are taken over, if any.
+    Threads(Option<Listeners>),
     /// One, in the current `LocalSet`, with this listener.
     Here(L),
 }
@@ -107,7 +124,20 @@ impl Router {
     /// # Errors
     /// [`StartError`] says what is wrong and what to do.
     pub async fn start(options: RouterOptions) -> Result<Self, StartError> {
-        Self::start_in(Machine::real(), Place::<net::Clients>::Threads, options).await
+        Self::start_in(Machine::real(), Place::<Clients>::Threads(None), options).await
+    }
+
+    /// Starts the workers with the sockets of another router, from which nobody is accepted before
+    /// [`Router::open`].
+    ///
+    /// # Errors
+    /// As of [`Router::start`].
+    pub async fn take_over(
+        options: RouterOptions,
+        listeners: Listeners,
+    ) -> Result<Self, StartError> {
+        let place = Place::<Clients>::Threads(Some(listeners));
+        Self::start_in(Machine::real(), place, options).await
     }
 
     /// Starts a single worker in the current `LocalSet`, with a listener for `options.listen` that
@@ -128,12 +158,12 @@ impl Router {
         place: Place<L>,
         options: RouterOptions,
     ) -> Result<Self, StartError> {
-        let RouterOptions { settings, map, listen, registry } = options;
+        let RouterOptions { settings, cluster, listen, registry } = options;
         let Machine { connector, clock, mut entropy } = machine;
         let count = match (&place, settings.router.workers) {
             (Place::Here(_), _) => 1,
-            (Place::Threads, 0) => thread::available_parallelism().map_or(1, usize::from),
-            (Place::Threads, count) => count,
+            (Place::Threads(_), 0) => thread::available_parallelism().map_or(1, usize::from),
+            (Place::Threads(_), count) => count,
         };
         let verifier = match &settings.auth {
             Auth::Open => None,
@@ -145,41 +175,65 @@ impl Router {
         let client_library = Library::load(settings.socketio.client.as_deref())
             .map_err(|(path, source)| StartError::Client { path, source })?;
         let security = Arc::new(Security::new(&settings.cluster)?);
-        let address = match place {
-            Place::Here(_) => listen,
-            Place::Threads => net::probe(listen).map_err(|source| refused(listen, source))?,
+        let begins = match place {
+            Place::Threads(Some(_)) => Phase::Waiting,
+            Place::Threads(None) | Place::Here(_) => Phase::Serving,
+        };
+        let (here, taken) = match place {
+            Place::Here(listener) => (Some(listener), None),
+            Place::Threads(taken) => (None, taken),
+        };
+        let (clients, api) = taken.map_or((None, None), |it| (Some(it.clients), it.api));
+        let clients = match here {
+            Some(_) => Vec::new(),
+            None => listen_for_clients(listen, clients, count)?,
+        };
+        let address = match clients.first() {
+            None => listen,
+            Some(listener) => listener.local_addr().map_err(|it| refused(listen, it))?,
         };
         let metrics = Metrics::register(&registry)?;
-        let board = Board::new(count, Arc::clone(&map), metrics.trunk_up.clone());
-        let readiness = board.readiness();
-        let shutdown = watch::Sender::new(false);
-        let (api, mut jobs) =
-            serve_api(&settings, certificates.as_ref(), &metrics, shutdown.subscribe()).await?;
+        let board = Arc::new(Board::new(count, cluster.clone(), metrics.trunk_up.clone()));
+        let phase = watch::Sender::new(begins);
+        let api = listen_for_callers(&settings, certificates.as_deref(), api)?;
+        let listeners = copies(&clients, api.as_ref()).map_err(|it| refused(address, it))?;
+        let mut jobs = None;
+        if let Some(listener) = api {
+            let grpc = Grpc {
+                settings: Arc::clone(&settings),
+                listener: Clients::of(vec![listener]).map_err(|it| refused(address, it))?,
+                tls: certificates.as_ref().map(|it| it.acceptor(b"h2")).transpose()?,
+                metrics: metrics.clone(),
+                phases: Phases::of(&phase),
+            };
+            jobs = Some(grpc.serve());
+        }
         let common = Common {
             settings,
-            map,
+            cluster: cluster.clone(),
             verifier,
             security,
             tls,
             client_library,
             metrics,
-            board: Arc::new(board),
+            board: Arc::clone(&board),
             connector,
             clock,
             router: entropy.next_u64(),
-            shutdown: shutdown.subscribe(),
+            phases: Phases::of(&phase),
         };
-        let mut workers = Vec::new();
-        if let Place::Here(listener) = place {
+        let mut router = Self { address, cluster, board, phase, listeners, workers: Vec::new() };
+        if let Some(listener) = here {
             let (done, ended) = oneshot::channel();
             spawn_local(async move {
                 worker::run(common, 0, listener, entropy, jobs).await;
                 let _ = done.send(());
             });
-            let workers = vec![ended];
-            return Ok(Self { address, api, readiness, shutdown, workers });
+            router.workers.push(ended);
+            return Ok(router);
         }
-        for number in (0..).take(count) {
+        let shares = net::share(clients, address, count).map_err(|it| refused(address, it))?;
+        for (number, share) in (0..).zip(shares) {
             let (listening, bound) = oneshot::channel();
             let (done, ended) = oneshot::channel();
             let (common, entropy) = (common.clone(), StdRng::from_rng(&mut entropy));
@@ -190,19 +244,19 @@ impl Router {
             thread::Builder::new()
                 .name(format!("router-{number}"))
                 .spawn(move || {
-                    run_thread(common, number, address, entropy, follow, jobs, listening);
+                    run_thread(common, number, share, entropy, follow, jobs, listening);
                     // Nobody may be waiting: the router may have been dropped.
                     let _ = done.send(());
                 })
                 .map_err(StartError::Thread)?;
             match bound.await {
-                Ok(Ok(())) => workers.push(ended),
+                Ok(Ok(())) => router.workers.push(ended),
                 Ok(Err(source)) => return Err(refused(address, source)),
                 Err(_) => return Err(StartError::Thread(io::ErrorKind::BrokenPipe.into())),
             }
         }
         tracing::info!(%address, workers = count, "router listens");
-        Ok(Self { address, api, readiness, shutdown, workers })
+        Ok(router)
     }
 
     /// Where clients connect.
@@ -214,62 +268,70 @@ impl Router {
     /// Where servers of the application call over gRPC, if they may.
     #[must_use]
     pub fn api_addr(&self) -> Option<SocketAddr> {
-        self.api
+        self.listeners.api.as_ref()?.local_addr().ok()
     }
 
-    /// True while all workers' trunks to all shards are up.
+    /// What it knows of its cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// True while all workers' trunks to all shards that serve are up.
     #[must_use]
     pub fn readiness(&self) -> watch::Receiver<bool> {
-        self.readiness.clone()
+        self.board.readiness()
     }
 
-    /// Closes all clients with 1001 and ends. Takes at most some seconds, whatever clients do.
-    pub async fn shutdown(self) {
-        self.shutdown.send_replace(true);
-        for ended in self.workers {
+    /// Its listening sockets, for a router that takes over from it with [`Router::take_over`].
+    ///
+    /// # Errors
+    /// When the process may have no more files.
+    pub fn listeners(&self) -> io::Result<Listeners> {
+        copies(&self.listeners.clients, self.listeners.api.as_ref())
+    }
+
+    /// Accepts clients, if another router did so until now.
+    pub fn open(&self) {
+        self.advance(Phase::Serving);
+    }
+
+    /// Takes no more clients, closes those who are there with 1012, `router.close_rate` a second, and
+    /// returns when all have gone. May be given up for [`Router::shutdown`].
+    pub async fn drain(&mut self) {
+        self.advance(Phase::Draining);
+        self.ended().await;
+    }
+
+    /// Closes all clients with 1012 and ends. Takes at most some seconds, whatever clients do.
+    pub async fn shutdown(mut self) {
+        self.advance(Phase::Ending);
+        self.ended().await;
+    }
+
+    fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| std::mem::replace(phase, to.max(*phase)) < to);
+        if to >= Phase::Draining {
+            self.board.go_away();
+        }
+    }
+
+    async fn ended(&mut self) {
+        // The workers' own are closed by them.
+        self.listeners = Listeners { clients: Vec::new(), api: None };
+        while let Some(ended) = self.workers.last_mut() {
             // An error is a worker that is gone already.
             let _ = ended.await;
+            self.workers.pop();
         }
     }
 }
 
-fn refused(address: SocketAddr, source: io::Error) -> StartError {
-    if source.kind() == io::ErrorKind::AddrInUse {
-        StartError::PortInUse(address)
-    } else {
-        StartError::Listen { address, source }
-    }
-}
-
-/// Starts the interface over gRPC, if it is wanted; says where it is and what gives its jobs.
-async fn serve_api(
-    settings: &Arc<Settings>,
-    certificates: Option<&Arc<Certificates>>,
-    metrics: &Metrics,
-    shutdown: watch::Receiver<bool>,
-) -> Result<(Option<SocketAddr>, Option<mpsc::Receiver<grpc::Job>>), StartError> {
-    let Some(address) = settings.api.grpc else { return Ok((None, None)) };
-    grpc::check(address, &settings.api.keys, certificates.is_some())?;
-    let failed = |source| ListenError::Listen { address, source };
-    let listener = net::listen_alone(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    let grpc = Grpc {
-        settings: Arc::clone(settings),
-        listener,
-        tls: certificates.map(|it| it.acceptor(b"h2")).transpose()?,
-        metrics: metrics.clone(),
-        shutdown,
-    };
-    let jobs = grpc.serve();
-    tracing::info!(address = %bound, "the interface over gRPC listens");
-    Ok((Some(bound), Some(jobs)))
-}
-
-/// A worker's thread: its own runtime, and its listener inside it.
+/// A worker's thread: its own runtime, and its listeners inside it.
 fn run_thread(
     common: Common,
     number: u32,
-    address: SocketAddr,
+    listeners: Vec<TcpListener>,
     entropy: StdRng,
     follow: Option<Arc<Certificates>>,
     jobs: Option<mpsc::Receiver<grpc::Job>>,
@@ -283,7 +345,7 @@ fn run_thread(
         }
     };
     LocalSet::new().block_on(&runtime, async move {
-        let listener = match net::listen(address) {
+        let listener = match Clients::of(listeners) {
             Ok(listener) => listener,
             Err(error) => {
                 let _ = listening.send(Err(error));

@@ -8,14 +8,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngCore;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, spawn_local};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
-use trunkline_config::{Settings, ShardMap};
+use trunkline_config::Settings;
+use trunkline_proto::cluster::Cluster;
 use trunkline_proto::out_queue::Bounds;
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::transport::Security;
@@ -30,15 +30,16 @@ use crate::engine::{self, Library};
 use crate::handshake::{Admission, Doorkeeper};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Socket};
+use crate::phase::{Phase, Phases};
 use crate::seat::Seat;
 use crate::trunk::board::Board;
-use crate::trunk::{Line, Trunk, Unattached, keep_up};
+use crate::trunk::{Dialer, Trunk, Trunks, Unattached, digest};
 use trunkline_proto::net::{Clock, Connector};
 
-/// How long clients may take to close when the router shuts down.
-const DRAIN: Duration = Duration::from_secs(5);
-/// How long shards may take to hear of it.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long clients may take to close when the router ends.
+const CLOSE: Duration = Duration::from_secs(5);
+/// How often is looked whether the last socket has gone.
+const LOOK: Duration = Duration::from_millis(50);
 /// Sockets beyond the limit of WebSockets, for pages and health checks.
 const SPARE_SOCKETS: usize = 256;
 
@@ -46,7 +47,7 @@ const SPARE_SOCKETS: usize = 256;
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) map: Arc<ShardMap>,
+    pub(crate) cluster: Cluster,
     pub(crate) verifier: Option<Arc<TokenVerifier>>,
     pub(crate) security: Arc<Security>,
     pub(crate) tls: Option<TlsAcceptor>,
@@ -57,8 +58,7 @@ pub(crate) struct Common {
     pub(crate) clock: Clock,
     /// Random, one per process.
     pub(crate) router: u64,
-    /// True, or gone, when the router shuts down.
-    pub(crate) shutdown: watch::Receiver<bool>,
+    pub(crate) phases: Phases,
 }
 
 /// A running worker, as its sockets see it.
@@ -69,8 +69,9 @@ pub(crate) struct Worker {
     pub(crate) client_library: Library,
     /// What servers of the application ask.
     pub(crate) api: Rc<Api>,
+    pub(crate) phases: Phases,
     doorkeeper: Doorkeeper,
-    trunks: Vec<Rc<Trunk>>,
+    trunks: Rc<Trunks>,
     roster: Roster,
     tls: Option<TlsAcceptor>,
     sockets: Rc<Cell<usize>>,
@@ -100,27 +101,20 @@ pub(crate) async fn run(
     mut entropy: StdRng,
     jobs: Option<mpsc::Receiver<grpc::Job>>,
 ) {
-    let mut shutdown = common.shutdown.clone();
     let metrics = Rc::new(common.metrics.clone());
-    let patience = common.settings.router.hold;
-    let trunk = || Rc::new(Trunk::new(Rc::clone(&metrics), patience));
-    let trunks: Vec<_> = common.map.shards().iter().map(|_| trunk()).collect();
-    let mut lines = JoinSet::new();
-    for (shard, trunk) in (0..).zip(&trunks) {
-        let line = Line {
-            map: Arc::clone(&common.map),
-            shard,
-            router: common.router,
-            worker: number,
-            security: Arc::clone(&common.security),
-            connector: Arc::clone(&common.connector),
-            clock: Arc::clone(&common.clock),
-            board: Arc::clone(&common.board),
-            seed: entropy.next_u64(),
-        };
-        lines.spawn_local(keep_up(Rc::clone(trunk), line));
-    }
-    let desk = Desk::new(Arc::clone(&common.map), trunks.clone(), StdRng::from_rng(&mut entropy));
+    let hash_key = common.cluster.outlook().view.hash_key();
+    let dialer = Dialer {
+        cluster: common.cluster,
+        router: common.router,
+        worker: number,
+        security: common.security,
+        connector: common.connector,
+        clock: Arc::clone(&common.clock),
+        board: Arc::clone(&common.board),
+    };
+    let (patience, seeds) = (common.settings.router.hold, StdRng::from_rng(&mut entropy));
+    let trunks = Rc::new(Trunks::new(dialer, Rc::clone(&metrics), patience, seeds));
+    let desk = Desk::new(Rc::clone(&trunks), StdRng::from_rng(&mut entropy));
     let api = Rc::new(Api::new(desk, common.settings.limits.message));
     if let Some(jobs) = jobs {
         spawn_local(grpc::work(Rc::clone(&api), jobs));
@@ -130,7 +124,7 @@ pub(crate) async fn run(
         roster: Roster::new(&common.settings, Rc::clone(&metrics)),
         doorkeeper: Doorkeeper::new(
             Arc::clone(&common.settings),
-            common.map,
+            hash_key,
             common.verifier,
             common.clock,
             StdRng::from_rng(&mut entropy),
@@ -139,6 +133,7 @@ pub(crate) async fn run(
         metrics,
         board: common.board,
         client_library: common.client_library,
+        phases: common.phases,
         trunks,
         tls: common.tls,
         sockets: Rc::default(),
@@ -146,12 +141,11 @@ pub(crate) async fn run(
     });
     tokio::select! {
         biased;
-        never = accept::accept(&worker, listener) => match never {},
         never = worker.roster.beat() => match never {},
-        // An error means that the router was dropped.
-        _ = shutdown.wait_for(|shutdown| *shutdown) => {}
+        never = worker.trunks.follow(&worker.settings) => match never {},
+        () = worker.live(listener) => {}
     }
-    worker.shut_down(lines).await;
+    worker.end().await;
 }
 
 impl Worker {
@@ -168,9 +162,14 @@ impl Worker {
         &self.roster
     }
 
-    /// The trunk to a shard, by index in the map.
-    pub(crate) fn trunk(&self, shard: u16) -> Option<&Rc<Trunk>> {
-        self.trunks.get(usize::from(shard))
+    /// The trunk to the shard where a session belongs now.
+    pub(crate) fn trunk_of(&self, session: &[u8]) -> Option<Rc<Trunk>> {
+        self.trunks.of(digest(session))
+    }
+
+    /// The trunk to a shard by its ID.
+    pub(crate) fn trunk_to(&self, shard: &str) -> Option<Rc<Trunk>> {
+        self.trunks.named(shard)
     }
 
     /// Counts a client among the connections for as long as its poll is pending.
@@ -217,23 +216,23 @@ impl Worker {
         connection: &Rc<Connection>,
         admission: Admission,
     ) -> Rc<dyn Uplink> {
-        let (shard, mut attach) = match admission {
+        let mut attach = match admission {
             Admission::Echo => return Rc::new(Echo),
             Admission::Close(reason) => {
                 self.metrics.handshake_failed("token");
                 connection.close(&reason);
                 return Rc::new(Echo);
             }
-            Admission::Attach { shard, attach } => (shard, attach),
+            Admission::Attach(attach) => attach,
         };
         attach.connection = connection.number;
-        let Some(trunk) = self.trunk(shard) else {
+        let Some(trunk) = self.trunk_of(&attach.session) else {
             connection.close(&CloseReason::RESTART);
             return Rc::new(Echo);
         };
         let uplink: Rc<dyn Uplink> = match attach.dialect() {
-            Dialect::SocketIo => engine::Uplink::begin(self, trunk, connection, &attach),
-            Dialect::Native | Dialect::Unspecified => Rc::<Trunk>::clone(trunk),
+            Dialect::SocketIo => engine::Uplink::begin(self, connection, &attach),
+            Dialect::Native | Dialect::Unspecified => Rc::<Connection>::clone(connection),
         };
         match trunk.attach(connection, *attach) {
             Ok(()) => {}
@@ -243,18 +242,43 @@ impl Worker {
         uplink
     }
 
-    async fn shut_down(&self, mut lines: JoinSet<()>) {
-        if timeout(DRAIN, self.roster.close_all()).await.is_err() {
-            tracing::warn!(connections = self.roster.len(), "clients did not close in time");
+    /// Takes clients until the router drains, and sends them away then, until it ends.
+    async fn live(self: &Rc<Self>, listener: impl Listener) {
+        let mut phases = self.phases.clone();
+        phases.reach(Phase::Serving).await;
+        tokio::select! {
+            biased;
+            () = phases.reach(Phase::Draining) => {}
+            never = accept::accept(self, listener) => match never {},
         }
-        // Detaches are queued; what is up says goodbye, what is down has nobody to say it to.
-        let up = self.trunks.iter().filter(|trunk| trunk.is_up()).count();
-        self.trunks.iter().for_each(|trunk| trunk.finish());
-        let farewell = async {
-            for _ in 0..up {
-                lines.join_next().await;
+        // The listener is closed.
+        tokio::select! {
+            biased;
+            () = phases.reach(Phase::Ending) => {}
+            () = self.drain() => {}
+        }
+    }
+
+    /// Closes all WebSockets, one after the other, and waits for those who still speak HTTP. Who polls
+    /// goes on elsewhere when its poll is answered, which is at the next ping.
+    async fn drain(&self) {
+        let Settings { router, socketio, .. } = &*self.settings;
+        let workers = u32::try_from(self.board.workers()).unwrap_or(u32::MAX);
+        self.roster.close_gradually(router.close_rate / workers.max(1)).await;
+        let mut looks = interval(LOOK);
+        let last = async {
+            while self.sockets.get() > 0 {
+                looks.tick().await;
             }
         };
-        let _ = timeout(FAREWELL, farewell).await;
+        let _ = timeout(socketio.ping_interval + CLOSE, last).await;
+    }
+
+    async fn end(&self) {
+        if timeout(CLOSE, self.roster.close_all()).await.is_err() {
+            tracing::warn!(connections = self.roster.len(), "clients did not close in time");
+        }
+        // Detaches are queued, and leave before the streams end.
+        self.trunks.finish().await;
     }
 }

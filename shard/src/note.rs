@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use prost::Message;
-use trunkline_config::{MapId, ShardStatus, Statuses, View, ViewId};
+use trunkline_config::{MapId, ShardStatus, View, ViewId};
 use trunkline_core::ShardIndex;
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::log as wire;
@@ -62,15 +62,6 @@ impl Note {
     }
 }
 
-/// The statuses of a note.
-pub(crate) fn statuses(note: Option<&Note>) -> Statuses {
-    let mut statuses = Statuses::default();
-    for said in note.into_iter().flat_map(|note| &note.statuses) {
-        statuses.learn(said);
-    }
-    statuses
-}
-
 /// Who may hold topics that by the cluster's view are those of the shard `me`, which starts.
 pub(crate) fn owed_at_start(
     note: Option<&Note>,
@@ -102,7 +93,7 @@ fn others(view: &View, me: ShardIndex) -> impl Iterator<Item = ShardIndex> {
 mod tests {
     use std::sync::Arc;
 
-    use trunkline_config::{HashKey, Shard, ShardMap};
+    use trunkline_config::{HashKey, Shard, ShardMap, Statuses};
 
     use super::*;
 

@@ -28,7 +28,7 @@ pub(crate) fn of_bucket(args: &ProcessArgs, settings: &Settings) -> anyhow::Resu
 /// Has the cluster go over to each newer map that is found, for as long as the runtime lives.
 pub(crate) fn follow(args: &ProcessArgs, settings: &Arc<Settings>, cluster: &Cluster) {
     let (args, settings, cluster) = (args.clone(), Arc::clone(settings), cluster.clone());
-    tokio::spawn(async move {
+    tokio::task::spawn_local(async move {
         match bucket_of(&args, &settings) {
             Some(name) => bucket::follow(&args, &settings, name, &cluster).await,
             None => {

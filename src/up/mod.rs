@@ -53,7 +53,7 @@ pub(crate) struct UpArgs {
 /// # Errors
 /// If the files are wrong, no port is free, or a child won't run.
 pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
-    let ending = Ending::listen(false).context("cannot listen for signals")?;
+    let mut ending = Ending::listen(false).context("cannot listen for signals")?;
     let temporary = temporary_folder()?;
     let folder = match &args.data {
         Some(data) => private_folder(data)?,
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let data = programs.data.as_deref();
     let greeting = |url: &str| greeting(url, &plan, &args.files, &programs.map, data, is_open);
     let gave_up = tokio::select! {
-        () = ending.wait() => None,
+        _ = ending.wait() => None,
         name = follow(heard, &ready, greeting) => name,
     };
     Keeper::end(vec![router]).await;

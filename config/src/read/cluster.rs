@@ -56,6 +56,9 @@ pub(crate) fn read(source: &Source) -> Option<ClusterFile> {
     };
     let mut settings = Settings::default();
     root.section("router", |table| router(table, &mut settings.router));
+    root.section("move", |table| {
+        table.set("sessions", &mut settings.moves.sessions, |f| f.integer(1..=MANY));
+    });
     if let Some(auth) = root.section("auth", auth::read).flatten() {
         settings.auth = auth;
     }
@@ -105,6 +108,8 @@ fn router(table: &mut Table<'_>, router: &mut RouterSettings) {
     table.set("allowed_origins", &mut router.allowed_origins, allowed_origins);
     table.set("trusted_proxies", &mut router.trusted_proxies, |f| f.list(network::network));
     table.set("hold", &mut router.hold, |f| time(f, Duration::ZERO..=HOUR));
+    table.set("close_rate", &mut router.close_rate, |f| f.integer(1..=MANY));
+    router.handover = table.read("handover", path);
     router.tls = table
         .section("tls", |tls| {
             let cert = certificate_file(tls, "cert", Holds::Certificates);
@@ -206,7 +211,7 @@ fn log(table: &mut Table<'_>, settings: &mut Settings) {
 
 fn path(field: &Field<'_>) -> Result<PathBuf, Wrong> {
     match field.text()? {
-        "" => Err(Wrong::new("is empty", format!("write a path such as {DEFAULT_MAP:?}"))),
+        "" => Err(Wrong::new("is empty", "write a path, or leave it out")),
         text => Ok(field.source().folder().join(text)),
     }
 }

@@ -77,6 +77,13 @@ fn an_empty_file_means_the_defaults_and_the_map_beside_it() {
 }
 
 #[test]
+fn the_socket_of_a_handover_is_found_beside_the_file() {
+    let files = Files::new("[router]\nhandover = \"router.sock\"", MAP);
+    let handover = files.load().unwrap().settings.router.handover;
+    assert_eq!(handover, Some(files.path("router.sock")));
+}
+
+#[test]
 fn every_mistake_of_both_files_is_said_at_once_in_order() {
     let files = Files::new(
         "[router]\nlisen = \"127.0.0.1:1\"\nworkers = -1\n[heartbeat]\ninterval = \"0s\"\n",
@@ -135,6 +142,12 @@ fn a_mistake_in_the_cluster_file_says_what_to_write() {
             "[router]\ntrusted_proxies = [\"10.0.0.0/40\"]",
             "2: router.trusted_proxies[0] is \"10.0.0.0/40\", which is not a network; write",
         ),
+        (
+            "[router]\nclose_rate = 0",
+            "2: router.close_rate is 0; write a whole number from 1 to 10000000",
+        ),
+        ("[router]\nhandover = \"\"", "2: router.handover is empty; write a path, or leave it out"),
+        ("[move]\nsessions = 0", "2: move.sessions is 0; write a whole number from 1 to 10000000"),
         ("[drain]\ntimeout = \"2h\"", "2: drain.timeout is 2h; write \"0ms\" to \"1h\""),
         ("[health]\ninterval = \"1ms\"", "2: health.interval is 1ms; write \"50ms\" to \"1h\""),
         (

@@ -5,26 +5,24 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand::RngCore;
 use rand::rngs::StdRng;
 use tokio::time::timeout;
-use trunkline_config::{Digest, ShardKey, ShardMap};
+use trunkline_config::{Digest, ShardKey};
 use trunkline_proto::trunk::{ApiCall, api_answer, api_call};
 
 use super::Problem;
-use crate::trunk::{Pending, Trunk, Unattached};
+use crate::trunk::{Pending, Trunks, Unattached};
 
 /// The bytes of a session's ID.
 const SESSION: usize = 24;
 
 /// A worker's way to the shards.
 pub(crate) struct Desk {
-    map: Arc<ShardMap>,
-    trunks: Vec<Rc<Trunk>>,
+    trunks: Rc<Trunks>,
     session: Bytes,
     /// The last call's number.
     number: Cell<u64>,
@@ -37,28 +35,27 @@ pub(super) struct Call {
 }
 
 impl Desk {
-    /// `trunks` are in the order of the map.
-    pub(crate) fn new(map: Arc<ShardMap>, trunks: Vec<Rc<Trunk>>, mut entropy: StdRng) -> Self {
+    pub(crate) fn new(trunks: Rc<Trunks>, mut entropy: StdRng) -> Self {
         // As long as a client's, and as hard to guess. Nobody asks where it is placed, so its
         // digest may be random too.
         let mut session = vec![0; SESSION];
         entropy.fill_bytes(&mut session);
-        Self { map, trunks, session: session.into(), number: Cell::new(0) }
+        Self { trunks, session: session.into(), number: Cell::new(0) }
     }
 
     pub(super) fn owner_of_room(&self, namespace: &str, room: &str) -> u16 {
-        self.map.owner(&ShardKey::Room { namespace, room })
+        self.trunks.view().owner(&ShardKey::Room { namespace, room })
     }
 
     pub(super) fn owner_of_user(&self, user: &str) -> u16 {
-        self.map.owner(&ShardKey::User(user))
+        self.trunks.view().owner(&ShardKey::User(user))
     }
 
     pub(super) fn owner_of(&self, digest: Digest) -> u16 {
-        self.map.placement().owner(digest)
+        self.trunks.view().owner_of(digest)
     }
 
-    /// Asks a shard, by index in the map. The call is queued when this returns, so that calls are
+    /// Asks a shard, by number. The call is queued when this returns, so that calls are
     /// carried out in the order in which they were made.
     ///
     /// # Errors
@@ -69,7 +66,7 @@ impl Desk {
         what: api_call::What,
         wait: Duration,
     ) -> Result<Call, Problem> {
-        let trunk = self.trunks.get(usize::from(shard)).ok_or_else(Problem::unavailable)?;
+        let trunk = self.trunks.get(shard).ok_or_else(Problem::unavailable)?;
         let request = self.number.get() + 1;
         self.number.set(request);
         let call = ApiCall { request, session: self.session.clone(), what: Some(what) };

@@ -37,13 +37,19 @@ impl Connection {
         }
     }
 
+    /// Whether it may go on without its trunk.
+    pub(crate) fn may_be_held(&self) -> bool {
+        let state = self.state.borrow();
+        state.phase == Phase::Open && self.speaks.get() && state.kept.has_checkpoint()
+    }
+
     /// Goes on without a trunk, if it may: the shard has given a checkpoint, and nothing but the
     /// trunk was lost. `positions` are those of its groups.
     pub(crate) fn hold(&self, positions: Vec<Bytes>) -> bool {
-        let mut state = self.state.borrow_mut();
-        if state.phase != Phase::Open || !self.speaks.get() || !state.kept.has_checkpoint() {
+        if !self.may_be_held() {
             return false;
         }
+        let mut state = self.state.borrow_mut();
         state.kept.hold(positions);
         // It may have waited for room in what is no more.
         state.wake();

@@ -15,14 +15,13 @@ const fn reason(code: u16, text: &'static str) -> CloseReason {
 
 impl CloseReason {
     pub(crate) const DONE: Self = reason(1000, "goodbye");
-    pub(crate) const GOING_AWAY: Self = reason(1001, "this router is going away; come back");
     pub(crate) const PROTOCOL: Self = reason(1002, "that was no frame of RFC 6455");
     pub(crate) const NO_PACKET: Self =
         reason(1002, "that was no packet for a server of Engine.IO 4");
     pub(crate) const NOT_TEXT: Self = reason(1003, "send text frames");
     pub(crate) const NOT_UTF8: Self = reason(1007, "a text was not UTF-8");
     pub(crate) const TOO_LARGE: Self = reason(1009, "a message was over the limit");
-    pub(crate) const RESTART: Self = reason(1012, "the service restarts; come back");
+    pub(crate) const RESTART: Self = reason(1012, "the service restarts; come back, and recover");
     pub(crate) const OVERLOADED: Self = reason(1013, "overloaded; come back after a pause");
     pub(crate) const SLOW: Self = reason(1013, "read faster; come back and recover");
     pub(crate) const NO_TOKEN: Self = reason(4001, "this service needs a token");

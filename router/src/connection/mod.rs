@@ -31,6 +31,7 @@ use trunkline_proto::trunk::Dialect;
 use crate::frame::{self, Encoded};
 use crate::metrics::Metrics;
 use crate::net::Socket;
+use crate::trunk::Tie;
 use close::CloseReason;
 use queue::OutQueue;
 use read::Readers;
@@ -128,6 +129,8 @@ pub(crate) struct Connection {
     touched: Cell<bool>,
     /// A session speaks by it, and it is not one to which a polling session may change.
     speaks: Cell<bool>,
+    /// To the trunk that carries it.
+    pub(crate) tie: Tie,
     shared: Rc<Shared>,
 }
 
@@ -167,6 +170,7 @@ impl Connection {
             heard: Cell::new(Instant::now()),
             touched: Cell::new(false),
             speaks: Cell::new(false),
+            tie: Tie::default(),
             shared,
         }
     }

@@ -16,6 +16,7 @@ use super::heartbeat::{Due, Heartbeats};
 use super::{Connection, Shared};
 use crate::metrics::Metrics;
 use crate::net::Socket;
+use crate::pace::Pace;
 
 /// Where a Socket.IO client's session has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Roster {
         }
         self.shared.metrics.connections.inc();
         if self.closing.get() {
-            connection.close(&CloseReason::GOING_AWAY);
+            connection.close(&CloseReason::RESTART);
         }
         connection
     }
@@ -115,14 +116,36 @@ impl Roster {
         }
     }
 
-    /// Closes every connection with 1001, those too that come later, and returns when all have
-    /// gone.
+    /// Closes every connection, at once, and returns when all have gone.
     pub(crate) async fn close_all(&self) {
         self.closing.set(true);
-        let emptied = self.emptied.notified();
         for connection in self.connections.borrow().values() {
-            connection.close(&CloseReason::GOING_AWAY);
+            connection.close(&CloseReason::RESTART);
         }
+        self.empties().await;
+    }
+
+    /// Closes every connection, the oldest first and so many a second, those at once that come
+    /// meanwhile, and returns when all have gone.
+    pub(crate) async fn close_gradually(&self, rate: u32) {
+        self.closing.set(true);
+        let mut numbers: Vec<u64> = self.connections.borrow().keys().copied().collect();
+        numbers.sort_unstable();
+        let mut pace = Pace::per_second(rate);
+        let mut rest = numbers.as_slice();
+        while !rest.is_empty() {
+            let (lot, others) = rest.split_at(pace.lot().await.min(rest.len()));
+            rest = others;
+            let connections = self.connections.borrow();
+            for connection in lot.iter().filter_map(|number| connections.get(number)) {
+                connection.close(&CloseReason::RESTART);
+            }
+        }
+        self.empties().await;
+    }
+
+    async fn empties(&self) {
+        let emptied = self.emptied.notified();
         if self.len() > 0 {
             emptied.await;
         }

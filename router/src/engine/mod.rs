@@ -1,7 +1,7 @@
 //! Engine.IO protocol 4, where Socket.IO clients come in: by polling, whose requests are passed on
 //! to the session's shard one by one, or by a WebSocket.
 //!
-//! Any router takes any request: a `sid` says which shard its session is on, and the shard has
+//! Any router takes any request: a `sid` says where its session belongs, and the shard there has
 //! what there is of the session. What messages say is the core's business. Answers are those of
 //! the reference server, mistakes included where clients see them.
 
@@ -14,6 +14,7 @@ mod problem;
 mod query;
 mod uplink;
 mod verify;
+mod way;
 
 use std::rc::Rc;
 
@@ -84,10 +85,10 @@ async fn session(client: &Rc<Client>, mut request: Request<Incoming>) -> Answer 
     }
     upgrade(client, &mut request, None, |request| match target {
         Target::New => worker.doorkeeper().admit(request, client.peer, Dialect::SocketIo),
-        Target::Session { shard, session } => {
+        Target::Session(session) => {
             let dialect = Dialect::SocketIo.into();
             let attach = Attach { session, dialect, upgrade: true, ..Attach::default() };
-            Ok(Admission::Attach { shard, attach: Box::new(attach) })
+            Ok(Admission::Attach(Box::new(attach)))
         }
     })
 }

@@ -13,6 +13,7 @@ use trunkline_proto::trunk::poll_request::What;
 use trunkline_proto::trunk::{Dialect, Nothing, PollAnswer};
 
 use super::verify::Target;
+use super::way::Way;
 use super::{post, problem};
 use crate::handshake::{Admission, Refusal};
 use crate::http::{Answer, Client, come_back, text};
@@ -45,13 +46,11 @@ pub(super) async fn answer(
     let mut waiting = Waiting { polls: &metrics.polls, answered: false };
     let answer = match (request.method(), target) {
         (_, Target::New) => open(client, &request).await,
-        (&Method::GET, Target::Session { shard, session }) => {
+        (&Method::GET, Target::Session(session)) => {
             let _seat = client.worker.poll_seat();
-            ask(client, shard, session, What::Poll(Nothing {}), PLAIN).await
+            ask(client, session, What::Poll(Nothing {}), PLAIN).await
         }
-        (&Method::POST, Target::Session { shard, session }) => {
-            post::answer(client, request, shard, session).await
-        }
+        (&Method::POST, Target::Session(session)) => post::answer(client, request, session).await,
         // The reference fails at it, which is nothing to imitate.
         _ => problem::no_such_method("GET, POST"),
     };
@@ -72,27 +71,35 @@ async fn open(client: &Rc<Client>, request: &Request<Incoming>) -> Answer {
         return unavailable(text);
     }
     match worker.doorkeeper().admit(request, client.peer, Dialect::SocketIo) {
-        Ok(Admission::Attach { shard, attach }) => {
+        Ok(Admission::Attach(attach)) => {
             let session = attach.session.clone();
-            ask(client, shard, session, What::Open(*attach), PLAIN).await
+            ask(client, session, What::Open(*attach), PLAIN).await
         }
         Ok(_) => refused(client, "token"),
         Err(refusal) => refused(client, refusal.label),
     }
 }
 
-/// Passes a request on. A good answer is of the content type given.
+/// Passes a request on to the shard where its session is. A good answer is of the content type
+/// given.
 pub(super) async fn ask(
     client: &Client,
-    shard: u16,
     session: Bytes,
     what: What,
     content: &'static str,
 ) -> Answer {
     let patience = patience(client);
-    client.lifetime.extend(patience);
-    let Some(trunk) = client.worker.trunk(shard) else { return no_such_shard() };
-    pass_back(client, trunk.ask(session, what, patience).await, content)
+    let mut way = Way::new(&client.worker, &session);
+    let mut next = way.begin();
+    while let Some(trunk) = next {
+        client.lifetime.extend(patience);
+        let answered = trunk.ask(session.clone(), what.clone(), patience).await;
+        match answered {
+            Some(PollAnswer { moved: Some(shard), .. }) => next = way.go_on(&shard).await,
+            answered => return pass_back(client, answered, content),
+        }
+    }
+    no_such_shard()
 }
 
 /// Passes back what the shard has said.

@@ -16,7 +16,6 @@ use crate::connection::close::CloseReason;
 use crate::connection::roster::Begins;
 use crate::connection::{self, Connection, Incoming, Taken};
 use crate::frame;
-use crate::trunk::Trunk;
 use crate::worker::Worker;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,6 @@ enum State {
 
 pub(crate) struct Uplink {
     worker: Rc<Worker>,
-    trunk: Rc<Trunk>,
     connection: Rc<Connection>,
     state: Cell<State>,
 }
@@ -38,7 +36,6 @@ impl Uplink {
     /// Begins a connection: a new session's client is told its ID before all else.
     pub(crate) fn begin(
         worker: &Rc<Worker>,
-        trunk: &Rc<Trunk>,
         connection: &Rc<Connection>,
         attach: &Attach,
     ) -> Rc<Self> {
@@ -53,7 +50,6 @@ impl Uplink {
         }
         Rc::new(Self {
             worker: Rc::clone(worker),
-            trunk: Rc::clone(trunk),
             connection: Rc::clone(connection),
             state: Cell::new(state),
         })
@@ -65,7 +61,7 @@ impl Uplink {
         let changes = !binary && Packet::decode(&payload) == Ok(Packet::Upgrade);
         let control =
             ClientMessage { connection, sequence: 0, payload, binary, control: true, answered: 0 };
-        match self.trunk.pass(control, Dialect::SocketIo) {
+        match self.connection.pass_on(control, Dialect::SocketIo) {
             Taken::Passed { .. } => {}
             other => return other,
         }
@@ -81,13 +77,13 @@ impl Uplink {
         let connection = self.connection.number;
         let message =
             ClientMessage { connection, sequence, payload, binary, control: false, answered: 0 };
-        self.trunk.pass(message, Dialect::SocketIo)
+        self.connection.pass_on(message, Dialect::SocketIo)
     }
 }
 
 impl connection::Uplink for Uplink {
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        connection::Uplink::poll_room(self.trunk.as_ref(), cx)
+        self.connection.poll_room(cx)
     }
 
     fn take(&self, message: Incoming) -> Taken {
@@ -114,6 +110,6 @@ impl connection::Uplink for Uplink {
     }
 
     fn gone(&self, connection: u64) {
-        connection::Uplink::gone(self.trunk.as_ref(), connection);
+        self.connection.gone(connection);
     }
 }

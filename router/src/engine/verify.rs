@@ -13,7 +13,7 @@ pub(super) enum Target {
     /// A session that is to begin.
     New,
     /// One that there was, at least.
-    Session { shard: u16, session: Bytes },
+    Session(Bytes),
 }
 
 /// Checks a request. `upgrades` when it asks for a WebSocket; `unseal` says which session a `sid`
@@ -26,7 +26,7 @@ pub(super) fn verify(
     method: &Method,
     upgrades: bool,
     query: &Query,
-    unseal: impl FnOnce(&str) -> Option<(u16, Bytes)>,
+    unseal: impl FnOnce(&str) -> Option<Bytes>,
 ) -> Result<Target, Problem> {
     let websocket = match query.transport.as_deref() {
         Some("polling") if settings.polling => false,
@@ -34,13 +34,13 @@ pub(super) fn verify(
         _ => return Err(Problem::UnknownTransport),
     };
     if let Some(sid) = &query.sid {
-        let (shard, session) = unseal(sid).ok_or(Problem::UnknownSession)?;
+        let session = unseal(sid).ok_or(Problem::UnknownSession)?;
         // Nobody polls who has changed to a WebSocket, or asks for one in order to poll. Another
         // version's session can't be here.
         if websocket != upgrades || query.protocol.as_deref() != Some("4") {
             return Err(Problem::BadRequest);
         }
-        return Ok(Target::Session { shard, session });
+        return Ok(Target::Session(session));
     }
     if *method != Method::GET {
         return Err(Problem::BadHandshakeMethod);
@@ -61,7 +61,7 @@ mod tests {
     fn outcome(method: &Method, upgrades: bool, query: &str) -> Result<Target, Problem> {
         let settings = SocketIo::default();
         verify(&settings, method, upgrades, &Query::parse(query), |sid| {
-            (sid == "known").then(|| (3, Bytes::from_static(b"session")))
+            (sid == "known").then(|| Bytes::from_static(b"session"))
         })
     }
 
@@ -87,8 +87,7 @@ mod tests {
         let new = |upgrades, query| outcome(&Method::GET, upgrades, query);
         assert_eq!(new(false, "transport=polling&EIO=4&sid="), Ok(Target::New));
         assert_eq!(new(true, "transport=websocket&EIO=4"), Ok(Target::New));
-        let session = Bytes::from_static(b"session");
-        let known = Ok(Target::Session { shard: 3, session });
+        let known = Ok(Target::Session(Bytes::from_static(b"session")));
         assert_eq!(outcome(&Method::PUT, false, "transport=polling&EIO=4&sid=known"), known);
         assert_eq!(new(true, "transport=websocket&EIO=4&sid=known"), known);
     }

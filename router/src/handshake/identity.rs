@@ -1,4 +1,4 @@
-//! Who a request speaks for, and which shard its session belongs to.
+//! Who a request speaks for, and what its session is placed by.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use hyper::Request;
 use hyper::header::HeaderMap;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore};
-use trunkline_config::{Digest, Settings, ShardKey, ShardMap};
+use trunkline_config::{Digest, HashKey, Settings, ShardKey};
 use trunkline_proto::token::{Identity, RoomRight, TokenVerifier};
 use trunkline_proto::trunk::{Attach, Dialect, Right, Rights};
 
@@ -26,7 +26,8 @@ const GUEST: usize = 6;
 /// Decides on upgrade requests.
 pub(crate) struct Doorkeeper {
     settings: Arc<Settings>,
-    map: Arc<ShardMap>,
+    /// The same in every map that the cluster goes over to.
+    hash_key: HashKey,
     /// None in mode `open`.
     verifier: Option<Arc<TokenVerifier>>,
     clock: Clock,
@@ -36,12 +37,12 @@ pub(crate) struct Doorkeeper {
 impl Doorkeeper {
     pub(crate) fn new(
         settings: Arc<Settings>,
-        map: Arc<ShardMap>,
+        hash_key: HashKey,
         verifier: Option<Arc<TokenVerifier>>,
         clock: Clock,
         entropy: StdRng,
     ) -> Self {
-        Self { settings, map, verifier, clock, entropy: RefCell::new(entropy) }
+        Self { settings, hash_key, verifier, clock, entropy: RefCell::new(entropy) }
     }
 
     /// Whether pages of the request's origin may connect.
@@ -89,29 +90,25 @@ impl Doorkeeper {
             // A token's subject speaks, whatever the query says, and without one nobody does.
             query.user = None;
         }
-        let (shard, mut attach) = self.place(query, identity);
+        let mut attach = self.begin(query, identity);
         attach.dialect = dialect.into();
         let trusted = &self.settings.router.trusted_proxies;
         tracing::debug!(client = %credentials::client_address(headers, peer, trusted),
             user = %attach.user, "admitted");
-        Ok(Admission::Attach { shard, attach: Box::new(attach) })
+        Ok(Admission::Attach(Box::new(attach)))
     }
 
     /// What a client names its session by.
     pub(crate) fn seal(&self, session: &[u8]) -> Option<String> {
-        session.try_into().ok().map(|session| self.map.hash_key().seal(session))
+        session.try_into().ok().map(|session| self.hash_key.seal(session))
     }
 
-    /// The session that a client names, and the shard that it is placed on.
-    pub(crate) fn unseal(&self, sid: &str) -> Option<(u16, Bytes)> {
-        let session = self.map.hash_key().unseal(sid)?;
-        let mut digest = [0; 8];
-        digest.copy_from_slice(&session[..8]);
-        let shard = self.map.placement().owner(Digest(u64::from_be_bytes(digest)));
-        Some((shard, Bytes::copy_from_slice(&session)))
+    /// The session that a client names.
+    pub(crate) fn unseal(&self, sid: &str) -> Option<Bytes> {
+        self.hash_key.unseal(sid).map(|session| Bytes::copy_from_slice(&session))
     }
 
-    fn place(&self, query: Query, identity: Option<Identity>) -> (u16, Attach) {
+    fn begin(&self, query: Query, identity: Option<Identity>) -> Attach {
         let Query { room, namespace, user, inbox_after, .. } = query;
         let authenticated = identity.is_some();
         let (user, expires_ms, rights) = match identity {
@@ -129,9 +126,8 @@ impl Doorkeeper {
             (None, Some(user)) => ShardKey::User(user),
             (None, None) => ShardKey::Anonymous(anonymous),
         };
-        let digest = self.map.digest(&key);
-        let attach = Attach {
-            session: session(digest, &random),
+        Attach {
+            session: session(key.digest(&self.hash_key), &random),
             guest: user.is_none(),
             user: user.unwrap_or_else(|| guest(&random)),
             namespace,
@@ -140,8 +136,7 @@ impl Doorkeeper {
             inbox_after,
             authenticated,
             ..Attach::default()
-        };
-        (self.map.placement().owner(digest), attach)
+        }
     }
 }
 

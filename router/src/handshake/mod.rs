@@ -17,8 +17,8 @@ pub(crate) use upgrade::{SUBPROTOCOL, upgrade, wanted};
 
 /// What becomes of an upgraded socket.
 pub(crate) enum Admission {
-    /// It is attached to a shard, by index in the map. The connection's number is still 0.
-    Attach { shard: u16, attach: Box<Attach> },
+    /// It is attached to the shard where its session belongs. The connection's number is still 0.
+    Attach(Box<Attach>),
     /// It is closed at once. Browsers don't show a refused upgrade's status to scripts, but they
     /// show a close code (PROTOCOL.md).
     Close(CloseReason),
@@ -30,7 +30,7 @@ impl Admission {
     /// How the client will speak; one that is closed at once is native for so long.
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
-            Self::Attach { attach, .. } => attach.dialect(),
+            Self::Attach(attach) => attach.dialect(),
             Self::Close(_) | Self::Echo => Dialect::Native,
         }
     }

@@ -8,12 +8,10 @@ pub(super) fn alive() -> Answer {
     text(StatusCode::OK, "ok")
 }
 
-/// `missing` are the shards that not every worker reaches.
-pub(super) fn ready(missing: &[String]) -> Answer {
-    if missing.is_empty() {
-        text(StatusCode::OK, "ready")
-    } else {
-        let body = format!("not ready: no trunk to {}", missing.join(", "));
-        text(StatusCode::SERVICE_UNAVAILABLE, body)
+/// `hindrance` says why it can't, if it can't.
+pub(super) fn ready(hindrance: Option<String>) -> Answer {
+    match hindrance {
+        None => text(StatusCode::OK, "ready"),
+        Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
     }
 }

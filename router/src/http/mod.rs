@@ -28,6 +28,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::handshake::Admission;
 use crate::net::Socket;
+use crate::phase::Phase;
 use crate::seat::Seat;
 use crate::worker::Worker;
 
@@ -88,9 +89,21 @@ pub(crate) async fn serve(
         })
     };
     let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    let mut connection = Box::pin(connection);
+    let mut phases = worker.phases.clone();
+    let served = async {
+        tokio::select! {
+            biased;
+            outcome = &mut connection => return outcome,
+            () = phases.reach(Phase::Draining) => {}
+        }
+        // What is asked is answered, and then the socket is closed: whoever polls goes on elsewhere.
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
     let outcome = tokio::select! {
         biased;
-        outcome = Box::pin(connection) => outcome.map_err(Some),
+        outcome = served => outcome.map_err(Some),
         () = client.lifetime.over() => Err(None),
     };
     match outcome {

@@ -32,7 +32,7 @@ pub(super) async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) 
             answer
         }
         "/healthz" => health::alive(),
-        "/readyz" => health::ready(&client.worker.board.missing()),
+        "/readyz" => health::ready(client.worker.board.hindrance()),
         path => page::file(path).or_else(|| demo::file(path)).unwrap_or_else(|| {
             text(StatusCode::NOT_FOUND, "not found; the chat is at / and the WebSocket at /ws")
         }),

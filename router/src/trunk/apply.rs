@@ -9,7 +9,7 @@ use std::rc::Rc;
 use trunkline_proto::outbox::Haste;
 use trunkline_proto::trunk::{
     Acknowledge, ApiAnswer, Checkpoint, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer,
-    Receipt, Send, Up, down, up,
+    Receipt, Send, ShardStatus, Up, down, up,
 };
 
 use super::group::Members;
@@ -27,6 +27,7 @@ pub(super) struct Applied {
     pub(super) haste: Haste,
     pub(super) polled: Vec<PollAnswer>,
     pub(super) answered: Vec<ApiAnswer>,
+    pub(super) statuses: Vec<ShardStatus>,
 }
 
 /// Applies one batch after the other; keeps its buffer.
@@ -49,8 +50,9 @@ impl Applier {
                 Some(down::Item::Poll(answer)) => applied.polled.push(answer),
                 Some(down::Item::Api(answer)) => applied.answered.push(answer),
                 Some(down::Item::Checkpoint(newest)) => keep_checkpoint(members, &newest),
+                Some(down::Item::Status(status)) => applied.statuses.push(status),
                 // A second hello says nothing new, and an item of a newer shard is not for us.
-                Some(down::Item::Hello(_) | down::Item::Status(_)) | None => {}
+                Some(down::Item::Hello(_)) | None => {}
             }
         }
         applied

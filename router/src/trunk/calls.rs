@@ -31,6 +31,10 @@ struct Waiting {
 }
 
 impl Calls {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= CAPACITY || self.bytes >= BYTES
     }

@@ -8,13 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use prometheus::Registry;
 use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use trunkline_config::Statuses;
 use trunkline_proto::outbox::outbox;
 use trunkline_proto::transport::STREAM_BOUNDS;
 use trunkline_proto::trunk::{
@@ -26,10 +25,9 @@ mod repeat;
 
 use repeat::repeat;
 
-use super::Trunk;
-use crate::connection::run;
+use super::testing::trunk;
 use crate::connection::testing::connection_over;
-use crate::metrics::Metrics;
+use crate::connection::{Connection, run};
 use crate::net::Socket;
 
 const MEMBERS: u64 = 50;
@@ -101,10 +99,9 @@ impl AsyncWrite for Sink {
 /// From a batch's bytes to the write of each socket, which the kernel would see next.
 #[test]
 fn a_message_to_fifty_connections() {
-    let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
-    let trunk = Rc::new(Trunk::new(metrics, Duration::from_secs(30)));
+    let trunk = trunk();
     let (outbox, _batches) = outbox(STREAM_BOUNDS);
-    trunk.come_up(outbox);
+    trunk.come_up(outbox, Statuses::default());
     let sink = Sink::default();
     let mut tasks = Vec::new();
     for number in 1..=MEMBERS {
@@ -112,7 +109,7 @@ fn a_message_to_fifty_connections() {
         trunk
             .attach(&connection, Attach { user: "alice".to_owned(), ..Attach::default() })
             .expect("the trunk is up");
-        let uplink = Rc::clone(&trunk);
+        let uplink = Rc::<Connection>::clone(&connection);
         tasks.push(run(connection, uplink, &[], LENGTH, ()));
     }
     // Each task has its first turn, after which it is its connection's waker.

@@ -62,6 +62,25 @@ impl Members {
         true
     }
 
+    /// Takes a connection out of its groups, and gives their positions; none if it is not attached.
+    pub(super) fn part_with(&mut self, connection: u64) -> Option<Vec<Bytes>> {
+        let member = self.connections.get(&connection)?;
+        let groups = member.joined.iter().filter_map(|place| self.groups.get(&place.group));
+        let known = groups.map(|group| group.position.to_bytes());
+        let positions = known.filter(|position| !position.is_empty()).collect();
+        self.detach(connection);
+        Some(positions)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Every connection, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Rc<Connection>> {
+        self.connections.values().map(|member| &member.connection)
+    }
+
     pub(super) fn get(&self, connection: u64) -> Option<&Rc<Connection>> {
         self.connections.get(&connection).map(|member| &member.connection)
     }
@@ -191,6 +210,19 @@ mod tests {
         assert_eq!(numbers(&members, 8), [2]);
         members.join(8, 1, b"");
         assert_eq!(numbers(&members, 8), [2]);
+    }
+
+    #[test]
+    fn one_that_parts_takes_along_what_it_has_had_and_the_others_stay() {
+        let mut members = members(2);
+        members.join(7, 1, b"a");
+        members.join(8, 1, b"");
+        members.join(7, 2, b"");
+        members.group(7).expect("a group").has_had(b"b");
+        assert_eq!(members.part_with(1), Some(vec![Bytes::from_static(b"b")]));
+        assert_eq!(members.part_with(1), None);
+        assert_eq!((numbers(&members, 7), members.groups.len()), (vec![2], 1));
+        assert!(members.all().map(|connection| connection.number).eq([2]));
     }
 
     #[test]

@@ -79,6 +79,20 @@ impl Hold {
         }
     }
 
+    /// Everybody who waits and whom the shard has not been told of.
+    pub(super) fn waiting(&self) -> Vec<Rc<Connection>> {
+        let held = self.held.borrow();
+        held.values().filter(|held| held.waits()).map(|held| Rc::clone(&held.connection)).collect()
+    }
+
+    /// Lets one who waits go over to another hold, to wait there no longer than here.
+    pub(super) fn hand_over(&self, connection: u64, to: &Self) {
+        if let Some(held) = self.held.borrow_mut().remove(&connection) {
+            to.held.borrow_mut().insert(connection, held);
+            to.notify();
+        }
+    }
+
     /// What the shard is to be told next; none when nobody is held. It counts as told with
     /// [`Hold::told`].
     pub(super) fn next(&self) -> Option<Next> {
@@ -220,6 +234,17 @@ mod tests {
         hold.expire(later + PATIENCE);
         assert!(hold.has(1) && !hold.has(2));
         assert_eq!((hold.deadline(), gauge.get()), (None, 1));
+    }
+
+    #[test]
+    fn who_goes_over_to_another_hold_has_waited_already() {
+        let (old, gauge) = hold(&[1, 2]);
+        let new = Hold::new(PATIENCE, gauge.clone());
+        let until = old.deadline();
+        old.hand_over(1, &new);
+        old.hand_over(1, &new);
+        assert!(!old.has(1) && old.has(2) && new.has(1));
+        assert_eq!((new.deadline() <= until, gauge.get()), (true, 2));
     }
 
     #[test]

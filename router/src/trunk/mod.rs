@@ -2,7 +2,8 @@
 //!
 //! A trunk is up or down. When its stream breaks, connections for which the shard has given a
 //! checkpoint are held, and attached again when it is up again; the others are closed with 1012 and
-//! come back by themselves. It doesn't look into messages.
+//! come back by themselves. A connection whose key belongs to another shard goes over to that one's
+//! trunk. It doesn't look into messages.
 
 mod again;
 mod apply;
@@ -13,8 +14,13 @@ mod cost;
 mod dial;
 mod group;
 mod hold;
+mod moves;
 mod polls;
 mod stream;
+#[cfg(test)]
+mod testing;
+mod tie;
+mod trunks;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,20 +31,24 @@ use futures_util::FutureExt;
 use prost::Message as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use trunkline_config::Statuses;
+use trunkline_proto::cluster::{Cluster, decode_status, encode_status};
 use trunkline_proto::outbox::{Haste, Outbox};
 use trunkline_proto::trunk::{ApiCall, Attach, ClientMessage, Detach, Dialect, Down, Up, up};
 
 use crate::connection::close::CloseReason;
-use crate::connection::{Connection, Incoming, Taken, Uplink};
+use crate::connection::{Connection, Taken};
 use crate::metrics::Metrics;
 use apply::Applier;
 use calls::Calls;
 pub(crate) use calls::Pending;
-pub(crate) use dial::{Line, keep_up};
+pub(crate) use dial::Dialer;
 use group::Members;
 use hold::Hold;
 pub(crate) use polls::Asking;
 use polls::Polls;
+pub(crate) use tie::{Tie, digest};
+pub(crate) use trunks::Trunks;
 
 /// What an item without payload takes on the wire, about, in bytes.
 const ITEM_SIZE: usize = 32;
@@ -56,6 +66,9 @@ pub(crate) enum Unattached {
 
 /// One trunk, up or down.
 pub(crate) struct Trunk {
+    /// The shard's.
+    number: u16,
+    cluster: Cluster,
     live: RefCell<Option<Live>>,
     /// Those whose stream broke, until they are attached to another.
     hold: Hold,
@@ -64,6 +77,8 @@ pub(crate) struct Trunk {
     /// Told when the stream must be given up from this side.
     cut: Notify,
     finishing: Cell<bool>,
+    /// Told when any of the worker's trunks has come up or gone down.
+    changed: Rc<Notify>,
     metrics: Rc<Metrics>,
 }
 
@@ -73,17 +88,29 @@ struct Live {
     applier: Applier,
     polls: Polls,
     calls: Calls,
+    /// What the shard knows of all shards.
+    told: Statuses,
 }
 
 impl Trunk {
-    /// `patience` is how long connections are held; zero holds none.
-    pub(crate) fn new(metrics: Rc<Metrics>, patience: Duration) -> Self {
+    /// `patience` is how long connections are held; zero holds none. `changed` is told when the
+    /// trunk has come up or gone down.
+    fn new(
+        number: u16,
+        cluster: Cluster,
+        patience: Duration,
+        changed: Rc<Notify>,
+        metrics: Rc<Metrics>,
+    ) -> Self {
         Self {
+            number,
+            cluster,
             live: RefCell::new(None),
             hold: Hold::new(patience, metrics.held.clone()),
             last_poll: Cell::new(0),
             cut: Notify::new(),
             finishing: Cell::new(false),
+            changed,
             metrics,
         }
     }
@@ -97,7 +124,7 @@ impl Trunk {
     /// # Errors
     /// [`Unattached`] when it can't be told; the connection is not attached then.
     pub(crate) fn attach(
-        &self,
+        self: &Rc<Self>,
         connection: &Rc<Connection>,
         attach: Attach,
     ) -> Result<(), Unattached> {
@@ -111,6 +138,7 @@ impl Trunk {
         if self.hold.is_on() {
             connection.remember(&attach);
         }
+        connection.tie.begin(self, &attach.session);
         let item = Up { item: Some(up::Item::Attach(attach)) };
         live.outbox.push_all([(item, ATTACH_SIZE)], haste).map_err(|_| Unattached::Full)?;
         live.members.attach(connection);
@@ -160,7 +188,8 @@ impl Trunk {
         }
     }
 
-    fn come_up(&self, outbox: Outbox<Up>) {
+    /// `told` is what the shard has said and was told of all shards.
+    fn come_up(&self, outbox: Outbox<Up>, told: Statuses) {
         // What was said of the stream before is not meant for this one.
         let _ = self.cut.notified().now_or_never();
         *self.live.borrow_mut() = Some(Live {
@@ -169,8 +198,22 @@ impl Trunk {
             applier: Applier::default(),
             polls: Polls::default(),
             calls: Calls::default(),
+            told,
         });
         self.hold.notify();
+        self.changed.notify_one();
+    }
+
+    /// Tells the shard what it doesn't know of others. False when there is no room.
+    fn tell_news(&self) -> bool {
+        let mut live = self.live.borrow_mut();
+        let Some(Live { outbox, told, .. }) = live.as_mut() else { return true };
+        let news = self.cluster.outlook().statuses.news_since(told);
+        news.into_iter().all(|status| {
+            told.learn(&status);
+            let status = up::Item::Status(encode_status(status));
+            outbox.push(Up { item: Some(status) }, ATTACH_SIZE).is_ok()
+        })
     }
 
     /// Holds who may be held and closes the others; they come back by themselves.
@@ -188,13 +231,14 @@ impl Trunk {
             }
         }
         self.hold.notify();
+        self.changed.notify_one();
     }
 
     /// Applies a batch. False when what it asked for could not be answered: a shard that reads
     /// nothing for so long is cut.
     fn apply(&self, items: Vec<Down>) -> bool {
         let mut live = self.live.borrow_mut();
-        let Some(Live { outbox, members, applier, polls, calls }) = live.as_mut() else {
+        let Some(Live { outbox, members, applier, polls, calls, told }) = live.as_mut() else {
             return false;
         };
         let applied = applier.apply(members, items);
@@ -203,6 +247,10 @@ impl Trunk {
         applier.flush();
         applied.polled.into_iter().for_each(|answer| polls.answer(answer));
         applied.answered.into_iter().for_each(|answer| calls.answer(answer));
+        for status in applied.statuses.into_iter().filter_map(decode_status) {
+            told.learn(&status);
+            self.cluster.learn(&status);
+        }
         if applied.receipts.is_empty() {
             return true;
         }
@@ -218,33 +266,26 @@ impl Trunk {
             live.outbox.close();
         }
     }
-}
 
-impl Uplink for Trunk {
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the shard would be told more; wakes the task otherwise.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.live.borrow().as_ref().map_or(Poll::Ready(()), |live| live.outbox.poll_room(cx))
     }
 
-    fn take(&self, message: Incoming) -> Taken {
-        let Incoming { connection, sequence, payload, binary } = message;
-        if binary {
-            return Taken::Refused(CloseReason::NOT_TEXT);
-        }
-        let message =
-            ClientMessage { connection, sequence, payload, binary, control: false, answered: 0 };
-        self.pass(message, Dialect::Native)
-    }
-
+    /// A connection is closing, or its socket is gone.
     fn gone(&self, connection: u64) {
         self.hold.forget(connection);
         let mut live = self.live.borrow_mut();
-        let Some(Live { outbox, members, .. }) = live.as_mut() else { return };
-        if !members.detach(connection) {
-            return;
+        let Some(live) = live.as_mut() else { return };
+        if live.members.detach(connection) {
+            // At once: the client may come back by another trunk, where nothing waits for this one.
+            self.detach(live, Detach { connection, moved: false });
         }
-        // At once: the client may come back by another trunk, where nothing waits for this one.
-        let detach = Up { item: Some(up::Item::Detach(Detach { connection, moved: false })) };
-        if outbox.push(detach, ITEM_SIZE).is_err() {
+    }
+
+    fn detach(&self, live: &Live, detach: Detach) {
+        let detach = Up { item: Some(up::Item::Detach(detach)) };
+        if live.outbox.push(detach, ITEM_SIZE).is_err() {
             // A shard that misses a Detach would keep a ghost; without the trunk it knows that
             // all are gone.
             self.cut.notify_one();

@@ -14,7 +14,6 @@ use trunkline_proto::trunk::poll_request::What;
 use trunkline_proto::trunk::{Nothing, PollAnswer, PollGone, PollRequest, Up, up};
 
 use super::{ATTACH_SIZE, ITEM_SIZE, Live, Trunk};
-use crate::connection::Uplink;
 
 /// Who waits for which answer. Dropped with the stream, which tells them all.
 #[derive(Default)]
@@ -23,6 +22,10 @@ pub(super) struct Polls {
 }
 
 impl Polls {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Hands an answer over, if somebody still waits for it.
     pub(super) fn answer(&mut self, answer: PollAnswer) {
         if let Some(waiting) = self.waiting.remove(&answer.request) {

@@ -3,9 +3,11 @@
 use std::error::Error as _;
 use std::rc::Rc;
 
+use tokio::sync::watch;
 use tokio::task::{coop, yield_now};
 use tonic::{Code, Status, Streaming};
-use trunkline_config::MapId;
+use trunkline_config::{MapId, Statuses};
+use trunkline_proto::cluster::Outlook;
 use trunkline_proto::outbox::Outbox;
 use trunkline_proto::transport::{SecurityError, causes};
 use trunkline_proto::trunk::{Down, DownBatch, Up};
@@ -18,13 +20,15 @@ pub(super) struct Stream {
     pub(super) outbox: Outbox<Up>,
     /// What came in one batch with the hello.
     pub(super) first: Vec<Down>,
+    /// What the shard has said and was told of all shards.
+    pub(super) told: Statuses,
+    /// Where the shard was reached.
+    pub(super) address: String,
 }
 
 /// Why there is no trunk.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TrunkError {
-    #[error("the shard map has no such shard; check shards.toml")]
-    NoSuchShard,
     #[error("cannot connect: {}; check that the shard runs and its grpc address", causes(.0))]
     Unreachable(tonic::transport::Error),
     #[error(transparent)]
@@ -54,6 +58,8 @@ pub(super) enum TrunkError {
     Ended,
     #[error("the shard reads nothing any more")]
     Stuck,
+    #[error("the shard map gives it another address")]
+    Readdressed,
 }
 
 impl TrunkError {
@@ -84,12 +90,18 @@ fn describe(status: &Status) -> String {
 }
 
 /// Applies batches until the stream ends, and says why it did.
-pub(super) async fn serve(trunk: &Rc<Trunk>, stream: Stream) -> TrunkError {
-    let Stream { mut incoming, outbox, first } = stream;
-    trunk.come_up(outbox);
+pub(super) async fn serve(
+    trunk: &Rc<Trunk>,
+    stream: Stream,
+    outlooks: &mut watch::Receiver<Outlook>,
+) -> TrunkError {
+    let Stream { mut incoming, outbox, first, told, address } = stream;
+    trunk.come_up(outbox, told);
     if !first.is_empty() && !trunk.apply(first) {
         return TrunkError::Stuck;
     }
+    // What has changed while the stream was opened is to be told, too.
+    outlooks.mark_changed();
     // tokio would let a task touch only so many sockets per turn, and hand the rest of a large
     // group to the connections' tasks. The turn ends after each batch instead.
     coop::unconstrained(async {
@@ -97,6 +109,16 @@ pub(super) async fn serve(trunk: &Rc<Trunk>, stream: Stream) -> TrunkError {
             let message = tokio::select! {
                 biased;
                 () = trunk.cut.notified() => return TrunkError::Stuck,
+                // An error means that nothing will change any more, which the process's end does.
+                Ok(()) = outlooks.changed() => {
+                    if is_elsewhere(trunk, &address, &outlooks.borrow_and_update()) {
+                        return TrunkError::Readdressed;
+                    }
+                    if !trunk.tell_news() {
+                        return TrunkError::Stuck;
+                    }
+                    continue;
+                }
                 message = incoming.message() => message,
             };
             match message {
@@ -112,4 +134,9 @@ pub(super) async fn serve(trunk: &Rc<Trunk>, stream: Stream) -> TrunkError {
         }
     })
     .await
+}
+
+/// Whether the map gives the trunk's shard another address.
+fn is_elsewhere(trunk: &Trunk, address: &str, outlook: &Outlook) -> bool {
+    outlook.view.shard(trunk.number).is_some_and(|shard| shard.grpc != address)
 }

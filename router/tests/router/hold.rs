@@ -146,7 +146,7 @@ async fn a_router_that_shuts_down_says_so_to_those_it_holds() {
     stage.lose_shard(1).await;
     let Stage { router, .. } = stage;
     let stopped = tokio::spawn(router.shutdown());
-    assert_eq!(alice.close_code().await, 1001);
+    assert_eq!(alice.close_code().await, 1012);
     drop(alice);
     soon("the router to stop", stopped).await.expect("stopped");
 }

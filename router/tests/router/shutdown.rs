@@ -3,7 +3,7 @@
 use crate::harness::{Raw, Stage, live, soon};
 
 #[tokio::test]
-async fn clients_get_1001_and_shards_their_detaches() {
+async fn clients_get_1012_and_shards_their_detaches() {
     let mut stage = Stage::set().await;
     let (mut alice, a) = stage.client("user=alice").await;
     stage.trunk.batch(vec![live(a, "hi")]).await;
@@ -20,7 +20,7 @@ async fn clients_get_1001_and_shards_their_detaches() {
         tokio::join!(alice.close_code(), shard, router.shutdown())
     })
     .await;
-    assert_eq!((code, detached), (1001, a));
+    assert_eq!((code, detached), (1012, a));
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 

@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 
-use crate::net::{Listener, Socket};
+use crate::net::{Clients, Listener, Socket};
 
 /// Connections at once; others wait to be accepted.
 const CONNECTIONS: usize = 1024;
@@ -63,7 +62,7 @@ pub(crate) fn check(address: SocketAddr, keys: &[String], tls: bool) -> Result<(
 
 /// Where callers come from.
 pub(super) struct Callers {
-    listener: TcpListener,
+    listener: Clients,
     tls: Option<TlsAcceptor>,
     /// How long a TLS handshake may take, and then a first key.
     patience: Duration,
@@ -94,7 +93,7 @@ pub(super) struct Caller {
 }
 
 impl Callers {
-    pub(super) fn new(listener: TcpListener, tls: Option<TlsAcceptor>, patience: Duration) -> Self {
+    pub(super) fn new(listener: Clients, tls: Option<TlsAcceptor>, patience: Duration) -> Self {
         Self { listener, tls, patience, seats: Arc::new(Semaphore::new(CONNECTIONS)) }
     }
 
@@ -117,7 +116,7 @@ impl Callers {
                 sleep(PAUSE).await;
                 continue;
             };
-            match Listener::accept(&mut self.listener).await {
+            match self.listener.accept().await {
                 Ok((socket, _)) => return (socket, seat),
                 Err(error) => {
                     tracing::debug!(%error, "cannot accept a caller");

@@ -12,8 +12,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::Server;
 use trunkline_config::Settings;
@@ -26,6 +25,8 @@ pub(crate) use listen::check;
 
 use super::longest_body;
 use crate::metrics::Metrics;
+use crate::net::Clients;
+use crate::phase::{Phase, Phases};
 
 /// Requests that may wait for the worker; one more is told to come again.
 const WAITING: usize = 256;
@@ -42,17 +43,18 @@ const GRACE: Duration = Duration::from_secs(90);
 /// What the service needs to run.
 pub(crate) struct Grpc {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) listener: TcpListener,
+    pub(crate) listener: Clients,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) metrics: Metrics,
-    pub(crate) shutdown: watch::Receiver<bool>,
+    pub(crate) phases: Phases,
 }
 
 impl Grpc {
-    /// Serves on the current runtime until the router shuts down. What is asked comes out of the
+    /// Serves on the current runtime until the router drains or ends; who calls then goes on
+    /// elsewhere. What is asked comes out of the
     /// receiver, which is for one worker.
     pub(crate) fn serve(self) -> mpsc::Receiver<Job> {
-        let Self { settings, listener, tls, metrics, mut shutdown } = self;
+        let Self { settings, listener, tls, metrics, mut phases } = self;
         let (jobs, received) = mpsc::channel(WAITING);
         let largest = longest_body(settings.limits.message);
         let callers = Callers::new(listener, tls, settings.limits.header_timeout);
@@ -67,10 +69,8 @@ impl Grpc {
             .max_connection_age_grace(GRACE)
             .add_service(tonic::service::interceptor::InterceptedService::new(service, key));
         tokio::spawn(async move {
-            let ended = async {
-                // An error means that the router was dropped.
-                let _ = shutdown.wait_for(|shutdown| *shutdown).await;
-            };
+            phases.reach(Phase::Serving).await;
+            let ended = async { phases.reach(Phase::Draining).await };
             if let Err(error) = server.serve_with_incoming_shutdown(callers.stream(), ended).await {
                 tracing::error!(%error, "the interface over gRPC has ended; restart the router");
             }

@@ -6,23 +6,22 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use prometheus::Registry;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::task::coop::unconstrained;
+use trunkline_config::Statuses;
 use trunkline_proto::outbox::{Batches, Bounds, outbox};
 use trunkline_proto::trunk::{
     Acknowledge, Attach, Checkpoint, ClientMessage, Down, Frame, Part, Send, down,
 };
 
 use super::*;
-use crate::connection::run;
 use crate::connection::testing::connection;
-use crate::metrics::Metrics;
+use crate::connection::{Connection, run};
+use crate::trunk::testing::trunk;
 
 const CLIENTS: u64 = 6;
 /// So little that what a few clients have said does not fit.
@@ -55,10 +54,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
-        let trunk = Rc::new(Trunk::new(metrics, Duration::from_secs(30)));
         let mut world = Self {
-            trunk,
+            trunk: trunk(),
             batches: None,
             clients: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -70,7 +67,8 @@ impl World {
             let attach =
                 Attach { connection: number, session: vec![7; 24].into(), ..Attach::default() };
             world.trunk.attach(&connection, attach).expect("the trunk is up");
-            let task = run(connection, Rc::clone(&world.trunk) as Rc<_>, &[], 100, ());
+            let uplink = Rc::<Connection>::clone(&connection);
+            let task = run(connection, uplink, &[], 100, ());
             world.clients.insert(number, Client { socket, task: Box::pin(task), said: 0 });
             world.known.insert(number, Known::default());
             while world.receive() {}
@@ -84,7 +82,7 @@ impl World {
 
     fn come_up(&mut self) {
         let (outbox, batches) = outbox(BOUNDS);
-        self.trunk.come_up(outbox);
+        self.trunk.come_up(outbox, Statuses::default());
         self.batches = Some(batches);
         self.attached = 0;
         for known in self.known.values_mut() {
@@ -149,7 +147,7 @@ impl World {
         assert_eq!(message.sequence, known.settled.max(*last) + 1);
         *last = message.sequence;
         assert_eq!(message.payload, format!("{}", message.sequence));
-        assert_eq!(message.answered, message.sequence == known.answered);
+        assert_eq!(message.answered, u64::from(message.sequence == known.answered));
     }
 
     /// Answers or settles something of a client that is attached.

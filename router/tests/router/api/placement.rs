@@ -5,7 +5,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prometheus::Registry;
-use trunkline_config::{Digest, HashKey, Shard, ShardKey, ShardMap};
+use trunkline_config::{Digest, HashKey, Shard, ShardKey, ShardMap, Statuses};
+use trunkline_proto::cluster::Cluster;
 use trunkline_proto::trunk::api_answer::What;
 use trunkline_router::Router;
 
@@ -29,7 +30,7 @@ async fn pair() -> Pair {
     let entries = vec![entry("a", &shards[0]), entry("b", &shards[1])];
     let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), entries));
     let mut options = options(&Registry::new(), shards[0].address, with_key);
-    options.map = Arc::clone(&map);
+    options.cluster = Cluster::new(Arc::clone(&map), Statuses::default());
     let router = Router::start(options).await.expect("starts");
     let [a, b] = &mut shards;
     let trunks = [a.trunk().await, b.trunk().await];

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{Encoder, Registry, TextEncoder};
-use trunkline_config::{HashKey, Settings, Shard, ShardMap};
+use trunkline_config::{HashKey, Settings, Shard, ShardMap, Statuses};
+use trunkline_proto::cluster::Cluster;
 use trunkline_router::{Router, RouterOptions};
 
 pub(crate) use caller::{Answer, KEY, ask, ask_with, post};
@@ -148,7 +149,7 @@ pub(crate) fn options(
     change(&mut settings);
     RouterOptions {
         settings: Arc::new(settings),
-        map: map(shard),
+        cluster: Cluster::new(map(shard), Statuses::default()),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         registry: registry.clone(),
     }

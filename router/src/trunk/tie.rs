@@ -1,0 +1,80 @@
+//! What ties a connection to the trunk that carries it. The trunk may change under it: when its key
+//! belongs to another shard, it goes to that one's, and neither its client nor its task notices.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use trunkline_config::Digest;
+use trunkline_proto::trunk::{ClientMessage, Dialect};
+
+use super::Trunk;
+use crate::connection::close::CloseReason;
+use crate::connection::{Connection, Incoming, Taken, Uplink};
+
+/// The digest by which a session's ID begins.
+pub(crate) fn digest(session: &[u8]) -> Digest {
+    // Every session's ID has one; what has none is placed anywhere.
+    Digest(session.first_chunk().map_or(0, |digest| u64::from_be_bytes(*digest)))
+}
+
+/// A connection's trunk; none for one that was never attached.
+#[derive(Default)]
+pub(crate) struct Tie {
+    /// Trunks have their connections, so that it can't be the other way round too.
+    trunk: RefCell<Weak<Trunk>>,
+    /// What places the connection.
+    digest: Cell<u64>,
+}
+
+impl Tie {
+    pub(super) fn trunk(&self) -> Option<Rc<Trunk>> {
+        self.trunk.borrow().upgrade()
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        Digest(self.digest.get())
+    }
+
+    pub(super) fn begin(&self, trunk: &Rc<Trunk>, session: &[u8]) {
+        self.digest.set(digest(session).0);
+        self.change(trunk);
+    }
+
+    pub(super) fn change(&self, trunk: &Rc<Trunk>) {
+        *self.trunk.borrow_mut() = Rc::downgrade(trunk);
+    }
+}
+
+impl Connection {
+    /// Passes a message of its client on by the trunk that it has now.
+    pub(crate) fn pass_on(&self, message: ClientMessage, dialect: Dialect) -> Taken {
+        match self.tie.trunk() {
+            Some(trunk) => trunk.pass(message, dialect),
+            None => Taken::Refused(CloseReason::RESTART),
+        }
+    }
+}
+
+/// A native client's messages go as they are.
+impl Uplink for Connection {
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.tie.trunk().map_or(Poll::Ready(()), |trunk| trunk.poll_room(cx))
+    }
+
+    fn take(&self, message: Incoming) -> Taken {
+        let Incoming { connection, sequence, payload, binary } = message;
+        if binary {
+            return Taken::Refused(CloseReason::NOT_TEXT);
+        }
+        let (control, answered) = (false, 0);
+        let message = ClientMessage { connection, sequence, payload, binary, control, answered };
+        self.pass_on(message, Dialect::Native)
+    }
+
+    fn gone(&self, connection: u64) {
+        if let Some(trunk) = self.tie.trunk() {
+            trunk.gone(connection);
+        }
+    }
+}
