@@ -22,7 +22,14 @@ use crate::{maps, on_gathering_runtime};
 #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct ShardArgs {
     #[command(flatten)]
-    run: Option<RunArgs>,
+    process: Option<ProcessArgs>,
+    /// Which shard of the map this is
+    #[arg(long, required = true)]
+    id: Option<String>,
+    /// Where to keep its messages, in a file of its own, in place of the folder that the settings
+    /// name
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -36,16 +43,10 @@ enum Action {
     Resume(ControlArgs),
 }
 
-#[derive(Args, Debug)]
+/// What a shard's process is told.
 struct RunArgs {
-    #[command(flatten)]
     process: ProcessArgs,
-    /// Which shard of the map this is
-    #[arg(long)]
     id: String,
-    /// Where to keep its messages, in a file of its own, in place of the folder that the settings
-    /// name
-    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
@@ -55,12 +56,16 @@ struct RunArgs {
 /// If the files are wrong, don't know the shard, or a port is taken; if the shard that is asked
 /// can't be reached, or refuses.
 pub(crate) fn run(args: ShardArgs) -> anyhow::Result<()> {
-    let run = match (args.action, args.run) {
-        (Some(Action::Drain(args)), _) => return control::drain(&args),
-        (Some(Action::Resume(args)), _) => return control::resume(&args),
-        (None, Some(run)) => run,
-        (None, None) => bail!("give --config and --id, or `drain` or `resume`"),
+    let ShardArgs { process, id, data, action } = args;
+    match action {
+        Some(Action::Drain(args)) => return control::drain(&args),
+        Some(Action::Resume(args)) => return control::resume(&args),
+        None => {}
+    }
+    let (Some(process), Some(id)) = (process, id) else {
+        bail!("give --config and --id, or `drain` or `resume`");
     };
+    let run = RunArgs { process, id, data };
     let loaded = process::load(&run.process)?;
     on_gathering_runtime(loaded.settings.runtime.flush_delay, serve(run, loaded))
 }
@@ -102,4 +107,34 @@ async fn serve(args: RunArgs, loaded: Loaded) -> anyhow::Result<()> {
     }
     shard.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    fn parse(words: &str) -> Result<ShardArgs, clap::Error> {
+        let command = ShardArgs::augment_args(Command::new("shard"));
+        let matches = command.try_get_matches_from(words.split(' '))?;
+        ShardArgs::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn a_shard_is_run_by_its_id_and_asked_by_subcommands() {
+        let run = parse("shard --under-parent --config f --id a --data d").unwrap();
+        assert!(run.process.is_some() && run.id.as_deref() == Some("a") && run.action.is_none());
+        let drain = parse("shard drain a --config f --shard-map m").unwrap();
+        assert!(matches!(drain.action, Some(Action::Drain(_))));
+        assert!(matches!(
+            parse("shard resume a --config f").unwrap().action,
+            Some(Action::Resume(_))
+        ));
+        for wrong in
+            ["shard", "shard --config f", "shard --id a", "shard drain --config f", "shard drain a"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

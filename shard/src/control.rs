@@ -31,9 +31,9 @@ impl Control for ControlService {
         let response =
             streams.security.accept(request.metadata(), &streams.id, streams.now_ms(), progress)?;
         check_shard(&streams.id, &request.get_ref().shard)?;
-        if self.serving.draining() == Draining::Alone {
+        if self.serving.is_alone() {
             return Err(Status::failed_precondition(
-                "no other shard serves that could take what this one has",
+                "no other shard can take over what this one has",
             ));
         }
         self.serving.want(false);

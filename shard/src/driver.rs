@@ -26,6 +26,7 @@ use trunkline_proto::{peer, trunk};
 use crate::application::Application;
 use crate::engine::{Engine, is_polling};
 use crate::event::{Event, LinkId};
+use crate::health::Lease;
 use crate::metrics::Metrics;
 use crate::remaining::Remaining;
 use crate::seal::CheckpointSeal;
@@ -66,6 +67,8 @@ pub(crate) struct Driver {
     pub(crate) trunks: BTreeMap<TrunkId, Outbox<trunk::Down>>,
     pub(crate) links: BTreeMap<ShardIndex, Link>,
     pub(crate) signs: Signs,
+    /// Whether what the shard has is still its own, where another may have taken it over.
+    pub(crate) lease: Option<Lease>,
 }
 
 /// What others can see of the driver.
@@ -104,6 +107,15 @@ impl Signs {
 pub(crate) struct Link {
     id: LinkId,
     outbox: Outbox<peer::PeerItem>,
+}
+
+/// Why the driver has something to do.
+enum Woken {
+    Outlook,
+    Sweep,
+    Tick,
+    Input(Input),
+    Event(Event),
 }
 
 /// Outputs on their way, gathered per stream.
@@ -164,25 +176,36 @@ impl Driver {
             };
             // In the order in which they are rare, so that none starves and the same inputs are
             // taken in the same order.
-            tokio::select! {
+            let woken = tokio::select! {
                 biased;
-                Ok(()) = self.outlooks.changed() => self.look(),
-                _ = sweep.tick() => self.log.sweep((self.clock)()),
-                () = sleep => {
+                Ok(()) = self.outlooks.changed() => Woken::Outlook,
+                _ = sweep.tick() => Woken::Sweep,
+                () = sleep => Woken::Tick,
+                (ticket, answer) = self.application.answered() => {
+                    Woken::Input(Input::Called { ticket, answer })
+                }
+                (ticket, outcome) = poll_fn(|cx| self.log.poll_outcome(cx)) => {
+                    Woken::Input(Input::Log { ticket, outcome })
+                }
+                event = events.recv() => match event {
+                    Some(event) => Woken::Event(event),
+                    None => return,
+                },
+            };
+            if let Some(lease) = &mut self.lease {
+                lease.settle().await;
+            }
+            self.look();
+            match woken {
+                Woken::Outlook => self.take_outlook(),
+                Woken::Sweep => self.log.sweep((self.clock)()),
+                Woken::Tick => {
                     ticked = Instant::now();
                     self.tick_engine();
                     self.handle(Input::Tick);
                 }
-                (ticket, answer) = self.application.answered() => {
-                    self.handle(Input::Called { ticket, answer });
-                }
-                (ticket, outcome) = poll_fn(|cx| self.log.poll_outcome(cx)) => {
-                    self.handle(Input::Log { ticket, outcome });
-                }
-                event = events.recv() => match event {
-                    Some(event) => self.take(event),
-                    None => return,
-                },
+                Woken::Input(input) => self.handle(input),
+                Woken::Event(event) => self.take(event),
             }
             for _ in 1..BATCH {
                 match events.try_recv() {

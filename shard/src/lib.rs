@@ -9,6 +9,7 @@ mod control;
 mod driver;
 mod engine;
 mod event;
+mod health;
 mod hello;
 mod link;
 mod metrics;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use prost::Message;
 use trunkline_config::{MapId, ShardStatus, View, ViewId};
-use trunkline_core::ShardIndex;
+use trunkline_core::{LogReach, ShardIndex};
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::log as wire;
 
@@ -17,17 +17,6 @@ pub(crate) struct Note {
     /// By ID, for numbers are a process's own.
     pub(crate) owed: BTreeSet<String>,
     pub(crate) statuses: Vec<ShardStatus>,
-}
-
-/// What decides who may have the topics of a shard that starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// The store outlives the process and is the shard's own.
-    Own,
-    /// It ends with the process.
-    Process,
-    /// All shards have the same.
-    Shared,
 }
 
 impl Note {
@@ -65,7 +54,7 @@ impl Note {
 /// Who may hold topics that by the cluster's view are those of the shard `me`, which starts.
 pub(crate) fn owed_at_start(
     note: Option<&Note>,
-    keeping: Keeping,
+    reach: LogReach,
     cluster: &Cluster,
     me: ShardIndex,
 ) -> BTreeSet<ShardIndex> {
@@ -75,13 +64,13 @@ pub(crate) fn owed_at_start(
         let ids = note.into_iter().flat_map(|note| &note.owed);
         ids.filter_map(|id| cluster.number(id)).map(ShardIndex).filter(|it| *it != me)
     };
-    match (keeping, note) {
-        (Keeping::Shared, _) => BTreeSet::new(),
-        (Keeping::Own, Some(note)) if note.view == view.id() => noted().collect(),
+    match (reach, note) {
+        (LogReach::Cluster, _) => BTreeSet::new(),
+        (LogReach::Shard, Some(note)) if note.view == view.id() => noted().collect(),
         // It is a new shard of a new cluster.
-        (Keeping::Own, None) if view.id().map.version == 1 => BTreeSet::new(),
+        (LogReach::Shard, None) if view.id().map.version == 1 => BTreeSet::new(),
         // A process before may have been away, and its topics with others.
-        (Keeping::Own | Keeping::Process, _) => everybody().chain(noted()).collect(),
+        (LogReach::Shard | LogReach::Process, _) => everybody().chain(noted()).collect(),
     }
 }
 
@@ -115,8 +104,8 @@ mod tests {
         Note { view, owed, statuses: vec![said] }
     }
 
-    fn owed(note: Option<&Note>, keeping: Keeping, cluster: &Cluster) -> Vec<u16> {
-        let owed = owed_at_start(note, keeping, cluster, ShardIndex(0));
+    fn owed(note: Option<&Note>, reach: LogReach, cluster: &Cluster) -> Vec<u16> {
+        let owed = owed_at_start(note, reach, cluster, ShardIndex(0));
         owed.into_iter().map(|ShardIndex(number)| number).collect()
     }
 
@@ -131,18 +120,18 @@ mod tests {
     fn under_the_noted_view_those_are_owed_that_were_and_under_another_everybody_is() {
         let cluster = cluster(3);
         let noted = note(cluster.outlook().view.id(), &["b", "gone"]);
-        assert_eq!(owed(Some(&noted), Keeping::Own, &cluster), [1, 3]);
+        assert_eq!(owed(Some(&noted), LogReach::Shard, &cluster), [1, 3]);
         assert_eq!(cluster.outlook().name(3), "gone");
         let before = ViewId { away: 1, ..noted.view };
-        assert_eq!(owed(Some(&note(before, &[])), Keeping::Own, &cluster), [1, 2]);
-        assert_eq!(owed(Some(&note(before, &["gone"])), Keeping::Own, &cluster), [1, 2, 3]);
+        assert_eq!(owed(Some(&note(before, &[])), LogReach::Shard, &cluster), [1, 2]);
+        assert_eq!(owed(Some(&note(before, &["gone"])), LogReach::Shard, &cluster), [1, 2, 3]);
     }
 
     #[test]
     fn who_has_noted_nothing_is_new_unless_its_store_forgets_or_the_map_has_changed() {
-        assert_eq!(owed(None, Keeping::Own, &cluster(1)), [0; 0]);
-        assert_eq!(owed(None, Keeping::Own, &cluster(2)), [1, 2]);
-        assert_eq!(owed(None, Keeping::Process, &cluster(1)), [1, 2]);
-        assert_eq!(owed(None, Keeping::Shared, &cluster(2)), [0; 0]);
+        assert_eq!(owed(None, LogReach::Shard, &cluster(1)), [0; 0]);
+        assert_eq!(owed(None, LogReach::Shard, &cluster(2)), [1, 2]);
+        assert_eq!(owed(None, LogReach::Process, &cluster(1)), [1, 2]);
+        assert_eq!(owed(None, LogReach::Cluster, &cluster(2)), [0; 0]);
     }
 }

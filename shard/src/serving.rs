@@ -1,14 +1,19 @@
 //! Whether a shard serves: what it says of itself, and its way out when it is to go away.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
+use trunkline_core::ShardIndex;
 use trunkline_proto::cluster::{Cluster, Outlook};
 use trunkline_proto::net::Clock;
 
+use crate::driver::Signs;
+use crate::health::Word;
 use crate::remaining::Remaining;
 
 /// From one line in the log that says what is left to the next.
@@ -23,6 +28,7 @@ pub(crate) struct Serving {
     /// Whether the shard is to serve.
     wanted: watch::Sender<bool>,
     remaining: watch::Receiver<Remaining>,
+    linked: watch::Receiver<BTreeSet<ShardIndex>>,
     /// Another shard may have taken over what this one has, behind the fence of a shared log.
     fenced: bool,
 }
@@ -50,11 +56,12 @@ impl Serving {
         cluster: Cluster,
         id: String,
         clock: Clock,
-        remaining: watch::Receiver<Remaining>,
+        signs: &Signs,
         fenced: bool,
     ) -> Self {
         cluster.say(&id, false, clock());
-        Self { cluster, id, clock, wanted: watch::Sender::new(true), remaining, fenced }
+        let (remaining, linked) = (signs.remaining.subscribe(), signs.linked.subscribe());
+        Self { cluster, id, clock, wanted: watch::Sender::new(true), remaining, linked, fenced }
     }
 
     /// Has the shard go away, or serve again.
@@ -70,20 +77,20 @@ impl Serving {
 
     /// Sees to it that what is known of the shard is what it says: a process before this one may
     /// have said otherwise, by a clock that was ahead, or others may have found it dead. Who was
-    /// found dead serves again only when it has let go of everything.
-    pub(crate) async fn insist(self) {
+    /// found dead serves again only when it has let go of everything and its `words` are heard.
+    pub(crate) async fn insist(self, mut words: Option<watch::Receiver<Word>>) {
         let (mut outlooks, mut remaining) = (self.cluster.subscribe(), self.remaining.clone());
         let mut wanted = self.wanted.subscribe();
         loop {
             let serves = *wanted.borrow_and_update();
             let known = outlooks.borrow_and_update().statuses.of(&self.id);
             let is_mistaken = known.is_none_or(|known| known.away == serves);
-            let may_say = {
+            let has_nothing = {
                 let (outlook, left) = (self.cluster.outlook(), remaining.borrow_and_update());
-                !serves
-                    || !self.fenced
-                    || (left.view == outlook.view.id() && left.settled && !left.serves)
+                left.view == outlook.view.id() && left.settled && !left.serves
             };
+            let is_heard = words.as_mut().is_none_or(|it| *it.borrow_and_update() != Word::Unsaid);
+            let may_say = !serves || !self.fenced || (has_nothing && is_heard);
             if is_mistaken && may_say {
                 warn!(shard = self.id, "others took this shard for what it isn't");
                 self.say(serves);
@@ -92,6 +99,7 @@ impl Serving {
             tokio::select! {
                 changed = outlooks.changed() => if changed.is_err() { return },
                 changed = remaining.changed() => if changed.is_err() { return },
+                () = changed(words.as_mut()) => {}
                 changed = wanted.changed() => if changed.is_err() { return },
             }
         }
@@ -100,7 +108,7 @@ impl Serving {
     /// How it gets on; changes may come when [`Serving::changes`] says so.
     pub(crate) fn draining(&self) -> Draining {
         let (outlook, left) = (self.cluster.outlook(), *self.remaining.borrow());
-        if !self.has_others(&outlook) {
+        if self.others(&outlook).next().is_none() {
             Draining::Alone
         } else if left.view == outlook.view.id() && left.is_nothing() {
             Draining::Done
@@ -114,14 +122,25 @@ impl Serving {
         self.remaining.clone()
     }
 
-    /// Whether another shard serves.
-    fn has_others(&self, outlook: &Outlook) -> bool {
-        let others = outlook.view.shards().filter(|(_, shard)| shard.id != self.id);
-        others.into_iter().any(|(number, _)| !outlook.view.is_away(number))
+    /// Whether there is nobody at the moment who could take over what this shard has.
+    pub(crate) fn is_alone(&self) -> bool {
+        let (outlook, linked) = (self.cluster.outlook(), self.linked.borrow());
+        !self.others(&outlook).any(|other| linked.contains(&other))
+    }
+
+    /// The other shards that serve.
+    fn others<'a>(&'a self, outlook: &'a Outlook) -> impl Iterator<Item = ShardIndex> + 'a {
+        let view = &outlook.view;
+        let others =
+            view.shards().filter(|(number, it)| it.id != self.id && !view.is_away(*number));
+        others.map(|(number, _)| ShardIndex(number))
     }
 
     /// Goes away: tells everybody, and waits until nothing is left, or `timeout` is over.
     pub(crate) async fn drain(&self, timeout: Duration) {
+        if self.is_alone() {
+            return info!("no other shard can take over what this one has; ending at once");
+        }
         let is_placed = self.cluster.outlook().view.map().index_of(&self.id).is_some();
         if is_placed {
             self.want(false);
@@ -133,7 +152,7 @@ impl Serving {
             let left = match self.draining() {
                 Draining::Left(left) => left,
                 Draining::Done => return info!("nothing is left of this shard"),
-                Draining::Alone => return info!("no other shard serves; ending at once"),
+                Draining::Alone => return warn!("no other shard serves any more; ending at once"),
             };
             if Instant::now() >= over {
                 let Remaining { topics, connections, .. } = left;
@@ -155,6 +174,20 @@ impl Serving {
     }
 }
 
+/// Waits for another word, if there are any.
+async fn changed(words: Option<&mut watch::Receiver<Word>>) {
+    let changed = match words {
+        Some(words) => words.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        pending::<()>().await;
+    }
+}
+
 fn verb(serves: bool) -> &'static str {
     if serves { "serves" } else { "goes away" }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::info;
 use trunkline_config::settings::{Auth, Settings};
-use trunkline_config::store::Store;
-use trunkline_core::{Core, CoreSettings, ShardIndex};
-use trunkline_log::LogSettings;
+use trunkline_core::{Core, CoreSettings, LogReach, ShardIndex};
+use trunkline_log::{BucketError, LogSettings};
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::net::Machine;
 use trunkline_proto::peer::control_server::ControlServer;
@@ -28,10 +27,11 @@ use crate::control::ControlService;
 use crate::driver::{Driver, Signs};
 use crate::engine::Engine;
 use crate::event;
+use crate::health::Health;
 use crate::link::{PeerService, keep_linked};
 use crate::metrics::Metrics;
 use crate::net::{Ground, Real};
-use crate::note::{Keeping, Note, owed_at_start};
+use crate::note::{Note, owed_at_start};
 use crate::seal::CheckpointSeal;
 use crate::serving::Serving;
 use crate::store::StoreError;
@@ -86,6 +86,9 @@ pub enum StartError {
     /// The store can't be had.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It can't be said which shards are alive.
+    #[error(transparent)]
+    Health(#[from] BucketError),
     /// The application can't be called as it is configured.
     #[error(transparent)]
     Application(#[from] ApplicationError),
@@ -137,7 +140,9 @@ impl Shard {
         let Machine { connector, clock, mut entropy } = ground.machine();
         // 0 means "none" on the wire.
         let incarnation = entropy.next_u64().max(1);
-        let core_settings = CoreSettings { incarnation, ..CoreSettings::new(&settings) };
+        let reach = LogReach::from(&settings.store.choose(options.data.as_deref()));
+        let core_settings =
+            CoreSettings { incarnation, log: reach, ..CoreSettings::new(&settings) };
         let (events, received) = mpsc::channel(event::CAPACITY);
         let metrics = Metrics::new(&options.registry)?;
         let jitter = StdRng::seed_from_u64(entropy.random());
@@ -149,13 +154,11 @@ impl Shard {
         for said in note.iter().flat_map(|note| &note.statuses) {
             cluster.learn(said);
         }
-        let keeping = keeping(&options);
         let signs = Signs::new(cluster.outlook().view.id());
-        let remaining = signs.remaining.subscribe();
-        let fenced = keeping == Keeping::Shared;
+        let fenced = reach == LogReach::Cluster;
         let serving =
-            Serving::begin(cluster.clone(), id.clone(), Arc::clone(&clock), remaining, fenced);
-        let owed = owed_at_start(note.as_ref(), keeping, &cluster, me);
+            Serving::begin(cluster.clone(), id.clone(), Arc::clone(&clock), &signs, fenced);
+        let owed = owed_at_start(note.as_ref(), reach, &cluster, me);
         let outlooks = cluster.subscribe();
         let outlook = cluster.outlook();
         let streams = Arc::new(Streams {
@@ -171,6 +174,10 @@ impl Shard {
             remaining: signs.remaining.subscribe(),
             seen: Seen::default(),
         });
+        let health = match reach {
+            LogReach::Cluster => Health::open(&settings, &streams, &connector).await?,
+            LogReach::Process | LogReach::Shard => None,
+        };
         let ready = signs.ready.subscribe();
         let driver = Driver {
             core: Core::new(outlook.view.clone(), me, owed.clone(), core_settings),
@@ -190,12 +197,15 @@ impl Shard {
             trunks: BTreeMap::new(),
             links: BTreeMap::new(),
             signs,
+            lease: health.as_ref().map(Health::lease),
         };
-        let helpers = vec![
+        let words = health.as_ref().map(Health::words);
+        let mut helpers = vec![
             tokio::spawn(driver.run(received)),
             tokio::spawn(keep_linked(Arc::clone(&streams), connector, entropy)),
-            tokio::spawn(serving.clone().insist()),
+            tokio::spawn(serving.clone().insist(words)),
         ];
+        helpers.extend(health.map(|health| tokio::spawn(health.run())));
 
         let (stop, stopped) = oneshot::channel();
         let routes = server
@@ -263,14 +273,5 @@ fn verifier(auth: &Auth) -> Result<Option<TokenVerifier>, KeyError> {
     match auth {
         Auth::Open => Ok(None),
         Auth::Jwt(settings) => TokenVerifier::new(settings).map(Some),
-    }
-}
-
-/// How the store that the settings name keeps what it is given.
-fn keeping(options: &ShardOptions) -> Keeping {
-    match options.settings.store.choose(options.data.as_deref()) {
-        Store::Memory => Keeping::Process,
-        Store::Embedded(_) => Keeping::Own,
-        Store::JetStream(_) => Keeping::Shared,
     }
 }

@@ -61,15 +61,20 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     };
     let (config, loaded) = args.files.load(folder)?;
     let data = data_folder(&args, &loaded)?;
-    let plan = Plan::new(&loaded, args.shards.map(usize::from))?;
+    let mut plan = Plan::new(&loaded, args.shards.map(usize::from))?;
     let map = data.as_deref().unwrap_or(folder).join("resolved-shards.toml");
-    if let (Some(data), Ok(before)) = (&data, load_map(&map))
-        && before.id().digest != plan.map.id().digest
-    {
-        complain(format_args!(
-            "note: {} was written by other shards; what they keep of rooms that are placed elsewhere now can't be seen until they run again",
-            data.display()
-        ));
+    if let (Some(data), Ok(before)) = (&data, load_map(&map)) {
+        plan.come_after(&before);
+        let gone: Vec<&str> = before.shards().iter().map(|shard| shard.id.as_str()).collect();
+        let gone: Vec<&str> =
+            gone.into_iter().filter(|id| plan.map.index_of(id).is_none()).collect();
+        if !gone.is_empty() {
+            complain(format_args!(
+                "note: in {} there is what {} kept, which are no more; it can't be seen until they run again",
+                data.display(),
+                gone.join(", ")
+            ));
+        }
     }
     write_map(&map, &render_map(&plan.map))?;
 

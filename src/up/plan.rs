@@ -46,6 +46,15 @@ impl Plan {
             map: ShardMap::new(map.id().version, map.hash_key(), shards),
         })
     }
+
+    /// Counts the map's version up if an earlier run had other shards, so that these look for what
+    /// those have kept.
+    pub(crate) fn come_after(&mut self, before: &ShardMap) {
+        let (before, own) = (before.id(), self.map.id());
+        let others = u64::from(before.digest != own.digest);
+        let version = own.version.max(before.version.saturating_add(others));
+        self.map = ShardMap::new(version, self.map.hash_key(), self.map.shards().to_vec());
+    }
 }
 
 fn port(address: &str) -> u16 {
@@ -110,5 +119,20 @@ mod tests {
         assert_eq!(ids(&plan(1).map), ["a"]);
         assert_eq!(ids(&plan(5).map), ["a", "c", "b", "d", "e"]);
         assert!(plan(1).is_reshaped && !plan(2).is_reshaped);
+    }
+
+    #[test]
+    fn other_shards_than_those_of_an_earlier_run_have_a_later_map() {
+        let mut plan = Plan::new(&loaded(), Some(3)).unwrap();
+        let mut later = Plan::new(&loaded(), Some(4)).unwrap();
+        let version = plan.map.id().version;
+        later.come_after(&plan.map);
+        assert_eq!(later.map.id().version, version + 1);
+        // The same once more have the same.
+        let mut again = Plan::new(&loaded(), Some(4)).unwrap();
+        again.come_after(&later.map);
+        assert_eq!(again.map.id(), later.map.id());
+        plan.come_after(&again.map);
+        assert_eq!(plan.map.id().version, version + 2);
     }
 }

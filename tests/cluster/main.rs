@@ -14,6 +14,7 @@ mod echo;
 mod failures;
 mod harness;
 mod limits;
+mod moves;
 mod noise;
 mod page;
 mod placement;

@@ -29,7 +29,7 @@ const MANY: i64 = 10_000_000;
 /// A word this often is as much as servers should have to keep.
 const HEALTH_MIN: Duration = Duration::from_millis(50);
 /// Words of a shard that may be late before it is taken for dead.
-const HEALTH_MISSES: u32 = 3;
+const HEALTH_MISSES: u32 = 4;
 const DEFAULT_MAP: &str = "shards.toml";
 
 /// What a `cluster.toml` says.
@@ -195,7 +195,7 @@ fn health(table: &mut Table<'_>, settings: &mut Settings) {
     table.set("timeout", &mut health.timeout, |f| time(f, HEALTH_MIN..=HOUR));
     if health.timeout < health.interval * HEALTH_MISSES {
         table.report(
-            "health.timeout is less than three times health.interval; give a shard more time, that one late word is no death",
+            "health.timeout is less than four times health.interval; give a shard more time, that one late word is no death",
         );
     }
 }

@@ -152,7 +152,7 @@ fn a_mistake_in_the_cluster_file_says_what_to_write() {
         ("[health]\ninterval = \"1ms\"", "2: health.interval is 1ms; write \"50ms\" to \"1h\""),
         (
             "[health]\ninterval = \"1s\"\ntimeout = \"2s\"",
-            "1: health.timeout is less than three times health.interval; give",
+            "1: health.timeout is less than four times health.interval; give",
         ),
         ("[router]\nhold = \"2h\"", "2: router.hold is 2h; write \"0ms\" to \"1h\""),
         (

@@ -18,7 +18,10 @@ use bytes::Bytes;
 use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
 pub use embedded::{EmbeddedLog, OpenError, RepairError, RepairReport, TopicDamage, repair};
-pub use jetstream::{BucketError, ConnectError, JetStreamLog, MapBucket, StoredMap};
+pub use jetstream::{
+    BucketError, ConnectError, HealthBucket, HealthError, HealthWatch, JetStreamLog, MapBucket,
+    StoredMap, Vital,
+};
 pub use memory::MemoryLog;
 pub use settings::LogSettings;
 

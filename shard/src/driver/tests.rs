@@ -57,6 +57,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         owed: (outlook.view.id(), BTreeSet::new()),
         signs: Signs::new(outlook.view.id()),
         outlook,
+        lease: None,
         trunks: BTreeMap::new(),
         links: BTreeMap::new(),
     }

@@ -24,13 +24,17 @@ impl Driver {
         self.look();
     }
 
-    /// Looks at the cluster, if it has changed: everybody is told what is news, and the core where
-    /// keys belong now.
+    /// Looks at the cluster, if it has changed since it was looked at.
     pub(super) fn look(&mut self) {
         // An error is the cluster's end, which is this process's.
-        if !self.outlooks.has_changed().unwrap_or(false) {
-            return;
+        if self.outlooks.has_changed().unwrap_or(false) {
+            self.take_outlook();
         }
+    }
+
+    /// Takes the cluster as it looks now: everybody is told what is news, and the core where keys
+    /// belong.
+    pub(super) fn take_outlook(&mut self) {
         let outlook = self.outlooks.borrow_and_update().clone();
         let before = std::mem::replace(&mut self.outlook, outlook);
         let news = self.outlook.statuses.news_since(&before.statuses);
@@ -71,10 +75,14 @@ impl Driver {
     /// Has the store keep what this shard's next process must know.
     pub(super) fn note(&mut self) {
         let (view, owed) = &self.owed;
+        // What was said of others decides nothing, and a note has a bound.
+        let map = self.outlook.view.map();
+        let is_of_map = |said: &ShardStatus| map.index_of(&said.shard).is_some();
+        let statuses = self.outlook.statuses.iter();
         let note = Note {
             view: *view,
             owed: owed.iter().map(|shard| self.outlook.name(shard.0).to_owned()).collect(),
-            statuses: self.outlook.statuses.iter().collect(),
+            statuses: statuses.filter(is_of_map).collect(),
         };
         self.log.note(note.encode());
     }

@@ -16,9 +16,9 @@ const READERS: usize = 3;
 /// Acknowledgements from one death to the next, so that each meets shards at work.
 const BETWEEN: usize = 25;
 
-pub(super) const EMBEDDED: &str = "[store]\nkind = \"embedded\"\ndata = \"data\"\n";
+pub(crate) const EMBEDDED: &str = "[store]\nkind = \"embedded\"\ndata = \"data\"\n";
 /// All that is published stays, so that it can be looked at in the end.
-pub(super) const KEEP_ALL: &str = "[history]\nmessages = 1000000\nbytes = \"32MiB\"\n[inbox]\nmessages = 100000\nbytes = \"32MiB\"";
+pub(crate) const KEEP_ALL: &str = "[history]\nmessages = 1000000\nbytes = \"32MiB\"\n[inbox]\nmessages = 100000\nbytes = \"32MiB\"";
 
 /// A room and an absent user on each shard.
 fn company(cluster: &Cluster) -> Company {
@@ -33,7 +33,7 @@ fn company(cluster: &Cluster) -> Company {
 
 /// People come, `kill` is called so many times, and everything is looked at in the end. Gives how
 /// often somebody had to come back.
-pub(super) async fn survive(
+pub(crate) async fn survive(
     cluster: &mut Cluster,
     kills: usize,
     mut kill: impl AsyncFnMut(&mut Cluster, usize),

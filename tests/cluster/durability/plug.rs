@@ -130,10 +130,20 @@ async fn an_up_without_a_folder_keeps_its_data_beside_its_settings() {
     let mut alice = up.connect("alice").await;
     let ok = alice.join("lobby").await;
     assert_eq!((&ok["epoch"], &ok["offset"]), (&before["epoch"], &json!(1)));
-    assert!(!up.process.errors().contains("other shards"));
     up.pull_the_plug().await;
-    let arguments = ["up", "--config", "cluster.toml", "--shards", "2"];
-    let mut process = Process::start_in(folder.path(), &arguments);
-    process.line("ready http").await;
-    assert!(process.errors().contains("was written by other shards"), "{}", process.errors());
+    let with = async |shards| {
+        let arguments = ["up", "--config", "cluster.toml", "--shards", shards];
+        let mut process = Process::start_in(folder.path(), &arguments);
+        let ready = process.line("ready http").await;
+        Up { process, url: ready.replace("ready http", "ws") }
+    };
+    // More shards take over what is theirs now.
+    let up = with("12").await;
+    let mut alice = up.connect("alice").await;
+    let ok = alice.join("lobby").await;
+    assert_eq!((&ok["epoch"], &ok["offset"]), (&before["epoch"], &json!(1)));
+    assert!(!up.process.errors().contains("are no more"), "{}", up.process.errors());
+    up.pull_the_plug().await;
+    let up = with("2").await;
+    assert!(up.process.errors().contains("which are no more"), "{}", up.process.errors());
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{self, kv};
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
@@ -75,19 +76,7 @@ impl MapBucket {
     /// [`BucketError::Connect`], or [`BucketError::Servers`].
     pub async fn open(options: &JetStreamSettings, name: &str) -> Result<Self, BucketError> {
         let context = jetstream::new(client(options, WHO).await?);
-        let config = kv::Config {
-            bucket: name.to_owned(),
-            description: "Trunkline's shard map".to_owned(),
-            history: HISTORY,
-            num_replicas: options.replicas,
-            ..kv::Config::default()
-        };
-        let open = async || match context.get_key_value(name).await {
-            Ok(store) => Ok(store),
-            // It isn't there yet; if it is and can't be had, that shows once more.
-            Err(_) => context.create_key_value(config.clone()).await.map_err(|it| it.to_string()),
-        };
-        let store = again("open", name, open).await?;
+        let store = store(&context, options, name).await?;
         Ok(Self { name: name.to_owned(), store, watch: None })
     }
 
@@ -108,19 +97,7 @@ impl MapBucket {
     /// [`BucketError::Moved`] if another stands there, [`BucketError::Servers`].
     pub async fn write(&self, text: &str, after: Option<u64>) -> Result<u64, BucketError> {
         let bytes = text.to_owned().into();
-        let write = async {
-            use kv::{CreateErrorKind, UpdateErrorKind};
-            match after {
-                Some(revision) => match self.store.update(KEY, bytes, revision).await {
-                    Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
-                    other => other.map(Some).map_err(|error| error.to_string()),
-                },
-                None => match self.store.create(KEY, bytes).await {
-                    Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(None),
-                    other => other.map(Some).map_err(|error| error.to_string()),
-                },
-            }
-        };
+        let write = replace(&self.store, KEY, bytes, after);
         within("write", &self.name, write).await?.ok_or(BucketError::Moved)
     }
 
@@ -164,9 +141,51 @@ impl MapBucket {
     }
 }
 
+/// The bucket, which is made if it isn't there.
+pub(super) async fn store(
+    context: &jetstream::Context,
+    options: &JetStreamSettings,
+    name: &str,
+) -> Result<kv::Store, BucketError> {
+    let config = kv::Config {
+        bucket: name.to_owned(),
+        description: "Trunkline's shard map, and which shards are alive".to_owned(),
+        history: HISTORY,
+        num_replicas: options.replicas,
+        ..kv::Config::default()
+    };
+    let open = async || match context.get_key_value(name).await {
+        Ok(store) => Ok(store),
+        // It isn't there yet; if it is and can't be had, that shows once more.
+        Err(_) => context.create_key_value(config.clone()).await.map_err(|it| it.to_string()),
+    };
+    again("open", name, open).await
+}
+
+/// Puts a value in place of the one of this revision, or in place of none. No revision if another
+/// value stands there.
+pub(super) async fn replace(
+    store: &kv::Store,
+    key: &str,
+    value: Bytes,
+    after: Option<u64>,
+) -> Result<Option<u64>, String> {
+    use kv::{CreateErrorKind, UpdateErrorKind};
+    match after {
+        Some(revision) => match store.update(key, value, revision).await {
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+            other => other.map(Some).map_err(|error| error.to_string()),
+        },
+        None => match store.create(key, value).await {
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(None),
+            other => other.map(Some).map_err(|error| error.to_string()),
+        },
+    }
+}
+
 /// Tries what may be done twice until it is done: servers that have just been started are silent
 /// until they have agreed on a leader.
-async fn again<T>(
+pub(super) async fn again<T>(
     doing: &'static str,
     bucket: &str,
     what: impl AsyncFn() -> Result<T, String>,

@@ -19,6 +19,7 @@ mod bucket;
 mod connect;
 mod desk;
 mod entry;
+mod health;
 mod held;
 mod job;
 mod load;
@@ -45,6 +46,7 @@ use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
 pub use bucket::{BucketError, MapBucket, StoredMap};
 pub use connect::ConnectError;
+pub use health::{HealthBucket, HealthError, HealthWatch, Vital};
 
 use crate::TopicLog;
 use crate::epoch::new_epoch;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trunkline_core::{
-    CoreSettings, Epoch, LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery,
+    CoreSettings, Epoch, Held, LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery,
     Record, Ticket, Topic,
 };
 
@@ -17,10 +17,15 @@ pub(crate) struct Kept {
     pub(crate) record: Arc<Record>,
 }
 
-/// One shard's store.
+/// One shard's process: whoever opens a topic last is the one who may write to it.
+pub(crate) type Writer = (usize, u64);
+
+/// One shard's store, or one that all shards share.
 #[derive(Debug)]
 pub(crate) struct ModelLog {
-    epoch: Epoch,
+    /// What the names of its histories begin with.
+    name: String,
+    histories: u64,
     rooms: (usize, Duration),
     inboxes: (usize, Duration),
     window: Duration,
@@ -28,8 +33,11 @@ pub(crate) struct ModelLog {
 }
 
 /// What is kept of one topic.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct KeptTopic {
+    epoch: Epoch,
+    writer: Option<Writer>,
+    last_time_ms: u64,
     last: u64,
     handed: u64,
     records: BTreeMap<u64, Arc<Record>>,
@@ -48,9 +56,10 @@ pub(crate) enum Fate {
 }
 
 impl ModelLog {
-    pub(crate) fn new(epoch: &str, settings: &CoreSettings) -> Self {
+    pub(crate) fn new(name: &str, settings: &CoreSettings) -> Self {
         Self {
-            epoch: Epoch::new(epoch),
+            name: name.to_owned(),
+            histories: 0,
             rooms: (settings.history.messages, settings.history.age),
             inboxes: (settings.inbox_messages, settings.inbox_age),
             window: settings.key_window,
@@ -61,6 +70,7 @@ impl ModelLog {
     /// Carries out a request. Gives its outcome, if it has one, and what was newly kept.
     pub(crate) fn submit(
         &mut self,
+        writer: Writer,
         request: LogRequest,
         wall_ms: u64,
         fate: Fate,
@@ -68,28 +78,63 @@ impl ModelLog {
         let (ticket, topic) = match &request {
             LogRequest::Open { ticket, topic }
             | LogRequest::Append { ticket, topic, .. }
-            | LogRequest::Read { ticket, topic, .. } => (*ticket, topic.clone()),
+            | LogRequest::Read { ticket, topic, .. }
+            | LogRequest::Export { ticket, topic }
+            | LogRequest::Import { ticket, topic, .. } => (*ticket, topic.clone()),
             LogRequest::Mark { topic, handed } => {
-                let kept = self.topics.entry(topic.clone()).or_default();
-                kept.handed = kept.handed.max(*handed);
+                if let Some(kept) = self.topics.get_mut(topic) {
+                    kept.handed = kept.handed.max(*handed);
+                }
                 return (None, Vec::new());
             }
-            LogRequest::List { .. }
-            | LogRequest::Export { .. }
-            | LogRequest::Import { .. }
-            | LogRequest::Remove { .. } => return (None, Vec::new()),
+            LogRequest::List { ticket, after, limit } => {
+                let outcome = match fate {
+                    Fate::Done => self.list(after.as_ref(), *limit),
+                    _ => LogOutcome::Failed(LogFailure::Unavailable),
+                };
+                return (Some((*ticket, outcome)), Vec::new());
+            }
+            LogRequest::Remove { topic } => {
+                if fate == Fate::Done {
+                    self.topics.remove(topic);
+                }
+                return (None, Vec::new());
+            }
         };
         let failed = LogOutcome::Failed(LogFailure::Unavailable);
         if fate == Fate::FailedBefore {
             return (Some((ticket, failed)), Vec::new());
         }
         let (most, since_ms) = self.bounds(&topic, wall_ms);
-        let epoch = self.epoch.clone();
-        let kept = self.topics.entry(topic.clone()).or_default();
+        match request {
+            LogRequest::Import { held, .. } => {
+                self.topics.insert(topic, KeptTopic::of(*held, writer));
+                let outcome = if fate == Fate::Done { LogOutcome::Imported } else { failed };
+                return (Some((ticket, outcome)), Vec::new());
+            }
+            LogRequest::Export { .. } => {
+                let held = self.topics.get_mut(&topic).map(|kept| {
+                    kept.trim(most, since_ms);
+                    Box::new(kept.held())
+                });
+                let outcome = if fate == Fate::Done { LogOutcome::Exported(held) } else { failed };
+                return (Some((ticket, outcome)), Vec::new());
+            }
+            _ => {}
+        }
+        let (name, histories) = (&self.name, &mut self.histories);
+        let kept = self.topics.entry(topic.clone()).or_insert_with(|| {
+            *histories += 1;
+            KeptTopic::new(Epoch::new(&format!("{name}.{histories}")))
+        });
+        if let LogRequest::Open { .. } = request {
+            kept.writer = Some(writer);
+        }
+        let epoch = kept.epoch.clone();
         kept.trim(most, since_ms);
         let window_ms = u64::try_from(self.window.as_millis()).expect("a window in reason");
         let recent_ms = wall_ms.saturating_sub(window_ms);
-        let (outcome, new) = kept.carry_out(request, &epoch, recent_ms);
+        let (outcome, new) = kept.carry_out(writer, request, recent_ms);
         kept.trim(most, since_ms);
         let outcome = match outcome {
             LogOutcome::Appended { .. } => LogOutcome::Appended { first: kept.first() },
@@ -117,13 +162,43 @@ impl ModelLog {
         (most, wall_ms.saturating_sub(u64::try_from(age.as_millis()).expect("an age in reason")))
     }
 
-    /// The name of this store's histories.
-    pub(crate) fn epoch(&self) -> &Epoch {
-        &self.epoch
+    /// A topic's history, and its newest offset.
+    pub(crate) fn standing(&self, topic: &Topic) -> Option<(&Epoch, u64)> {
+        self.topics.get(topic).map(|kept| (&kept.epoch, kept.last))
+    }
+
+    fn list(&self, after: Option<&Topic>, limit: usize) -> LogOutcome {
+        let behind = self.topics.keys().filter(|topic| after.is_none_or(|after| *topic > after));
+        let topics: Vec<Topic> = behind.clone().take(limit).cloned().collect();
+        LogOutcome::Topics { more: behind.count() > topics.len(), topics }
     }
 }
 
 impl KeptTopic {
+    fn new(epoch: Epoch) -> Self {
+        let (records, published) = (BTreeMap::new(), Vec::new());
+        Self { epoch, writer: None, last_time_ms: 0, last: 0, handed: 0, records, published }
+    }
+
+    fn of(held: Held, writer: Writer) -> Self {
+        let Held { epoch, first: _, last, last_time_ms, handed, records, publications } = held;
+        let records = records.into_iter().map(|record| (record.offset, record)).collect();
+        let (writer, published) = (Some(writer), publications);
+        Self { epoch, writer, last_time_ms, last, handed, records, published }
+    }
+
+    fn held(&self) -> Held {
+        Held {
+            epoch: self.epoch.clone(),
+            first: self.first(),
+            last: self.last,
+            last_time_ms: self.last_time_ms,
+            handed: self.handed,
+            records: self.records.values().cloned().collect(),
+            publications: self.published.clone(),
+        }
+    }
+
     fn first(&self) -> u64 {
         self.records.keys().next().copied().unwrap_or(self.last + 1)
     }
@@ -140,18 +215,20 @@ impl KeptTopic {
 
     fn carry_out(
         &mut self,
+        writer: Writer,
         request: LogRequest,
-        epoch: &Epoch,
         recent_ms: u64,
     ) -> (LogOutcome, Vec<Arc<Record>>) {
         match request {
             LogRequest::Append { after, records, .. } => {
-                if after.epoch != *epoch || after.offset != self.last {
+                let is_fenced = self.writer != Some(writer);
+                if is_fenced || after.epoch != self.epoch || after.offset != self.last {
                     return (LogOutcome::Failed(LogFailure::Conflict), Vec::new());
                 }
                 for record in &records {
                     assert_eq!(record.offset, self.last + 1, "an append has no gap");
                     self.last = record.offset;
+                    self.last_time_ms = record.time_ms;
                     self.records.insert(record.offset, Arc::clone(record));
                     self.published.push(Publication::of(record));
                 }
@@ -166,12 +243,11 @@ impl KeptTopic {
                 let waiting_bytes = waiting.sum();
                 self.published.retain(|it| it.time_ms > recent_ms);
                 let publications = self.published.clone();
-                let last_time_ms = self.records.values().next_back().map_or(0, |it| it.time_ms);
                 let opened = Opened {
-                    epoch: epoch.clone(),
+                    epoch: self.epoch.clone(),
                     first,
                     last,
-                    last_time_ms,
+                    last_time_ms: self.last_time_ms,
                     handed,
                     waiting_bytes,
                     publications,

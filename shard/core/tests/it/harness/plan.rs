@@ -28,6 +28,10 @@ pub(crate) struct Plan {
     pub(crate) log_failure: f64,
     /// Whether the store outlives the process.
     pub(crate) durable: bool,
+    /// Whether all shards have one store; then it is `durable` too.
+    pub(crate) shared: bool,
+    /// Until a shard or router has heard of a change of view.
+    pub(crate) news: Delay,
     /// Whether routers keep connections whose trunk breaks, and attach them again.
     pub(crate) hold: bool,
     /// How often a frame finds no room in a client's out-queue.
@@ -48,6 +52,8 @@ impl Plan {
             slow_log: (0.0, 0..=0),
             log_failure: 0.0,
             durable: false,
+            shared: false,
+            news: 0..=0,
             hold: false,
             no_room: 0.0,
         }

@@ -188,6 +188,12 @@ impl Sockets {
         true
     }
 
+    /// All sockets of a router.
+    pub(crate) fn of_router(&self, router: usize) -> Vec<ClientId> {
+        let of_router = self.sockets.iter().filter(|(_, socket)| socket.router == router);
+        of_router.map(|(client, _)| *client).collect()
+    }
+
     /// The sockets of a router that wait for a trunk to a shard.
     pub(crate) fn held(&self, router: usize) -> Vec<ClientId> {
         let held = self.sockets.iter().filter(|(_, socket)| socket.is_held);
@@ -213,15 +219,17 @@ impl Sockets {
     }
 
     pub(crate) fn of_trunk(&self, trunk: TrunkId) -> Vec<ClientId> {
-        let of_trunk =
-            |(client, socket): (&ClientId, &Socket)| (socket.trunk == trunk).then_some(*client);
+        let of_trunk = |(client, socket): (&ClientId, &Socket)| {
+            (socket.trunk == trunk && !socket.is_held).then_some(*client)
+        };
         self.sockets.iter().filter_map(of_trunk).collect()
     }
 
-    /// The socket that a shard names, if it is still there.
-    pub(crate) fn named(&self, connection: ConnectionId) -> Option<ClientId> {
+    /// The socket that a shard names, if it is still on that shard's trunk.
+    pub(crate) fn named(&self, trunk: TrunkId, connection: ConnectionId) -> Option<ClientId> {
         let client = ClientId(connection.0);
-        self.sockets.contains_key(&client).then_some(client)
+        self.sockets.get(&client).filter(|socket| socket.trunk == trunk && !socket.is_held)?;
+        Some(client)
     }
 
     pub(crate) fn group(&self, trunk: TrunkId, group: GroupId) -> Vec<ClientId> {

@@ -23,6 +23,8 @@ pub(super) struct Judge {
     pub(super) tally: BTreeMap<&'static str, u64>,
     /// The last answer to `presence`: users with their connections, and whether it is sure.
     pub(super) page: Option<(BTreeMap<String, u64>, bool)>,
+    /// Whether views change.
+    pub(super) moves: bool,
 }
 
 pub(crate) fn room_topic(room: &str) -> Topic {
@@ -79,7 +81,8 @@ impl Judge {
             Arrival::Kept(kept) => {
                 // A memory that is gone doesn't know what is said again.
                 let owner = core_of(world, &kept.topic);
-                let forgetful = !world.plan.durable && self.outages.has_crashed(owner);
+                let cut_off = self.moves && !self.outages.is_whole_since(0, 1, Duration::MAX);
+                let forgetful = !world.plan.durable && (self.outages.has_crashed(owner) || cut_off);
                 self.truth.keep(&kept, forgetful);
             }
             Arrival::Cut { a, b } => {
@@ -118,10 +121,11 @@ impl Judge {
 
     /// What happened between the shards may have hidden who came and went.
     fn forget_users(&mut self, world: &World, hidden: impl Fn(usize, usize) -> bool) {
+        let moves = self.moves;
         for client in self.clients.values_mut() {
             let home = client.home;
             for (room, hearing) in &mut client.rooms {
-                if hidden(home, core_of(world, &room_topic(room))) {
+                if moves || hidden(home, core_of(world, &room_topic(room))) {
                     hearing.users = None;
                 }
             }
@@ -233,7 +237,7 @@ impl Judge {
 
     fn ephemeral(&mut self, world: &World, id: ClientId, part: &Value) {
         let (payload, room) = (text(part, "data"), text(part, "room"));
-        let forgotten = self.outages.has_crashed(core_of(world, &room_topic(room)));
+        let forgotten = self.moves || self.outages.has_crashed(core_of(world, &room_topic(room)));
         let (client, truth) = self.client(id);
         let said = truth.said(payload);
         // Nobody remembers what was not kept, once its owner is another process.
@@ -252,6 +256,7 @@ impl Judge {
         let forgotten = self.outages.has_crashed(core_of(world, &inbox))
             || self.outages.has_crashed(client.home)
             || client.began_anew;
+        let forgotten = forgotten || (self.moves && part.get("offset").is_none());
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
         let at: Option<Place> = part.get("offset").map(|_| {

@@ -15,6 +15,8 @@ pub(super) struct Outages {
     whole_since: BTreeMap<(usize, usize), Duration>,
     calm_since: BTreeMap<(usize, usize), Duration>,
     crashed: BTreeSet<usize>,
+    /// Topics and sessions move: any shard may have to do with any.
+    moves: bool,
 }
 
 fn pair(a: usize, b: usize) -> (usize, usize) {
@@ -22,7 +24,7 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 }
 
 impl Outages {
-    pub(super) fn new(grace: Duration, slack: Duration) -> Self {
+    pub(super) fn new(grace: Duration, slack: Duration, moves: bool) -> Self {
         let longest = grace.saturating_sub(slack);
         Self {
             longest,
@@ -32,6 +34,7 @@ impl Outages {
             whole_since: BTreeMap::new(),
             calm_since: BTreeMap::new(),
             crashed: BTreeSet::new(),
+            moves,
         }
     }
 
@@ -59,7 +62,7 @@ impl Outages {
     }
 
     pub(super) fn has_crashed(&self, shard: usize) -> bool {
-        self.crashed.contains(&shard)
+        self.crashed.contains(&shard) || (self.moves && !self.crashed.is_empty())
     }
 
     /// Whether something that lasted like this may let members go.
@@ -74,12 +77,21 @@ impl Outages {
 
     /// Whether the link of two shards has been whole all the time since then.
     pub(super) fn is_whole_since(&self, a: usize, b: usize, since: Duration) -> bool {
+        if self.moves {
+            let whole = self.whole_since.values().all(|whole| *whole < since);
+            return whole && self.cut_since.is_empty();
+        }
         let whole = self.whole_since.get(&pair(a, b)).is_none_or(|whole| *whole < since);
         whole && !self.cut_since.contains_key(&pair(a, b))
     }
 
     /// Whether nothing that lasted has come between two shards since some time ago.
     pub(super) fn were_together(&self, a: usize, b: usize, since: Duration, now: Duration) -> bool {
+        if self.moves {
+            let calm = self.calm_since.values().max().copied().unwrap_or_default();
+            let out = self.cut_since.values().any(|cut| now - *cut > self.longest);
+            return !out && calm.max(since) + self.slack < now;
+        }
         let calm = self.calm_since.get(&pair(a, b)).copied().unwrap_or_default();
         let out = self.cut_since.get(&pair(a, b)).is_some_and(|cut| now - *cut > self.longest);
         !out && calm.max(since) + self.slack < now

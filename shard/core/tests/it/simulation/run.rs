@@ -19,7 +19,7 @@ use crate::harness::{Plan, Trace, World};
 pub(super) struct Observed(BTreeMap<&'static str, u64>);
 
 /// What must have happened somewhere in a few hundred seeds.
-const EXPECTED: [&str; 15] = [
+const EXPECTED: [&str; 17] = [
     "link cut",
     "trunk cut",
     "crash",
@@ -35,6 +35,8 @@ const EXPECTED: [&str; 15] = [
     "queued",
     "offline",
     "waited",
+    "away",
+    "new map",
 ];
 
 impl Observed {
@@ -70,28 +72,31 @@ impl Drop for Run<'_> {
 pub(super) fn run(seed: u64, trace: &mut Trace) -> Observed {
     let mut chance = StdRng::seed_from_u64(seed);
     let plan = plan(&mut chance);
+    let moves = chance.random_bool(0.5);
     let settings = plan.settings.clone();
     let slack = Duration::from_millis(2 * (plan.link.end() + plan.trunk.end() + plan.notice.end()))
         + Duration::from_millis(200);
     let judge = Judge {
         clients: BTreeMap::new(),
         truth: Truth::new(settings.key_window),
-        outages: Outages::new(settings.grace, slack),
+        outages: Outages::new(settings.grace, slack, moves),
         gone: Vec::new(),
         tally: BTreeMap::new(),
         page: None,
+        moves,
     };
     let unkind = |chance: &mut StdRng, most: u32| match chance.random_bool(0.5) {
         true => chance.random_range(0..=most),
         false => 0,
     };
     let cuts = [unkind(&mut chance, 30), unkind(&mut chance, 20), unkind(&mut chance, 10)];
+    let news = if moves { chance.random_range(5..=40) } else { 0 };
     let people = chance.random_range(3..=9);
     let people = USERS.iter().cycle().take(people).map(|user| Person { user, at: None }).collect();
     let actions = chance.random_range(40..=250);
     let pace = chance.random_range(5..=200);
     let world = World::new(plan, chance.random(), std::mem::take(trace));
-    let script = Script { people, chance, cuts, sessions: 0 };
+    let script = Script { people, chance, cuts, news, sessions: 0 };
     let mut run = Run { world, judge, script, trace };
     for _ in 0..actions {
         run.script.act(&mut run.world, &mut run.judge);
@@ -119,6 +124,7 @@ fn plan(chance: &mut StdRng) -> Plan {
         // What is sent again is recognised within the window: it outlasts every outage.
         settings.key_window = ms(60_000);
     }
+    let store = one_of(&[0, 1, 2]);
     settings.history.messages = usize::try_from(one_of(&[20, 50, 1000])).unwrap_or(1000);
     settings.history.age = ms(one_of(&[3000, 86_400_000, 86_400_000]));
     Plan {
@@ -131,7 +137,9 @@ fn plan(chance: &mut StdRng) -> Plan {
         notice: 0..=one_of(&[0, 10, 300]),
         slow_log: (f64::from(u32::try_from(one_of(&[0, 0, 10])).unwrap_or(0)) / 1000.0, 500..=6000),
         log_failure: f64::from(u32::try_from(one_of(&[0, 0, 20])).unwrap_or(0)) / 1000.0,
-        durable: one_of(&[0, 1]) == 1,
+        durable: store > 0,
+        shared: store == 2,
+        news: 0..=one_of(&[0, 30, 400]),
         hold,
         no_room: f64::from(u32::try_from(one_of(&[0, 0, 5])).unwrap_or(0)) / 1000.0,
     }

@@ -33,6 +33,8 @@ pub(super) struct Script {
     pub(super) chance: StdRng,
     /// How unkind the world is: links, trunks, processes. Per thousand actions.
     pub(super) cuts: [u32; 3],
+    /// How often there is another view, per thousand actions.
+    pub(super) news: u32,
     pub(super) sessions: u64,
 }
 
@@ -43,6 +45,9 @@ impl Script {
         let dice = self.chance.random_range(0..1000);
         if dice < links + trunks + crashes {
             return self.break_something(world, judge, dice);
+        }
+        if dice >= 1000 - self.news {
+            return self.change_view(world, judge);
         }
         let person = self.chance.random_range(0..self.people.len());
         match self.people[person].at {
@@ -80,6 +85,22 @@ impl Script {
         };
         if done {
             judge.count(what);
+        }
+    }
+
+    /// Shards go away or come back, or there is another map.
+    pub(super) fn change_view(&mut self, world: &mut World, judge: &mut Judge) {
+        let all: Vec<usize> = (0..world.plan.shards).collect();
+        let count = *[0, 0, 1, 1, 1, 2].choose(&mut self.chance).unwrap_or(&0);
+        let away: Vec<usize> = all.choose_multiple(&mut self.chance, count).copied().collect();
+        if self.chance.random_bool(0.6) {
+            world.away(&away);
+            judge.count("away");
+        } else {
+            let count = self.chance.random_range(1..=world.plan.shards);
+            let map: Vec<usize> = all.choose_multiple(&mut self.chance, count).copied().collect();
+            world.new_map(&map, &away);
+            judge.count("new map");
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Guest {
 impl World {
     /// A client comes through a router. `None` if the router has no trunk to its shard.
     pub(crate) fn connect(&mut self, router: usize, guest: Guest) -> Option<ClientId> {
-        let trunk = self.network.trunk((router, self.home_of(&guest.session)))?;
+        let trunk = self.network.trunk((router, self.home_by(router, &guest.session)))?;
         let Guest { session, identity, authenticated, dialect, inbox_after } = guest;
         let attach = |connection| Attach {
             connection,
@@ -75,26 +75,28 @@ impl World {
     pub(super) fn attach_again(&mut self, (router, shard): TrunkSlot, trunk: TrunkId) {
         for client in self.sockets.held(router) {
             let Some(socket) = self.sockets.get(client) else { continue };
-            if self.home_of(&socket.session) != shard {
-                continue;
+            if self.home_by(router, &socket.session) == shard {
+                self.attach_one(client, shard, trunk);
             }
-            let Some(socket) = self.sockets.get_mut(client) else { continue };
-            (socket.trunk, socket.is_held) = (trunk, false);
-            socket.kept.is_of_this_trunk = false;
-            let comes = Comes::Again(Box::new(socket.kept.adoption()));
-            let attach = Attach { comes, ..socket.kept.attach.clone() };
-            let unsettled = socket.kept.unsettled.clone();
-            let at_once = self.chance.random_bool(0.5);
-            self.see(Arrival::Attached { client, at_once });
-            let at = self.up(trunk, Input::Attach { trunk, attach });
-            let connection = ConnectionId(client.0);
-            for Unsettled { sequence, payload, binary, answered } in unsettled {
-                let again =
-                    Input::Message { trunk, connection, sequence, payload, binary, answered };
-                match at {
-                    Some(at) if at_once => self.input(at, shard, On::Trunk(trunk), again),
-                    _ => drop(self.up(trunk, again)),
-                }
+        }
+    }
+
+    pub(super) fn attach_one(&mut self, client: ClientId, shard: usize, trunk: TrunkId) {
+        let Some(socket) = self.sockets.get_mut(client) else { return };
+        (socket.trunk, socket.is_held) = (trunk, false);
+        socket.kept.is_of_this_trunk = false;
+        let comes = Comes::Again(Box::new(socket.kept.adoption()));
+        let attach = Attach { comes, ..socket.kept.attach.clone() };
+        let unsettled = socket.kept.unsettled.clone();
+        let at_once = self.chance.random_bool(0.5);
+        self.see(Arrival::Attached { client, at_once });
+        let at = self.up(trunk, Input::Attach { trunk, attach });
+        let connection = ConnectionId(client.0);
+        for Unsettled { sequence, payload, binary, answered } in unsettled {
+            let again = Input::Message { trunk, connection, sequence, payload, binary, answered };
+            match at {
+                Some(at) if at_once => self.input(at, shard, On::Trunk(trunk), again),
+                _ => drop(self.up(trunk, again)),
             }
         }
     }
@@ -154,7 +156,7 @@ impl World {
             Output::Send { trunk, connections, frame, receipt, position, answers } => {
                 let mut passed = false;
                 for connection in connections {
-                    if let Some(client) = self.sockets.named(connection) {
+                    if let Some(client) = self.sockets.named(trunk, connection) {
                         let entered = self.queue(client, &frame);
                         passed |= entered;
                         self.keep(client, position.clone(), answers.filter(|_| entered));
@@ -174,24 +176,26 @@ impl World {
                     }
                 }
             }
-            Output::Group { group, connection, member, position, .. } => {
-                self.sockets.change(group, connection, member, position);
+            Output::Group { trunk, group, connection, member, position } => {
+                if self.sockets.named(trunk, connection).is_some() {
+                    self.sockets.change(group, connection, member, position);
+                }
             }
-            Output::Checkpoint { connection, state, .. } => {
-                let client = self.sockets.named(connection);
+            Output::Checkpoint { trunk, connection, state, .. } => {
+                let client = self.sockets.named(trunk, connection);
                 if let Some(socket) = client.and_then(|it| self.sockets.get_mut(it)) {
                     socket.kept.checkpoint = state;
                     socket.kept.is_of_this_trunk = true;
                     socket.kept.is_fresh = true;
                 }
             }
-            Output::Close { connection, code, .. } => {
-                if let Some(client) = self.sockets.named(connection) {
+            Output::Close { trunk, connection, code, .. } => {
+                if let Some(client) = self.sockets.named(trunk, connection) {
                     self.close(client, code.number());
                 }
             }
-            Output::Acknowledge { connection, sequence, .. } => {
-                if let Some(client) = self.sockets.named(connection) {
+            Output::Acknowledge { trunk, connection, sequence } => {
+                if let Some(client) = self.sockets.named(trunk, connection) {
                     if let Some(socket) = self.sockets.get_mut(client) {
                         socket.kept.settles(sequence);
                     }

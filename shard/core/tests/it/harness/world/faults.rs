@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::Rng;
-use trunkline_core::{Core, CoreSettings, Input};
+use trunkline_core::{Core, CoreSettings, Input, LogReach, ShardIndex};
 
 use super::{Event, On, Stranger, World, index};
 use crate::harness::log::ModelLog;
 use crate::harness::network::TrunkSlot;
+use crate::harness::plan::Plan;
 use crate::harness::router::Arrival;
 
 /// A broken thing whose other end is not there tries again after this long.
@@ -85,13 +86,28 @@ impl World {
     }
 
     pub(super) fn start(&mut self, shard: usize) {
+        let owed = self.owed_at_start(shard);
         let it = &mut self.shards[shard];
         it.life += 1;
-        let settings = settings_of(&self.plan.settings, shard, it.life);
+        let settings = settings_of(&self.plan, shard, it.life);
         if !self.plan.durable || it.life == 1 {
             it.log = ModelLog::new(&format!("{shard}-{}", it.life), &settings);
         }
-        it.core = Some(Core::new(self.view.clone(), index(shard), BTreeSet::new(), settings));
+        it.core = Some(Core::new(it.view.clone(), index(shard), owed, settings));
+    }
+
+    /// Who may have what is a new process's: what an earlier one has noted of that, if the view is
+    /// the same; nobody, as long as the first view is the only one there ever was.
+    fn owed_at_start(&self, shard: usize) -> BTreeSet<ShardIndex> {
+        let others = (0..self.plan.shards).filter(|it| *it != shard).map(index);
+        match &self.shards[shard].owed {
+            None => BTreeSet::new(),
+            Some(_) if self.plan.shared => BTreeSet::new(),
+            Some((view, owed)) if self.plan.durable && *view == self.shards[shard].view.id() => {
+                owed.clone()
+            }
+            Some(_) => others.collect(),
+        }
     }
 
     pub(super) fn make_link(&mut self, a: usize, b: usize) {
@@ -163,6 +179,11 @@ impl World {
 }
 
 /// Each process of each shard has another incarnation.
-pub(super) fn settings_of(settings: &CoreSettings, shard: usize, life: u64) -> CoreSettings {
-    CoreSettings { incarnation: 1 + shard as u64 + 16 * life, ..settings.clone() }
+pub(super) fn settings_of(plan: &Plan, shard: usize, life: u64) -> CoreSettings {
+    let log = match (plan.shared, plan.durable) {
+        (true, _) => LogReach::Cluster,
+        (false, true) => LogReach::Shard,
+        (false, false) => LogReach::Process,
+    };
+    CoreSettings { incarnation: 1 + shard as u64 + 16 * life, log, ..plan.settings.clone() }
 }

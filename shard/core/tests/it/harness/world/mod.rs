@@ -3,6 +3,7 @@
 mod clients;
 mod faults;
 mod outputs;
+mod views;
 
 pub(crate) use clients::Guest;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use trunkline_config::{HashKey, Shard as MapShard, ShardKey, ShardMap, View};
+use trunkline_config::{Directory, HashKey, Shard as MapShard, ShardKey, ShardMap, View, ViewId};
 use trunkline_core::{
     Core, Gauges, Input, LogRequest, Mono, Now, Output, SessionId, ShardIndex, Topic, TrunkId,
 };
@@ -20,7 +21,7 @@ use trunkline_core::{
 use crate::harness::log::ModelLog;
 use crate::harness::network::{Network, TrunkSlot};
 use crate::harness::plan::{Delay, Plan};
-use crate::harness::router::{Arrival, Seen, Sockets};
+use crate::harness::router::{Arrival, ClientId, Seen, Sockets};
 use crate::harness::trace::Trace;
 
 /// The wall clock at the beginning of the world.
@@ -50,6 +51,10 @@ enum Event {
     MakeTrunk(TrunkSlot),
     Start(usize),
     LinkIsKnown(usize, usize, u64),
+    /// A shard or router has heard of a view.
+    View(Stranger, View),
+    /// A router's worker moves a connection, if its shard is another.
+    MoveClient(ClientId),
 }
 
 /// What must still be whole for an input to arrive.
@@ -65,6 +70,9 @@ struct Shard {
     /// Counts its processes, from 1.
     life: u64,
     core: Option<Core>,
+    view: View,
+    /// Whom it has noted as owing it something, and under which view.
+    owed: Option<(ViewId, BTreeSet<ShardIndex>)>,
     log: ModelLog,
     /// What it believes to be up.
     links: BTreeSet<usize>,
@@ -76,7 +84,14 @@ struct Shard {
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) trace: Trace,
+    /// The newest view.
     view: View,
+    directory: Directory,
+    version: u64,
+    /// Those of the routers.
+    routers: Vec<View>,
+    /// When each has heard of the newest view.
+    news: BTreeMap<Stranger, Duration>,
     shards: Vec<Shard>,
     sockets: Sockets,
     network: Network,
@@ -111,15 +126,14 @@ pub(crate) fn session_of(world: &World, key: &ShardKey<'_>, number: u64) -> Sess
 impl World {
     /// A world in which every shard is started and everything is whole.
     pub(crate) fn new(plan: Plan, seed: u64, trace: Trace) -> Self {
-        let shard = |index: usize| MapShard {
-            id: char::from(b'a' + u8::try_from(index).expect("few shards")).to_string(),
-            grpc: String::new(),
-            metrics: String::new(),
-            weight: 1.0,
-        };
-        let map = ShardMap::new(1, HashKey([7; 16]), (0..plan.shards).map(shard).collect());
+        let map = map_of(1, 0..plan.shards);
+        let (view, directory) = View::first(Arc::new(map));
         let mut world = Self {
-            view: View::first(Arc::new(map)).0,
+            routers: vec![view.clone(); plan.routers],
+            view,
+            directory,
+            version: 1,
+            news: BTreeMap::new(),
             shards: Vec::new(),
             sockets: Sockets::default(),
             network: Network::default(),
@@ -135,7 +149,8 @@ impl World {
         for index in 0..world.plan.shards {
             let log = ModelLog::new("", &world.plan.settings);
             let (links, trunks) = (BTreeSet::new(), BTreeSet::new());
-            world.shards.push(Shard { life: 0, core: None, log, links, trunks });
+            let (view, owed) = (world.view.clone(), None);
+            world.shards.push(Shard { life: 0, core: None, view, owed, log, links, trunks });
             world.start(index);
         }
         for a in 0..world.plan.shards {
@@ -162,14 +177,24 @@ impl World {
         format!("{:?}", self.shards[shard].core)
     }
 
-    /// The oldest offset that the owner's store still has of a topic, and the history's name.
+    /// The oldest offset that a store still has of a topic, and the history's name. Where two stores
+    /// have it, it is on its way from the one that has less.
     pub(crate) fn readable(&self, topic: &Topic) -> (String, u64) {
-        let log = &self.shards[core_of(self, topic)].log;
-        (log.epoch().to_string(), log.first(topic, self.wall_ms()))
+        let standing = |shard: &Shard| {
+            let (epoch, last) = shard.log.standing(topic)?;
+            Some((last, epoch.to_string(), shard.log.first(topic, self.wall_ms())))
+        };
+        let newest = self.shards.iter().filter_map(standing).max();
+        newest.map_or((String::new(), 1), |(_, epoch, first)| (epoch, first))
     }
 
     pub(crate) fn home_of(&self, session: &SessionId) -> usize {
         usize::from(self.view.owner_of(session.digest()))
+    }
+
+    /// The shard to which a router takes a session.
+    fn home_by(&self, router: usize, session: &SessionId) -> usize {
+        usize::from(self.routers[router].owner_of(session.digest()))
     }
 
     /// Does the next thing, if it is due by `until`; false if nothing is. The time then is `until`.
@@ -230,6 +255,8 @@ impl World {
             Event::MakeLink(a, b) => self.make_link(a, b),
             Event::MakeTrunk(slot) => self.make_trunk(slot),
             Event::Start(shard) => self.start(shard),
+            Event::View(who, view) => self.hear_of(who, view),
+            Event::MoveClient(client) => self.move_client(client),
             Event::LinkIsKnown(a, b, life) => {
                 if self.network.link(a, b) == Some(life) {
                     self.see(Arrival::Whole { a, b });
@@ -291,6 +318,21 @@ impl World {
     pub(crate) fn wall_ms(&self) -> u64 {
         WALL_MS + u64::try_from(self.now.as_millis()).expect("a time in reason")
     }
+}
+
+/// A map of some shards.
+fn map_of(version: u64, shards: impl IntoIterator<Item = usize>) -> ShardMap {
+    let shard = |index: usize| MapShard {
+        id: id_of(index),
+        grpc: String::new(),
+        metrics: String::new(),
+        weight: 1.0,
+    };
+    ShardMap::new(version, HashKey([7; 16]), shards.into_iter().map(shard).collect())
+}
+
+fn id_of(shard: usize) -> String {
+    char::from(b'a' + u8::try_from(shard).expect("few shards")).to_string()
 }
 
 fn index(shard: usize) -> ShardIndex {

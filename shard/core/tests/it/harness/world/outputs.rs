@@ -50,7 +50,8 @@ impl World {
             Output::ApiAnswer { call, answer, .. } => self.see(Arrival::Answered { call, answer }),
             Output::Call(call) => self.see(Arrival::Asked { shard, call }),
             Output::Unhandled => self.see(Arrival::Unhandled),
-            Output::Published(_) | Output::Owed { .. } => {}
+            Output::Owed { view, shards } => self.shards[shard].owed = Some((view, shards)),
+            Output::Published(_) => {}
         }
     }
 
@@ -76,7 +77,8 @@ impl World {
         };
         let wall_ms = self.wall_ms();
         self.trace.line(format_args!("{:?} {shard} log {fate:?} {request:?}", self.now));
-        let (outcome, kept) = self.shards[shard].log.submit(request, wall_ms, fate);
+        let store = if self.plan.shared { 0 } else { shard };
+        let (outcome, kept) = self.shards[store].log.submit((shard, life), request, wall_ms, fate);
         for kept in kept {
             self.see(Arrival::Kept(kept));
         }

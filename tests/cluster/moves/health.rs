@@ -1,0 +1,87 @@
+//! Shards that share a log take over from one that is dead.
+
+use std::time::Instant;
+
+use super::ask;
+use crate::durability::jetstream::store;
+use crate::durability::kills::{KEEP_ALL, survive};
+use crate::durability::nats::Nats;
+use crate::harness::{Cluster, Setup, eventually};
+
+async fn start(servers: &[Nats]) -> Cluster {
+    let section = store(servers, "map_bucket = \"maps\"");
+    Setup::new().section(&section).section(KEEP_ALL).start().await
+}
+
+fn all_logs(cluster: &Cluster) -> String {
+    cluster.shards.values().map(|shard| shard.errors()).collect()
+}
+
+#[tokio::test]
+async fn the_rooms_of_a_shard_that_is_dead_go_on_at_others() {
+    let servers = [Nats::start("sync_interval: always")];
+    let mut cluster = start(&servers).await;
+    let returns = survive(&mut cluster, 6, async |cluster, number| {
+        let shard = ["a", "b", "c"][number % 3];
+        if number % 2 == 0 {
+            cluster.kill_shard(shard).await;
+            // Dead for as long as it takes others to be used to it.
+            let room = cluster.room_on(shard);
+            let mut person = cluster.connect(&cluster.user_on(shard, 3)).await;
+            let died = Instant::now();
+            eventually("the room goes on", async || {
+                let join = serde_json::json!({"type": "join", "room": room});
+                person.ask(join).await["type"] == "ok"
+            })
+            .await;
+            eprintln!("{shard} was dead, and its room went on after {:?}", died.elapsed());
+        } else {
+            let shard = ["a", "b", "c"][(number - 1) % 3];
+            cluster.start_shard(shard).await;
+        }
+    })
+    .await;
+    assert_eq!(returns, 0, "clients stay connected");
+}
+
+#[tokio::test]
+async fn a_shard_that_was_stopped_and_goes_on_has_given_up_what_others_have() {
+    let servers = [Nats::start("sync_interval: always")];
+    let mut cluster = start(&servers).await;
+    let before = cluster.ids();
+    let returns = survive(&mut cluster, 4, async |cluster, number| {
+        let shard = ["a", "b", "c"][number % 3];
+        cluster.shards[shard].signal("STOP").await;
+        let found = |logs: String| logs.matches("found dead; others take over").count();
+        eventually("it is found dead", async || found(all_logs(cluster)) > number).await;
+        // The others serve what was its own.
+        cluster.connect(&cluster.user_on(shard, 3)).await.join(&cluster.room_on(shard)).await;
+        cluster.shards[shard].signal("CONT").await;
+        let gave_up =
+            || cluster.shards[shard].errors().matches("this shard was found dead").count();
+        eventually("it has heard", async || gave_up() > number / 3).await;
+    })
+    .await;
+    assert_eq!(returns, 0, "clients stay connected");
+    cluster.runs_as(&before);
+}
+
+#[tokio::test]
+async fn nobody_is_found_dead_because_the_servers_are() {
+    let servers = [Nats::start("sync_interval: always")];
+    let mut cluster = start(&servers).await;
+    let before = cluster.ids();
+    let mut alice = cluster.connect(&cluster.user_on("a", 0)).await;
+    alice.join("lobby").await;
+    for _ in 0..2 {
+        servers[0].kill();
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        servers[0].restart();
+        let publish =
+            serde_json::json!({"type": "publish", "room": "lobby", "event": "e", "data": 1});
+        eventually("it goes on", async || alice.ask(publish.clone()).await["type"] == "ok").await;
+    }
+    assert!(!all_logs(&cluster).contains("found dead"), "{}", all_logs(&cluster));
+    ask(&cluster, "drain", "b").await;
+    cluster.goes_on_as(&before).await;
+}
