@@ -74,7 +74,7 @@ fn message(connection: u64, sequence: u64, payload: &'static str) -> trunk::Up {
         payload: payload.into(),
         binary: false,
         control: false,
-        answered: false,
+        answered: 0,
     };
     trunk::Up { item: Some(trunk::up::Item::Message(message)) }
 }

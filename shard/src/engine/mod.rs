@@ -39,7 +39,7 @@ use session::Session;
 use timers::{Timer, Timers};
 
 /// The trunk that polling clients are on. Real ones are numbered from 1.
-pub(crate) const POLLING: TrunkId = TrunkId(0);
+pub(crate) const POLLING: TrunkId = TrunkId::POLLING;
 
 /// A request that a router waits to have answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -97,7 +97,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&number) else { return };
         session.passed += 1;
         let (sequence, connection) = (session.passed, ConnectionId(number));
-        let (trunk, answered) = (POLLING, false);
+        let (trunk, answered) = (POLLING, 0);
         let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
         self.inputs.push_back(message);
     }

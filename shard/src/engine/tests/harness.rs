@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use trunkline_core::{Dialect, Frame, FrameKind, Identity, Namespace, Part, Rights, UserId};
+use trunkline_core::{
+    Comes, Dialect, Frame, FrameKind, Identity, Namespace, Newcomer, Part, Rights, UserId,
+};
 use trunkline_proto::engine::Problem;
 use trunkline_proto::trunk::{Down, down};
 
@@ -74,16 +76,17 @@ impl Stage {
             connection: ConnectionId(0),
             session,
             dialect: Dialect::SocketIo,
-            namespace: Namespace::parse("/").unwrap(),
-            identity: Identity {
-                user: UserId::parse("alice").unwrap(),
-                expires_ms: None,
-                rights: Rights(None),
-            },
-            authenticated: false,
-            guest: true,
-            inbox_after: None,
-            adoption: None,
+            comes: Comes::Anew(Newcomer {
+                namespace: Namespace::parse("/").unwrap(),
+                identity: Identity {
+                    user: UserId::parse("alice").unwrap(),
+                    expires_ms: None,
+                    rights: Rights(None),
+                },
+                authenticated: false,
+                guest: true,
+                inbox_after: None,
+            }),
         };
         let asked = self.ask();
         self.hear(Said::Open { asked, attach });

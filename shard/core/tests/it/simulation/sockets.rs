@@ -80,10 +80,13 @@ impl Run {
                 }
                 Arrival::Closed { client, code, kept } => {
                     assert!(code != 1012 || !kept, "who has a checkpoint is gone on with");
-                    if let Some(owner) = self.owners.remove(&client)
-                        && self.clients[owner].connection == Some(client)
-                    {
-                        self.lose(owner);
+                    match self.owners.remove(&client) {
+                        Some(owner) if self.clients[owner].connection == Some(client) => {
+                            self.lose(owner);
+                        }
+                        // It has changed to another connection, and what was for it is lost.
+                        Some(owner) if code != 1012 => self.hang_up(owner),
+                        _ => {}
                     }
                 }
                 Arrival::Held { client } => {
