@@ -269,7 +269,10 @@ mod tests {
         let answered = |kept: &Kept, index| kept.unsettled(index).map(|message| message.answered);
         assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [0, 1 | 1 << 63, 0].map(Some));
         kept.settle(1);
-        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [Some(1 | 1 << 63), Some(0), None]);
+        assert_eq!(
+            [0, 1, 2].map(|index| answered(&kept, index)),
+            [Some(1 | 1 << 63), Some(0), None]
+        );
     }
 
     #[test]

@@ -63,14 +63,8 @@ impl Uplink {
     fn probe(&self, message: Incoming) -> Taken {
         let Incoming { connection, payload, binary, .. } = message;
         let changes = !binary && Packet::decode(&payload) == Ok(Packet::Upgrade);
-        let control = ClientMessage {
-            connection,
-            sequence: 0,
-            payload,
-            binary,
-            control: true,
-            answered: 0,
-        };
+        let control =
+            ClientMessage { connection, sequence: 0, payload, binary, control: true, answered: 0 };
         match self.trunk.pass(control, Dialect::SocketIo) {
             Taken::Passed { .. } => {}
             other => return other,
@@ -85,14 +79,8 @@ impl Uplink {
 
     fn pass(&self, sequence: u64, payload: Bytes, binary: bool) -> Taken {
         let connection = self.connection.number;
-        let message = ClientMessage {
-            connection,
-            sequence,
-            payload,
-            binary,
-            control: false,
-            answered: 0,
-        };
+        let message =
+            ClientMessage { connection, sequence, payload, binary, control: false, answered: 0 };
         self.trunk.pass(message, Dialect::SocketIo)
     }
 }

@@ -230,14 +230,8 @@ impl Uplink for Trunk {
         if binary {
             return Taken::Refused(CloseReason::NOT_TEXT);
         }
-        let message = ClientMessage {
-            connection,
-            sequence,
-            payload,
-            binary,
-            control: false,
-            answered: 0,
-        };
+        let message =
+            ClientMessage { connection, sequence, payload, binary, control: false, answered: 0 };
         self.pass(message, Dialect::Native)
     }
 

@@ -9,8 +9,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use trunkline_config::{HashKey, Shard, ShardMap};
 use trunkline_core::{
     Attach, Comes, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
-    LogRequest, Mono, Namespace, Newcomer, Now, Opened, Output, Record, Rights, SessionId, ShardIndex,
-    TrunkId, UserId,
+    LogRequest, Mono, Namespace, Newcomer, Now, Opened, Output, Record, Rights, SessionId,
+    ShardIndex, TrunkId, UserId,
 };
 
 /// A single shard whose log answers at once.

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 use trunkline_core::{
-    Action, Adoption, Answer, Arguments, Body, Comes, ConnectionId, Delivery, Dialect, Epoch, Frame, FrameKind,
-    GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage, Position, Record,
-    Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, SlotPosition, Topic, TrunkId, UserId,
-    UserPresence,
+    Action, Adoption, Answer, Arguments, Body, Comes, ConnectionId, Delivery, Dialect, Epoch,
+    Frame, FrameKind, GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage,
+    Position, Record, Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, SlotPosition,
+    Topic, TrunkId, UserId, UserPresence,
 };
 use trunkline_proto::{peer, trunk};
 

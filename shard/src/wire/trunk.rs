@@ -1,8 +1,8 @@
 //! Items of trunks.
 
 use trunkline_core::{
-    Adoption, Answer, Attach, Comes, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input,
-    Namespace, Newcomer, Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
+    Adoption, Answer, Attach, Comes, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity,
+    Input, Namespace, Newcomer, Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
 };
 use trunkline_proto::{token, trunk as wire};
 
@@ -122,7 +122,8 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
                 let SlotPosition { slot, position } = it;
                 wire::SlotPosition { slot, position }
             });
-            let (answers, part) = answers.map_or((0, 0), |Answer { message, part }| (message, part));
+            let (answers, part) =
+                answers.map_or((0, 0), |Answer { message, part }| (message, part));
             let send = wire::Send { connections, frame, receipt, position, answers, part };
             (trunk, Item::Send(send), size)
         }

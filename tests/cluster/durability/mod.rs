@@ -1,6 +1,7 @@
 //! What was acknowledged as stored stays stored, whatever dies.
 
 mod held;
+mod held_sockets;
 mod jetstream;
 mod kills;
 mod ledger;

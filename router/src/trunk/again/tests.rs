@@ -171,7 +171,13 @@ impl World {
         let part = Part { payload: b"answer"[..].into(), binary: false };
         let frame = Some(Frame { parts: vec![part], kind: 2 });
         let connections = vec![connection];
-        self.tell(down::Item::Send(Send { connections, frame, answers: last, part: ANSWER, ..Send::default() }));
+        self.tell(down::Item::Send(Send {
+            connections,
+            frame,
+            answers: last,
+            part: ANSWER,
+            ..Send::default()
+        }));
     }
 
     fn say(&mut self, connection: u64) {

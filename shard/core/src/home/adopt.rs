@@ -80,14 +80,14 @@ impl Home {
         let is_here = |session: Option<SessionId>| {
             session.is_none_or(|session| !self.has_come_back_elsewhere(session, id))
         };
-        is_its_own
-            && checkpoint.sessions().iter().all(|(id, kept)| is_valid(kept) && is_here(*id))
+        is_its_own && checkpoint.sessions().iter().all(|(id, kept)| is_valid(kept) && is_here(*id))
     }
 
     /// Whether a client goes on with a session by another connection than this one.
     fn has_come_back_elsewhere(&self, session: SessionId, line: SessionId) -> bool {
         let here = self.sessions.get(&session);
-        here.is_some_and(|it| it.line != line) || (here.is_none() && self.aliases.contains_key(&session))
+        here.is_some_and(|it| it.line != line)
+            || (here.is_none() && self.aliases.contains_key(&session))
     }
 
     fn adopt_native(

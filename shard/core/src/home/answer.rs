@@ -10,6 +10,7 @@ use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
 use super::respond::ReplyTo;
 use super::subscription::Socket;
+use crate::Dialect;
 use crate::checkpoint::Place;
 use crate::core::Io;
 use crate::dialect::native::{self, Source};
@@ -19,7 +20,6 @@ use crate::output::{Frame, FrameKind, Output, Part, SlotPosition};
 use crate::peer::{Joined, PeerMessage, Refusal, Reply, RequestId, SendStatus};
 use crate::position::Position;
 use crate::session_id::SessionId;
-use crate::Dialect;
 use crate::topic::Topic;
 
 impl Home {

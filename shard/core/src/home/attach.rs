@@ -323,8 +323,9 @@ impl Home {
     pub(super) fn expect_namespace(&mut self, io: &mut Io, line_id: SessionId) {
         let Some(line) = self.lines.get_mut(&line_id) else { return };
         let at = line.at;
-        let is_nowhere =
-            |multiplex: &mut Multiplex| multiplex.sockets.is_empty() && multiplex.awaited.is_empty();
+        let is_nowhere = |multiplex: &mut Multiplex| {
+            multiplex.sockets.is_empty() && multiplex.awaited.is_empty()
+        };
         let waits = line.multiplex().is_some_and(is_nowhere);
         if let (true, Some((trunk, connection))) = (waits, at) {
             let (code, reason) = (CloseCode::Done, "no namespace was connected to in time");

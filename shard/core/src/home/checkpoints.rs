@@ -9,9 +9,7 @@ use super::line::{Multiplex, Speaks};
 use super::session::{Membership, REQUESTS, Session, Socket};
 use super::subscription::Subscriptions;
 use crate::TrunkId;
-use crate::checkpoint::{
-    Checkpoint, Entry, KeptLine, KeptRoom, KeptSession, KeptSocket, Place,
-};
+use crate::checkpoint::{Checkpoint, Entry, KeptLine, KeptRoom, KeptSession, KeptSocket, Place};
 use crate::core::Io;
 use crate::dedupe;
 use crate::name::RoomId;

@@ -159,9 +159,7 @@ impl Home {
     ) -> Result<Step, Problem> {
         let limit = io.settings.rooms_per_session;
         let session = self.session(origin)?;
-        if !origin.reply_to.is_awaited()
-            && session.has_left_since(room, origin.sequence)
-        {
+        if !origin.reply_to.is_awaited() && session.has_left_since(room, origin.sequence) {
             // Sent again: whether it was carried out can't be seen, and it doesn't matter.
             return Ok(Step::Done);
         }

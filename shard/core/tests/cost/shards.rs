@@ -9,8 +9,8 @@ use bytes::Bytes;
 use trunkline_config::{HashKey, Shard, ShardKey, ShardMap};
 use trunkline_core::{
     Attach, Comes, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
-    LogRequest, Mono, Namespace, Newcomer, Now, Opened, Output, Rights, SessionId, ShardIndex, TrunkId,
-    UserId,
+    LogRequest, Mono, Namespace, Newcomer, Now, Opened, Output, Rights, SessionId, ShardIndex,
+    TrunkId, UserId,
 };
 
 /// One router worker: its trunk to every shard has the same number.

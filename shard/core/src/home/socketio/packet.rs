@@ -4,21 +4,16 @@
 use crate::TrunkId;
 use crate::core::Io;
 use crate::dialect::socketio::{Kind, Packet, ParseError, Whole};
-use crate::home::{Home, Message};
 use crate::home::greeting::{Greeting, Heard};
 use crate::home::line::Line;
+use crate::home::{Home, Message};
 use crate::name::Namespace;
 use crate::output::{CloseCode, Output};
 use crate::session_id::SessionId;
 
 impl Home {
     /// A message on a Socket.IO client's connection.
-    pub(in crate::home) fn take_packet(
-        &mut self,
-        io: &mut Io,
-        line: SessionId,
-        message: Message,
-    ) {
+    pub(in crate::home) fn take_packet(&mut self, io: &mut Io, line: SessionId, message: Message) {
         let Message { sequence, payload, binary, answered } = message;
         let bytes_max = io.settings.packet;
         let Some(it) = self.lines.get_mut(&line) else { return };

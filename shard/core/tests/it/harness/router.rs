@@ -257,7 +257,8 @@ impl Sockets {
             group.position = position.or(group.position.take());
         } else {
             assert!(socket.groups.remove(&group), "only who is in a group leaves it");
-            let is_told = socket.is_left || socket.kept.is_fresh || socket.kept.checkpoint.is_empty();
+            let is_told =
+                socket.is_left || socket.kept.is_fresh || socket.kept.checkpoint.is_empty();
             assert!(is_told, "a checkpoint says why a group is left");
             self.leave(trunk, group, client);
         }

@@ -63,7 +63,17 @@ impl Run {
             .map(|number| Client { user: USERS[number % USERS.len()], ..Client::default() })
             .collect();
         let (owners, tally) = (BTreeMap::new(), Tally::default());
-        Self { world, chance, clients, owners, tally, said: 0, sessions: 0, kept: BTreeSet::new(), forgetful: false }
+        Self {
+            world,
+            chance,
+            clients,
+            owners,
+            tally,
+            said: 0,
+            sessions: 0,
+            kept: BTreeSet::new(),
+            forgetful: false,
+        }
     }
 
     /// Lets time pass, and clients read most of what they are sent.

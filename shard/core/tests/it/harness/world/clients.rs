@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    Answer, ApiCall, ApiCallId, Attach, Comes, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
-    Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
+    Answer, ApiCall, ApiCallId, Attach, Comes, ConnectionId, Dialect, Frame, FrameKind, Identity,
+    Input, Member, Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition, TrunkId,
+    UserId,
 };
 
 use super::{On, World};
@@ -64,8 +65,7 @@ impl World {
         socket.kept.unsettled.push(kept);
         if !socket.is_held {
             let (connection, answered) = (ConnectionId(client.0), 0);
-            let message =
-                Input::Message { trunk, connection, sequence, payload, binary, answered };
+            let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
             self.up(trunk, message);
         }
         sequence
