@@ -82,6 +82,11 @@ impl Io {
         }
     }
 
+    /// Says something to the owner of a topic.
+    pub(crate) fn tell_owner(&mut self, topic: Topic, say: impl FnOnce(Topic) -> PeerMessage) {
+        self.tell(self.owner_of(&topic), say(topic));
+    }
+
     /// Says something to who is owed an answer, unless the link it asked on has broken since.
     pub(crate) fn answer(&mut self, via: Via, message: PeerMessage) {
         if self.links.via(via.peer) == via {

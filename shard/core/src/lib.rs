@@ -62,12 +62,6 @@ pub use topic::Topic;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrunkId(pub u64);
 
-impl TrunkId {
-    /// That of clients that poll: it is in this process and always up, and no connection on it is
-    /// ever attached again.
-    pub const POLLING: Self = Self(0);
-}
-
 /// A connection, numbered by its router; unique on its trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);

@@ -64,31 +64,31 @@ pub(crate) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         Ok(wire::Dialect::SocketIo) => Dialect::SocketIo,
         Ok(wire::Dialect::Unspecified) | Err(_) => return Err(BadItem("dialect")),
     };
-    let (connection, session) = (ConnectionId(connection), session(&id)?);
-    if !checkpoint.is_empty() {
-        let slot = |slot| {
-            let wire::SlotPosition { slot, position } = slot;
-            SlotPosition { slot, position }
-        };
+    let slot = |slot| {
+        let wire::SlotPosition { slot, position } = slot;
+        SlotPosition { slot, position }
+    };
+    let comes = if checkpoint.is_empty() {
+        let rights = rights.map(|rights| rights.rights.into_iter().map(decode_right).collect());
+        Comes::Anew(Newcomer {
+            namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
+            identity: Identity {
+                user: user(&name)?,
+                expires_ms: (expires_ms != 0).then_some(expires_ms),
+                rights: Rights(rights),
+            },
+            authenticated,
+            guest,
+            inbox_after: inbox_after.map(decode_position),
+        })
+    } else {
+        // Whether it is ours is for who has the key to say. The rest is in it: of a session that has
+        // polled the router doesn't know who speaks.
         let slots = slots.into_iter().map(slot).collect();
-        // Whether it is ours is for who has the key to say.
-        let adoption = Adoption { state: checkpoint, positions, slots, settled };
-        let comes = Comes::Again(Box::new(adoption));
-        return Ok(Attach { connection, session, dialect, comes });
-    }
-    let rights = rights.map(|rights| rights.rights.into_iter().map(decode_right).collect());
-    let comes = Comes::Anew(Newcomer {
-        namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
-        identity: Identity {
-            user: user(&name)?,
-            expires_ms: (expires_ms != 0).then_some(expires_ms),
-            rights: Rights(rights),
-        },
-        authenticated,
-        guest,
-        inbox_after: inbox_after.map(decode_position),
-    });
-    Ok(Attach { connection, session, dialect, comes })
+        Comes::Again(Box::new(Adoption { state: checkpoint, positions, slots, settled }))
+    };
+    let connection = ConnectionId(connection);
+    Ok(Attach { connection, session: session(&id)?, dialect, comes })
 }
 
 fn decode_right(right: wire::Right) -> RoomRight {

@@ -23,6 +23,8 @@ use crate::connection::testing::connection;
 use crate::connection::{Connection, run};
 use crate::trunk::testing::trunk;
 
+/// Which part of the answer shards give.
+const ANSWER: u32 = 2;
 const CLIENTS: u64 = 6;
 /// So little that what a few clients have said does not fit.
 const BOUNDS: Bounds = Bounds { capacity: 800, batch: 200 };
@@ -147,7 +149,7 @@ impl World {
         assert_eq!(message.sequence, known.settled.max(*last) + 1);
         *last = message.sequence;
         assert_eq!(message.payload, format!("{}", message.sequence));
-        assert_eq!(message.answered, u64::from(message.sequence == known.answered));
+        assert_eq!(message.answered, u64::from(message.sequence == known.answered) << ANSWER);
     }
 
     /// Answers or settles something of a client that is attached.
@@ -167,7 +169,13 @@ impl World {
         let part = Part { payload: b"answer"[..].into(), binary: false };
         let frame = Some(Frame { parts: vec![part], kind: 2 });
         let connections = vec![connection];
-        self.tell(down::Item::Send(Send { connections, frame, answers: last, ..Send::default() }));
+        self.tell(down::Item::Send(Send {
+            connections,
+            frame,
+            answers: last,
+            part: ANSWER,
+            ..Send::default()
+        }));
     }
 
     fn say(&mut self, connection: u64) {

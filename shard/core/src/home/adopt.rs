@@ -367,6 +367,7 @@ impl Session {
             let unsure = || Membership { unsure: true, ..Membership::default() };
             self.rooms.get_or_insert_with(room.clone(), unsure);
         }
+        self.inbox.unsure = true;
     }
 }
 

@@ -252,7 +252,8 @@ impl Home {
             self.expiries.remove(&(at, id));
         }
         let dialect = session.dialect();
-        let is_orphan = session.at.is_none();
+        // Its client may yet be attached again, or its messages come again, and repeat themselves.
+        let may_repeat = session.at.is_none() || self.has_left_by_a_message(&session);
         let member = session.member();
         // In the rooms' order, which is that of their IDs.
         for room in session.rooms.keys() {
@@ -264,14 +265,13 @@ impl Home {
                 let socket = if is_open { Socket::Open } else { Socket::Gone };
                 self.subscriptions.remove(io, &topic, id, at, dialect, socket);
             }
-            if is_orphan {
-                // Its client may yet be attached again, and repeat itself.
+            if may_repeat {
                 self.part_as(io, member.clone(), topic);
             } else {
                 io.tell(owner, PeerMessage::Forget { topic, session: id });
             }
         }
-        if is_orphan {
+        if session.at.is_none() {
             self.part_as(io, member, session.inbox_topic());
         }
         if session.is_welcome_due() {
@@ -289,6 +289,13 @@ impl Home {
         if !self.departed.has(&socket.private_id) {
             tell_gone(io, id, socket.private_id);
         }
+    }
+
+    /// Whether a client has left a session's namespace by a message that isn't settled.
+    fn has_left_by_a_message(&mut self, session: &Session) -> bool {
+        let multiplex = self.lines.get_mut(&session.line).and_then(Line::multiplex);
+        let ended = multiplex.map_or(&[][..], |multiplex| &multiplex.ended);
+        ended.iter().any(|(socket, _)| socket.session == session.id)
     }
 
     /// A connection speaks for a session no more, and its router hears so before it takes the

@@ -10,7 +10,6 @@ use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
 use super::session::{Membership, REQUESTS, Session, Socket};
 use super::subscription::Subscriptions;
-use crate::TrunkId;
 use crate::checkpoint::{Checkpoint, Entry, KeptLine, KeptRoom, KeptSession, KeptSocket, Place};
 use crate::core::Io;
 use crate::dedupe;
@@ -40,10 +39,7 @@ impl Home {
     /// the router couldn't say again.
     pub(super) fn give_checkpoint(&mut self, io: &mut Io, line_id: SessionId) {
         let Some(line) = self.lines.get_mut(&line_id) else { return };
-        let Some((trunk, connection)) = line.at.filter(|(trunk, _)| *trunk != TrunkId::POLLING)
-        else {
-            return;
-        };
+        let Some((trunk, connection)) = line.at else { return };
         let (origin, settled) = (line.origin(), line.settled());
         let is_known = line.is_known_to_its_router();
         let checkpoint = match &mut line.speaks {

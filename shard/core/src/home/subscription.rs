@@ -191,8 +191,7 @@ impl Subscriptions {
         group.connections += 1;
         let group = group.id;
         let Position { epoch, offset } = &subscription.position;
-        let position =
-            (trunk != TrunkId::POLLING).then(|| Place::encode(topic, epoch, *offset, None));
+        let position = Some(Place::encode(topic, epoch, *offset, None));
         io.output(Output::Group { trunk, group, connection, member: true, position });
     }
 

@@ -1,7 +1,6 @@
 //! What a Socket.IO client's packets mean: one arm per kind. What the reference server hangs up
 //! for ends the connection here too.
 
-use crate::TrunkId;
 use crate::core::Io;
 use crate::dialect::socketio::{Kind, Packet, ParseError, Whole};
 use crate::home::greeting::{Greeting, Heard};
@@ -17,8 +16,6 @@ impl Home {
         let Message { sequence, payload, binary, answered } = message;
         let bytes_max = io.settings.packet;
         let Some(it) = self.lines.get_mut(&line) else { return };
-        // A client that polls may say the rest only when this is settled.
-        let waits = it.at.is_some_and(|(trunk, _)| trunk != TrunkId::POLLING);
         let Some(multiplex) = it.multiplex() else { return };
         let taken = match binary {
             true => multiplex.assembly.take_binary(payload, bytes_max),
@@ -34,7 +31,7 @@ impl Home {
                 let sequence = if is_open { first } else { sequence };
                 self.packet(io, line, sequence, packet, answered);
             }
-            Ok(None) if waits && !binary => {}
+            Ok(None) if !binary => {}
             Ok(None) => self.settle_line(io, line, sequence),
             Err(ParseError::TooLarge) => {
                 self.hang_up(io, line, CloseCode::TooLarge, "a packet was over the limit");

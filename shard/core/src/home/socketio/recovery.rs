@@ -280,10 +280,9 @@ impl Home {
         if let Some(id) = self.privates.get(&private_id).copied() {
             self.take_from_line(io, id);
             let orphaned = self.sessions.get(&id).is_some_and(|session| session.at.is_none());
-            if stays && orphaned {
+            if stays && orphaned && self.departed.has(&private_id) {
                 // Its rooms still list it, and never hear that it was away, unless it can't go on.
-                self.sessions.remove(&id);
-                self.privates.remove(&private_id);
+                self.take_session(id);
             } else {
                 self.end(io, id);
             }
@@ -300,6 +299,7 @@ impl Home {
         let rooms = rooms.into_iter().map(|(room, _)| room);
         let Some(positions) = positions else {
             forget(io, session, &namespace, rooms);
+            io.tell_owner(Topic::Inbox(user), |topic| PeerMessage::Forget { topic, session });
             return None;
         };
         let mut positions = positions.into_iter();
@@ -336,6 +336,8 @@ impl Home {
         let same_user = session.identity.user == user || is_guest;
         if !same_user || rooms.iter().any(|(room, _)| forbidden(room)) {
             forget(io, old, &namespace, rooms.into_iter().map(|(room, _)| room));
+            let inbox = Topic::Inbox(user);
+            io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session: old });
             return self.not_recalled(io, id);
         }
         let Some(mut session) = self.sessions.remove(&id) else { return };
@@ -354,6 +356,8 @@ impl Home {
         session.again_upto = session.sequence_of(again_upto);
         session.identity.user = user;
         session.inbox_after = inbox_after;
+        // Its inbox may still list it.
+        session.inbox.unsure = true;
         if let Greeting::Due(due) = &mut session.greeting {
             due.recalled = Some(kept);
         }
@@ -469,7 +473,7 @@ fn forget(
 ) {
     for room in rooms {
         let topic = Topic::Room(namespace.clone(), room);
-        io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session });
+        io.tell_owner(topic, |topic| PeerMessage::Forget { topic, session });
     }
 }
 

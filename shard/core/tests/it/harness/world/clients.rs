@@ -135,6 +135,11 @@ impl World {
         self.sockets.get(client).map(|socket| socket.trunk)
     }
 
+    /// Whether its trunk is broken, and its router keeps it.
+    pub(crate) fn is_held(&self, client: ClientId) -> bool {
+        self.sockets.get(client).is_some_and(|socket| socket.is_held)
+    }
+
     pub(crate) fn session(&self, client: ClientId) -> Option<SessionId> {
         self.sockets.get(client).map(|socket| socket.session)
     }
