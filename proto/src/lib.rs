@@ -4,7 +4,9 @@
 pub mod cluster;
 pub mod credential;
 pub mod engine;
+pub mod kept;
 pub mod net;
+pub mod opaque;
 pub mod out_queue;
 pub mod outbox;
 pub mod runtime;

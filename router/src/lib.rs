@@ -14,7 +14,6 @@ mod handshake;
 mod http;
 mod metrics;
 mod net;
-mod opaque;
 mod pace;
 mod phase;
 mod seat;

@@ -167,6 +167,11 @@ impl Worker {
         self.trunks.of(digest(session))
     }
 
+    /// The trunk to a shard by its ID.
+    pub(crate) fn trunk_to(&self, shard: &str) -> Option<Rc<Trunk>> {
+        self.trunks.named(shard)
+    }
+
     /// Counts a client among the connections for as long as its poll is pending.
     pub(crate) fn poll_seat(&self) -> Seat {
         Seat::take(&self.polling)

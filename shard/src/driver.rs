@@ -31,8 +31,8 @@ use crate::metrics::Metrics;
 use crate::remaining::Remaining;
 use crate::seal::CheckpointSeal;
 use crate::wire::{
-    Sorted, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity, peer_size,
-    sort_up,
+    BadItem, Sorted, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity,
+    peer_size, sort_up,
 };
 use trunkline_log::TopicLog;
 use trunkline_proto::net::Clock;
@@ -261,6 +261,7 @@ impl Driver {
                 info!(peer = self.name(peer), "link is up");
                 self.links.insert(peer, Link { id: link, outbox });
                 self.links_changed(peer, 1);
+                self.engine.link_up(peer);
                 self.handle(Input::LinkUp { peer, restarted });
             }
             Event::LinkBatch { peer, link, items } => self.take_link_batch(peer, link, items),
@@ -309,18 +310,26 @@ impl Driver {
             if self.links.get(&peer).is_none_or(|current| current.id != link) {
                 return;
             }
-            if let Some(peer::peer_item::Item::Status(said)) = item.item {
-                self.hear_of_shard(said);
-                continue;
-            }
-            match decode_peer(item, &self.outlook.directory) {
-                Ok(message) => self.handle(Input::Peer { peer, message }),
+            match self.take_link_item(peer, item) {
+                Ok(()) => {}
                 Err(error) => {
                     warn!(peer = self.name(peer), %error, "cutting a link");
                     self.link_down(peer);
                 }
             }
         }
+    }
+
+    fn take_link_item(&mut self, peer: ShardIndex, item: peer::PeerItem) -> Result<(), BadItem> {
+        match item.item {
+            Some(peer::peer_item::Item::Status(said)) => self.hear_of_shard(said),
+            Some(peer::peer_item::Item::Engine(said)) => self.hear_of_sessions(peer, said)?,
+            _ => {
+                let message = decode_peer(item, &self.outlook.directory)?;
+                self.handle(Input::Peer { peer, message });
+            }
+        }
+        Ok(())
     }
 
     fn trunk_down(&mut self, trunk: TrunkId) {
@@ -351,6 +360,9 @@ impl Driver {
             outbox.cut();
             self.links_changed(peer, 0);
             self.show_peers();
+            let now = self.now().mono;
+            self.engine.link_down(peer, now);
+            self.inform_core();
             self.handle(Input::LinkDown { peer });
         }
     }
@@ -374,7 +386,7 @@ impl Driver {
     fn send_batch(&mut self) -> Sent {
         let mut sent = Sent::All;
         let mut gathered = Gathered::default();
-        while let Some(output) = self.next_output(&mut gathered.trunks) {
+        while let Some(output) = self.next_output(&mut gathered) {
             self.carry_out(&mut gathered, output);
         }
         // Before anything leaves: who reads the metrics after an answer finds it counted.
@@ -405,7 +417,7 @@ impl Driver {
     }
 
     fn carry_out(&mut self, gathered: &mut Gathered, output: Output) {
-        match output {
+        match self.sealed(output) {
             output if is_polling(&output) => self.carry_out_polling(output),
             Output::Peer { peer, message } => {
                 gather_peer(gathered, &self.outlook.directory, peer, message);
@@ -439,16 +451,20 @@ impl Driver {
                 self.metrics.publish_seconds.observe(latency.as_secs_f64());
             }
             output @ Output::Acknowledge { .. } => gather_down(gathered, output, Haste::Later),
-            Output::Checkpoint { trunk, connection, session, state } => {
-                let state = self.seal.seal(&session, &state);
-                let checkpoint = Output::Checkpoint { trunk, connection, session, state };
-                gather_down(gathered, checkpoint, Haste::Now);
-            }
-            output @ (Output::Send { .. }
+            output @ (Output::Checkpoint { .. }
+            | Output::Send { .. }
             | Output::Fan { .. }
             | Output::Group { .. }
             | Output::Close { .. }) => gather_down(gathered, output, Haste::Now),
         }
+    }
+
+    /// Who keeps a checkpoint can't change it; the engine keeps those of its sessions as routers do.
+    fn sealed(&self, mut output: Output) -> Output {
+        if let Output::Checkpoint { session, state, .. } = &mut output {
+            *state = self.seal.seal(session, state);
+        }
+        output
     }
 }
 

@@ -4,7 +4,7 @@
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use trunkline_config::HashKey;
-use trunkline_core::{Input, SessionId};
+use trunkline_core::{Comes, Input, SessionId};
 
 /// What the key is for: the same secrets sign other things too.
 const PURPOSE: &[u8] = b"trunkline checkpoint 1";
@@ -49,7 +49,7 @@ impl CheckpointSeal {
     /// A router's input, in which a checkpoint that can't be trusted is empty.
     pub(crate) fn check(&self, mut input: Input) -> Input {
         if let Input::Attach { attach, .. } = &mut input
-            && let Some(adoption) = &mut attach.adoption
+            && let Comes::Again(adoption) = &mut attach.comes
         {
             let state = self.unseal(&attach.session, &adoption.state);
             adoption.state = state.unwrap_or_default();

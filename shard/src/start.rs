@@ -181,7 +181,7 @@ impl Shard {
         let ready = signs.ready.subscribe();
         let driver = Driver {
             core: Core::new(outlook.view.clone(), me, owed.clone(), core_settings),
-            engine: Engine::new(&settings, map.hash_key()),
+            engine: Engine::new(&settings, outlook.view.clone(), me),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log,
             verifier: verifier(&settings.auth)?,

@@ -2,9 +2,9 @@
 //! when it is attached again.
 
 use bytes::Bytes;
+use trunkline_proto::kept::Kept;
 use trunkline_proto::trunk::{Attach, ClientMessage, SlotPosition};
 
-use super::kept::Kept;
 use super::{Connection, Phase};
 
 impl Connection {
@@ -25,15 +25,15 @@ impl Connection {
     }
 
     /// Notes what came with a frame that was queued, or left out on purpose: the position of a
-    /// slot, and which of the client's messages it answers, if not 0.
-    pub(crate) fn has_had(&self, position: Option<&SlotPosition>, answers: u64) {
+    /// slot, and which of the client's messages it answers, if not 0, and with which part.
+    pub(crate) fn has_had(&self, position: Option<&SlotPosition>, answers: u64, part: u32) {
         let mut state = self.state.borrow_mut();
         if let Some(position) = position {
             state.kept.has_had(position);
         }
         if answers > state.settled {
             let index = answers - state.settled - 1;
-            state.kept.answered(index);
+            state.kept.answered(index, part);
         }
     }
 

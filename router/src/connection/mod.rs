@@ -10,7 +10,6 @@ mod boundary;
 pub(crate) mod close;
 pub(crate) mod echo;
 pub(crate) mod heartbeat;
-mod kept;
 pub(crate) mod queue;
 mod read;
 pub(crate) mod roster;
@@ -25,6 +24,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use trunkline_proto::kept::Kept;
 use trunkline_proto::out_queue::{Bounds, NoRoom};
 use trunkline_proto::trunk::Dialect;
 
@@ -33,7 +33,6 @@ use crate::metrics::Metrics;
 use crate::net::Socket;
 use crate::trunk::Tie;
 use close::CloseReason;
-use kept::Kept;
 use queue::OutQueue;
 use read::Readers;
 pub(crate) use task::run;

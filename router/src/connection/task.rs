@@ -10,10 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+use trunkline_proto::kept::Kept;
 use trunkline_proto::trunk::Dialect;
 
 use super::close::CloseReason;
-use super::kept::Kept;
 use super::read::{Event, Reading};
 use super::{Connection, Incoming, Pause, Phase, State, Taken, Uplink};
 

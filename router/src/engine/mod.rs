@@ -14,6 +14,7 @@ mod problem;
 mod query;
 mod uplink;
 mod verify;
+mod way;
 
 use std::rc::Rc;
 

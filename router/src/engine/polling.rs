@@ -13,6 +13,7 @@ use trunkline_proto::trunk::poll_request::What;
 use trunkline_proto::trunk::{Dialect, Nothing, PollAnswer};
 
 use super::verify::Target;
+use super::way::Way;
 use super::{post, problem};
 use crate::handshake::{Admission, Refusal};
 use crate::http::{Answer, Client, come_back, text};
@@ -79,7 +80,8 @@ async fn open(client: &Rc<Client>, request: &Request<Incoming>) -> Answer {
     }
 }
 
-/// Passes a request on to the shard where its session belongs now. A good answer is of the content type given.
+/// Passes a request on to the shard where its session is. A good answer is of the content type
+/// given.
 pub(super) async fn ask(
     client: &Client,
     session: Bytes,
@@ -87,9 +89,17 @@ pub(super) async fn ask(
     content: &'static str,
 ) -> Answer {
     let patience = patience(client);
-    client.lifetime.extend(patience);
-    let Some(trunk) = client.worker.trunk_of(&session) else { return no_such_shard() };
-    pass_back(client, trunk.ask(session, what, patience).await, content)
+    let mut way = Way::new(&client.worker, &session);
+    let mut next = way.begin();
+    while let Some(trunk) = next {
+        client.lifetime.extend(patience);
+        let answered = trunk.ask(session.clone(), what.clone(), patience).await;
+        match answered {
+            Some(PollAnswer { moved: Some(shard), .. }) => next = way.go_on(&shard).await,
+            answered => return pass_back(client, answered, content),
+        }
+    }
+    no_such_shard()
 }
 
 /// Passes back what the shard has said.
@@ -102,7 +112,7 @@ pub(super) fn pass_back(
         return unavailable("the service restarts; come back");
     };
     client.lifetime.extend(Duration::ZERO);
-    let PollAnswer { request: _, status, body } = answered;
+    let PollAnswer { request: _, status, body, moved: _ } = answered;
     let status = u16::try_from(status).unwrap_or(0);
     if status == StatusCode::SERVICE_UNAVAILABLE.as_u16() {
         return unavailable("this shard has all the sessions it may have; try again later");

@@ -59,14 +59,8 @@ impl Uplink {
     fn probe(&self, message: Incoming) -> Taken {
         let Incoming { connection, payload, binary, .. } = message;
         let changes = !binary && Packet::decode(&payload) == Ok(Packet::Upgrade);
-        let control = ClientMessage {
-            connection,
-            sequence: 0,
-            payload,
-            binary,
-            control: true,
-            answered: false,
-        };
+        let control =
+            ClientMessage { connection, sequence: 0, payload, binary, control: true, answered: 0 };
         match self.connection.pass_on(control, Dialect::SocketIo) {
             Taken::Passed { .. } => {}
             other => return other,
@@ -81,14 +75,8 @@ impl Uplink {
 
     fn pass(&self, sequence: u64, payload: Bytes, binary: bool) -> Taken {
         let connection = self.connection.number;
-        let message = ClientMessage {
-            connection,
-            sequence,
-            payload,
-            binary,
-            control: false,
-            answered: false,
-        };
+        let message =
+            ClientMessage { connection, sequence, payload, binary, control: false, answered: 0 };
         self.connection.pass_on(message, Dialect::SocketIo)
     }
 }

@@ -76,7 +76,7 @@ impl Applier {
             }
             // Who had no room for it is closing if it mattered.
             if is_noted {
-                connection.has_had(send.position.as_ref(), send.answers);
+                connection.has_had(send.position.as_ref(), send.answers, send.part);
             }
         }
         if send.receipt != 0 {

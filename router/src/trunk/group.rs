@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use trunkline_proto::opaque::Opaque;
 
 use crate::connection::Connection;
-use crate::opaque::Opaque;
 
 struct Member {
     connection: Rc<Connection>,

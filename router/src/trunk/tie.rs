@@ -67,7 +67,7 @@ impl Uplink for Connection {
         if binary {
             return Taken::Refused(CloseReason::NOT_TEXT);
         }
-        let (control, answered) = (false, false);
+        let (control, answered) = (false, 0);
         let message = ClientMessage { connection, sequence, payload, binary, control, answered };
         self.pass_on(message, Dialect::Native)
     }

@@ -82,6 +82,12 @@ impl Trunks {
         self.get(shard)
     }
 
+    /// The trunk to a shard by its ID.
+    pub(crate) fn named(&self, shard: &str) -> Option<Rc<Trunk>> {
+        let number = self.dialer.cluster.outlook().directory.number_of(shard)?;
+        self.get(number)
+    }
+
     pub(super) fn all(&self) -> Vec<Rc<Trunk>> {
         self.entries.borrow().values().map(|entry| Rc::clone(&entry.trunk)).collect()
     }

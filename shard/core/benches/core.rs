@@ -9,9 +9,9 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use trunkline_config::{HashKey, Shard, ShardMap, View};
 use trunkline_core::{
-    Attach, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
-    LogRequest, Mono, Namespace, Now, Opened, Output, Record, Rights, SessionId, ShardIndex,
-    TrunkId, UserId,
+    Attach, Comes, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
+    LogRequest, Mono, Namespace, Newcomer, Now, Opened, Output, Record, Rights, SessionId,
+    ShardIndex, TrunkId, UserId,
 };
 
 /// A single shard whose log answers at once.
@@ -55,16 +55,17 @@ impl Alone {
                 connection: ConnectionId(number),
                 session: SessionId(session),
                 dialect: Dialect::Native,
-                namespace: Namespace::parse("/").expect("a name"),
-                identity: Identity {
-                    user: UserId::parse(&format!("user-{number}")).expect("a name"),
-                    expires_ms: None,
-                    rights: Rights(None),
-                },
-                authenticated: false,
-                guest: false,
-                inbox_after: None,
-                adoption: None,
+                comes: Comes::Anew(Newcomer {
+                    namespace: Namespace::parse("/").expect("a name"),
+                    identity: Identity {
+                        user: UserId::parse(&format!("user-{number}")).expect("a name"),
+                        expires_ms: None,
+                        rights: Rights(None),
+                    },
+                    authenticated: false,
+                    guest: false,
+                    inbox_after: None,
+                }),
             };
             alone.handle(Input::Attach { trunk, attach });
             alone.say(trunk, number, r#"{"type":"join","id":1,"room":"lobby"}"#);
@@ -78,7 +79,7 @@ impl Alone {
         let sequence = self.sequences[index];
         let connection = ConnectionId(connection);
         let payload = Bytes::from_static(text.as_bytes());
-        let (binary, answered) = (false, false);
+        let (binary, answered) = (false, 0);
         self.handle(Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
 

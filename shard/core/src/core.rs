@@ -82,6 +82,11 @@ impl Io {
         }
     }
 
+    /// Says something to the owner of a topic.
+    pub(crate) fn tell_owner(&mut self, topic: Topic, say: impl FnOnce(Topic) -> PeerMessage) {
+        self.tell(self.owner_of(&topic), say(topic));
+    }
+
     /// Says something to who is owed an answer, unless the link it asked on has broken since.
     pub(crate) fn answer(&mut self, via: Via, message: PeerMessage) {
         if self.links.via(via.peer) == via {
@@ -272,8 +277,8 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
             let asker = Asker { via: io.links.via(from), request };
             home.recall_asked(io, asker, private_id, namespace, offset);
         }
-        PeerMessage::Moved { session, private_id, here } => {
-            home.moved_elsewhere(from, session, private_id, here);
+        PeerMessage::Moved { session, private_id, line } => {
+            home.moved_elsewhere(from, session, private_id, line);
         }
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);

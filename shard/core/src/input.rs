@@ -60,9 +60,9 @@ pub enum Input {
         payload: Bytes,
         /// Whether it is binary.
         binary: bool,
-        /// It is sent again after its connection was attached again, and the client has been
-        /// answered.
-        answered: bool,
+        /// It is sent again after its connection was attached again: which parts of its answer the
+        /// client has been given, by [`crate::Answer::bit`].
+        answered: u64,
     },
     /// A client has changed its connection: what was sent to the old one before has been passed
     /// on to the new one, and the messages of the new one are counted from 1.
@@ -159,6 +159,23 @@ pub struct Attach {
     /// How it speaks. A Socket.IO client's session is that of its connection: each namespace that
     /// it connects to has one of its own.
     pub dialect: Dialect,
+    /// Whether its shard has known it before.
+    pub comes: Comes,
+}
+
+/// Whether a client is new to its shard.
+#[derive(Clone, Debug)]
+pub enum Comes {
+    /// It has just come.
+    Anew(Newcomer),
+    /// It was attached before, and its router has kept it. Boxed: few are, and all inputs would be
+    /// as large.
+    Again(Box<Adoption>),
+}
+
+/// All that a router tells of a client that has just come.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
     /// The namespace of its rooms; Socket.IO clients name theirs later.
     pub namespace: Namespace,
     /// Who speaks.
@@ -169,9 +186,6 @@ pub struct Attach {
     pub guest: bool,
     /// The last private message that it had, if it said so.
     pub inbox_after: Option<Position>,
-    /// It was attached before, and its router has kept it. Boxed: few are, and all inputs would be
-    /// as large.
-    pub adoption: Option<Box<Adoption>>,
 }
 
 /// What a router gives back for a connection whose trunk broke: the client has noticed nothing.

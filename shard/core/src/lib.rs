@@ -41,12 +41,12 @@ mod topic;
 pub use self::core::{Core, Gauges};
 pub use api::{ApiCall, ApiCallId, ApiProblem};
 pub use binary::{BodyError, arguments_to_json_array};
-pub use input::{Adoption, Attach, CallFailure, Identity, Input};
+pub use input::{Adoption, Attach, CallFailure, Comes, Identity, Input, Newcomer};
 pub use link::ShardIndex;
 pub use log::{Held, LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery};
 pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
-pub use output::{Call, CloseCode, Frame, FrameKind, Output, Part, SlotPosition};
+pub use output::{Answer, Call, CloseCode, Frame, FrameKind, Output, Part, SlotPosition};
 pub use peer::{
     Action, Delivery, GatherId, Gathered, HandoverId, Joined, Member, PeerMessage, Recalled,
     Refusal, Reply, RequestId, SendStatus, Standing, TransferPart, UserPresence,

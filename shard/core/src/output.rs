@@ -28,8 +28,9 @@ pub enum Output {
         receipt: Option<ReceiptId>,
         /// What the connections have had with it.
         position: Option<SlotPosition>,
-        /// The message of the connection that it answers.
-        answers: Option<u64>,
+        /// The message of the connection that it answers, or a part of the answer. The frame may be
+        /// empty then: it is done, and nothing is said of it.
+        answers: Option<Answer>,
     },
     /// Queue a frame for every connection of a group.
     Fan {
@@ -136,6 +137,34 @@ pub enum Output {
     Unhandled,
     /// A publish of this shard's sessions was acknowledged, this long after it came in.
     Published(Duration),
+}
+
+/// What a frame answers. What the router says was answered is not answered again when its message
+/// comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The message, in the connection's count.
+    pub message: u64,
+    /// Which part of its answer this is, below [`Answer::PARTS`].
+    pub part: u32,
+}
+
+impl Answer {
+    /// Parts of an answer that routers keep apart.
+    pub const PARTS: u32 = 64;
+
+    /// The same in the count of a router that began after the message `origin`; none of what it
+    /// doesn't know.
+    pub(crate) fn counted_from(self, origin: u64) -> Option<Self> {
+        let message = self.message.checked_sub(origin).filter(|message| *message > 0)?;
+        (self.part < Self::PARTS).then_some(Self { message, ..self })
+    }
+
+    /// The bit that stands for a part in [`crate::Input::Message`]; none for what is not kept.
+    #[must_use]
+    pub fn bit(part: u32) -> u64 {
+        1u64.checked_shl(part).unwrap_or(0)
+    }
 }
 
 /// What a connection has had of a stream that is sent to it by number.

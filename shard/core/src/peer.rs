@@ -153,8 +153,9 @@ pub enum PeerMessage {
         session: SessionId,
         /// The ID by which only its client knows it.
         private_id: SessionId,
-        /// Whether it is with the sender.
-        here: bool,
+        /// The connection that it is on, by the ID of its first session; `None` if it is not with
+        /// the sender any more.
+        line: Option<SessionId>,
     },
 
     // From owner to home.

@@ -43,7 +43,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
     let keeps = LogSettings::new(settings, &core_settings);
     Driver {
         core: Core::new(outlook.view.clone(), ShardIndex(0), BTreeSet::new(), core_settings),
-        engine: Engine::new(settings, map.hash_key()),
+        engine: Engine::new(settings, outlook.view.clone(), ShardIndex(0)),
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
         log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
         verifier: None,
@@ -82,7 +82,7 @@ fn message(connection: u64, sequence: u64, payload: &'static str) -> trunk::Up {
         payload: payload.into(),
         binary: false,
         control: false,
-        answered: false,
+        answered: 0,
     };
     trunk::Up { item: Some(trunk::up::Item::Message(message)) }
 }
@@ -133,12 +133,15 @@ async fn what_the_core_says_to_who_polls_goes_to_its_websocket_when_it_changes()
     let items = vec![open, upgrade, control(5, "2probe"), control(5, "5")];
     assert!(events.send(Event::TrunkBatch { trunk: TRUNK, items }).await.is_ok());
     let mut heard = Vec::new();
-    while heard.len() < 3 {
+    while heard.len() < 4 {
         let batch = timeout(Duration::from_secs(10), batches.next()).await.unwrap().unwrap();
         heard.extend(batch.into_iter().filter_map(|item| item.item));
     }
     use trunk::down::Item;
-    let [Item::Poll(opened), Item::Send(probed), Item::Send(said)] = heard.as_slice() else {
+    // Its router keeps it from now on.
+    let [Item::Poll(opened), Item::Send(probed), Item::Send(said), Item::Checkpoint(_)] =
+        heard.as_slice()
+    else {
         panic!("{heard:?}")
     };
     assert_eq!((opened.request, opened.status), (1, 200));

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 use tracing::info;
 use trunkline_config::ShardStatus;
-use trunkline_core::{Gauges, Input, ShardIndex};
+use trunkline_core::{Gauges, ShardIndex};
 use trunkline_proto::cluster::{Outlook, decode_status, encode_status};
 use trunkline_proto::outbox::{Full, Haste, Outbox};
 use trunkline_proto::{peer, trunk};
@@ -51,7 +51,7 @@ impl Driver {
         info!(map = %view.id().map, ?away, "keys belong to shards by another view");
         self.show_peers();
         self.show_links();
-        self.handle(Input::View(view));
+        self.take_view(view);
     }
 
     /// Tells all streams. One that has no room is cut, and is told when it comes up again.
@@ -123,7 +123,7 @@ impl Driver {
             is_placed: view.shard(self.me.0).is_some(),
             serves,
             topics: gauges.moving,
-            connections: gauges.connections,
+            connections: gauges.connections + self.engine.leftover(),
             settled: self.core.is_settled(),
         };
         show(&self.signs.remaining, remaining);

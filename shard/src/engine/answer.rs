@@ -35,10 +35,21 @@ impl Engine {
         self.answer(asked, problem);
     }
 
+    /// The session is not here: the router is to ask the shard `at`, or if none is named the one
+    /// that it then takes for the session's.
+    pub(super) fn answer_moved(&mut self, asked: Asked, at: Option<String>) {
+        let moved = Some(at.unwrap_or_default());
+        self.push_item(asked, PollAnswer { moved, ..PollAnswer::default() });
+    }
+
     fn push_answer(&mut self, asked: Asked, status: u32, body: Bytes) {
+        self.push_item(asked, PollAnswer { status, body, ..PollAnswer::default() });
+    }
+
+    fn push_item(&mut self, asked: Asked, answer: PollAnswer) {
         let Asked { trunk, request } = asked;
-        let size = ITEM + body.len();
-        let item = down::Item::Poll(PollAnswer { request, status, body });
+        let size = ITEM + answer.body.len();
+        let item = down::Item::Poll(PollAnswer { request, ..answer });
         self.items.push((trunk, (Down { item: Some(item) }, size)));
     }
 }

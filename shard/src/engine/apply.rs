@@ -1,6 +1,8 @@
 //! What the core says to polling clients: the engine does with it what a router does.
 
-use trunkline_core::{ConnectionId, Frame, GroupId, Input, Mono, Output, ReceiptId};
+use bytes::Bytes;
+use trunkline_core::{ConnectionId, Frame, GroupId, Input, Mono, Output, ReceiptId, SlotPosition};
+use trunkline_proto::trunk;
 
 use super::ending::Ending;
 use super::session::Phase;
@@ -23,16 +25,36 @@ impl Engine {
     /// Carries out an output for polling clients.
     pub(crate) fn carry_out(&mut self, output: Output, now: Mono) {
         match output {
-            Output::Send { connections, frame, receipt, .. } => {
+            Output::Send { trunk: _, connections, frame, receipt, position, answers } => {
                 self.deliver(&connections, &frame, receipt);
+                let position = position
+                    .map(|SlotPosition { slot, position }| trunk::SlotPosition { slot, position });
+                for ConnectionId(number) in connections {
+                    if let Some(session) = self.sessions.get_mut(&number) {
+                        session.has_had(position.as_ref(), answers);
+                    }
+                }
             }
-            Output::Fan { group, frame, except, .. } => self.fan(group, &frame, except),
-            Output::Group { group, connection: ConnectionId(number), member, .. } => {
-                self.change_group(group, number, member);
+            Output::Fan { trunk: _, group, frame, except, position } => {
+                self.fan(group, &frame, except);
+                self.groups.has_had(group, position.as_ref());
             }
+            Output::Group {
+                trunk: _,
+                group,
+                connection: ConnectionId(number),
+                member,
+                position,
+            } => self.change_group(group, number, member, position.as_ref()),
             Output::Close { connection: ConnectionId(number), .. } => self.close(number, now),
             Output::Acknowledge { connection: ConnectionId(number), sequence, .. } => {
                 self.settle(number, sequence);
+            }
+            Output::Checkpoint { connection: ConnectionId(number), state, .. } => {
+                if let Some(session) = self.sessions.get_mut(&number) {
+                    session.kept.checkpoint(&state);
+                    self.consider_again(number);
+                }
             }
             _ => {}
         }
@@ -64,12 +86,18 @@ impl Engine {
         }
     }
 
-    fn change_group(&mut self, group: GroupId, number: u64, member: bool) {
+    fn change_group(
+        &mut self,
+        group: GroupId,
+        number: u64,
+        member: bool,
+        position: Option<&Bytes>,
+    ) {
         let open = self.sessions.get(&number).is_some_and(|it| it.phase == Phase::Open);
         if !member {
             self.groups.leave(group, number);
         } else if open {
-            self.groups.join(group, number);
+            self.groups.join(group, number, position);
         }
     }
 

@@ -21,16 +21,8 @@ pub(super) enum Ending {
     Closed,
     /// It goes on over a WebSocket.
     Upgraded,
-}
-
-impl Ending {
-    /// What a pending poll is answered with.
-    pub(super) fn last_words(self) -> &'static str {
-        match self {
-            Self::Broken => CLOSE,
-            Self::Closed | Self::Upgraded => NOOP,
-        }
-    }
+    /// It goes on at another shard.
+    Moved,
 }
 
 impl Engine {
@@ -52,7 +44,7 @@ impl Engine {
             return;
         }
         session.phase = Phase::Closing;
-        self.leave(number);
+        self.leave(number, false);
         self.timers.clear(number, Timer::Heartbeat);
         self.timers.set(number, Timer::Farewell, now + FAREWELL);
         self.release_post(number);
@@ -64,16 +56,16 @@ impl Engine {
         let Some(phase) = self.sessions.get(&number).map(|session| session.phase) else { return };
         self.give_up_probe(number);
         if phase == Phase::Open {
-            self.leave(number);
+            self.leave(number, false);
         }
         self.remove(number, ending);
     }
 
-    /// Takes a session out of its groups and out of the core.
-    pub(super) fn leave(&mut self, number: u64) {
+    /// Takes a session out of its groups and out of the core, which it may have moved away from.
+    pub(super) fn leave(&mut self, number: u64, moved: bool) {
         self.groups.leave_all(number);
         let connection = ConnectionId(number);
-        self.inputs.push_back(Input::Detach { trunk: POLLING, connection, moved: false });
+        self.inputs.push_back(Input::Detach { trunk: POLLING, connection, moved });
     }
 
     /// Takes a session out of everything here, answering what it has asked.
@@ -83,16 +75,23 @@ impl Engine {
         self.groups.leave_all(number);
         self.timers.clear_all(number);
         self.touched.remove(&number);
+        self.moves.forget(number, &session.id);
         if let Some(asked) = session.poll {
             self.waiting.remove(&asked);
-            self.answer_ok(asked, ending.last_words());
+            match ending {
+                Ending::Broken => self.answer_ok(asked, CLOSE),
+                Ending::Closed | Ending::Upgraded => self.answer_ok(asked, NOOP),
+                Ending::Moved => self.answer_moved(asked, None),
+            }
         }
         if let Some(post) = session.post {
             self.waiting.remove(&post.asked());
             match (post, ending) {
-                (Post::Unsettled(asked), Ending::Closed | Ending::Upgraded) => {
+                // Who has moved takes along what it has said.
+                (Post::Unsettled(asked), Ending::Closed | Ending::Upgraded | Ending::Moved) => {
                     self.answer_ok(asked, answer::TAKEN);
                 }
+                (Post::Coming(asked), Ending::Moved) => self.answer_moved(asked, None),
                 // What was only announced is not taken any more.
                 (Post::Coming(asked), _) | (Post::Unsettled(asked), Ending::Broken) => {
                     self.answer(asked, Problem::BadRequest);

@@ -14,6 +14,7 @@ mod apply;
 mod ending;
 mod groups;
 mod heartbeat;
+mod moves;
 mod payload;
 mod poll;
 mod post;
@@ -25,17 +26,19 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use trunkline_config::HashKey;
 use trunkline_config::settings::{Settings, SocketIo};
-use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, TrunkId};
+use trunkline_config::{HashKey, View};
+use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, ShardIndex, TrunkId};
+use trunkline_proto::kept::Kept;
 use trunkline_proto::out_queue::Bounds;
 
 use crate::wire::TrunkItem;
 pub(crate) use apply::is_polling;
 use ending::Ending;
 use groups::Groups;
+use moves::Moves;
 pub(crate) use queue::Tally;
-use session::Session;
+use session::{Phase, Session};
 use timers::{Timer, Timers};
 
 /// The trunk that polling clients are on. Real ones are numbered from 1.
@@ -50,10 +53,10 @@ pub(crate) struct Asked {
 }
 
 /// What routers say that is for the engine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Said {
     /// A client begins to poll.
-    Open { asked: Asked, attach: Attach },
+    Open { asked: Asked, attach: Attach, kept: Kept },
     /// A client asks for what there is.
     Poll { asked: Asked, session: SessionId },
     /// A client is about to say something. The post follows under the same number.
@@ -70,6 +73,23 @@ pub(crate) enum Said {
     Control { trunk: TrunkId, connection: ConnectionId, payload: Bytes, binary: bool },
     /// A WebSocket is gone, such a one or any other.
     Detach { trunk: TrunkId, connection: ConnectionId },
+}
+
+impl Said {
+    /// The session that it is about, if it names one that there should be.
+    fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Poll { session, .. }
+            | Self::Posting { session, .. }
+            | Self::Post { session, .. }
+            | Self::Probe { session, .. } => Some(session),
+            Self::Open { .. }
+            | Self::Gone(_)
+            | Self::TooLarge(_)
+            | Self::Control { .. }
+            | Self::Detach { .. } => None,
+        }
+    }
 }
 
 /// The sessions that poll.
@@ -91,17 +111,19 @@ pub(crate) struct Engine {
     touched: BTreeSet<u64>,
     /// The last session's number, which is its connection's.
     last: u64,
+    moves: Moves,
     tally: Tally,
     inputs: VecDeque<Input>,
     items: Vec<(TrunkId, TrunkItem)>,
 }
 
 impl Engine {
-    pub(crate) fn new(settings: &Settings, key: HashKey) -> Self {
+    /// The engine of the shard `me`.
+    pub(crate) fn new(settings: &Settings, view: View, me: ShardIndex) -> Self {
         let limits = &settings.limits;
         Self {
             settings: settings.socketio.clone(),
-            key,
+            key: view.hash_key(),
             bounds: Bounds {
                 // A WebSocket's queue has the kernel's buffers behind it; this one has to hold
                 // all that comes between two polls. An answer may be as large as a payload, so
@@ -118,6 +140,7 @@ impl Engine {
             timers: Timers::default(),
             touched: BTreeSet::new(),
             last: 0,
+            moves: Moves::new(view, me),
             tally: Tally::default(),
             inputs: VecDeque::new(),
             items: Vec::new(),
@@ -132,15 +155,14 @@ impl Engine {
         now: Mono,
         is_connected: impl FnOnce(&SessionId) -> bool,
     ) {
+        let session = said.session().copied();
+        if let Some(session) = session.filter(|session| !self.by_id.contains_key(session)) {
+            let is_connected = is_connected(&session);
+            return self.seek(session, said, is_connected, now);
+        }
+        let Some(said) = self.moves.lookups.overhear(said) else { return };
         match said {
-            Said::Poll { asked, session }
-            | Said::Posting { asked, session }
-            | Said::Post { asked, session, .. }
-                if !self.by_id.contains_key(&session) =>
-            {
-                self.answer_stray(asked, is_connected(&session));
-            }
-            Said::Open { asked, attach } => self.open(asked, attach, now),
+            Said::Open { asked, attach, kept } => self.open(asked, attach, kept, now),
             Said::Poll { asked, session } => self.poll(asked, &session),
             Said::Posting { asked, session } => self.announce(asked, &session),
             Said::Post { asked, session, body } => self.post(asked, &session, &body, now),
@@ -166,6 +188,7 @@ impl Engine {
         let of_trunk = Asked { trunk, request: 0 }..=Asked { trunk, request: u64::MAX };
         let waiting: Vec<_> = self.waiting.range(of_trunk).map(|(asked, _)| *asked).collect();
         waiting.into_iter().for_each(|asked| self.gone(asked));
+        self.moves.lookups.trunk_down(trunk);
     }
 
     /// Does what is due.
@@ -178,11 +201,12 @@ impl Engine {
                 Timer::Farewell => self.end(session, Ending::Broken),
             }
         }
+        self.give_up_moves(now);
     }
 
     /// When [`Engine::tick`] has to be called at the latest.
     pub(crate) fn poll_timeout(&self) -> Option<Mono> {
-        self.timers.next()
+        [self.timers.next(), self.moves.next_timer()].into_iter().flatten().min()
     }
 
     /// What to tell the core next.
@@ -195,9 +219,15 @@ impl Engine {
         std::mem::take(&mut self.items)
     }
 
-    /// How many sessions there are.
-    pub(crate) fn len(&self) -> usize {
-        self.sessions.len()
+    /// How many sessions there are of which the core knows no more.
+    pub(crate) fn leftover(&self) -> usize {
+        let closing = self.sessions.values().filter(|session| session.phase == Phase::Closing);
+        closing.count() + self.moves.departed()
+    }
+
+    /// How many sessions there are; one that another shard may not have taken yet is one.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.len() + self.moves.departed()
     }
 
     /// What found no room since the last time.

@@ -2,6 +2,7 @@
 
 use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId};
 use trunkline_proto::engine::{CLOSE, NOOP, open_packet};
+use trunkline_proto::kept::Kept;
 
 use super::ending::Ending;
 use super::queue::OutQueue;
@@ -10,7 +11,11 @@ use super::timers::Timer;
 use super::{Asked, Engine, POLLING, payload};
 
 impl Engine {
-    pub(super) fn open(&mut self, asked: Asked, mut attach: Attach, now: Mono) {
+    pub(super) fn open(&mut self, asked: Asked, mut attach: Attach, kept: Kept, now: Mono) {
+        // Nobody begins where it doesn't belong: who has nothing of another's stays so.
+        if !self.moves.is_mine(&attach.session) {
+            return self.answer_moved(asked, None);
+        }
         if self.sessions.len() >= self.most {
             return self.answer_unavailable(asked);
         }
@@ -20,7 +25,8 @@ impl Engine {
         }
         self.last += 1;
         let number = self.last;
-        self.sessions.insert(number, Session::new(attach.session, OutQueue::new(self.bounds)));
+        let queue = OutQueue::new(self.bounds);
+        self.sessions.insert(number, Session::new(attach.session, queue, kept));
         self.by_id.insert(attach.session, number);
         self.timers.set(number, Timer::Heartbeat, now + self.settings.ping_interval);
         let sid = self.key.seal(&attach.session.0);
@@ -61,6 +67,7 @@ impl Engine {
         session.poll = None;
         self.waiting.remove(&asked);
         self.answer_ok(asked, body);
+        self.consider_again(number);
         if over {
             self.end(number, Ending::Broken);
         }

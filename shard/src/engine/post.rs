@@ -57,9 +57,10 @@ impl Engine {
                 }
             }
         }
+        let bytes = self.bounds.messages;
         match self.sessions.get_mut(&number) {
             // A client waits for the answer before it says more: so the next request waits.
-            Some(session) if session.is_unsettled() => {
+            Some(session) if session.is_unsettled(bytes) => {
                 session.post = Some(Post::Unsettled(asked));
                 self.waiting.insert(asked, number);
             }
@@ -70,11 +71,10 @@ impl Engine {
     /// The core has settled a session's messages up to this one.
     pub(super) fn settle(&mut self, number: u64, sequence: u64) {
         let Some(session) = self.sessions.get_mut(&number) else { return };
-        session.settled = session.settled.max(sequence).min(session.passed);
-        if session.is_unsettled() {
-            return;
+        session.settle(sequence);
+        if !session.is_unsettled(self.bounds.messages) {
+            self.release_post(number);
         }
-        self.release_post(number);
     }
 
     /// Answers the POST whose messages were passed on, if there is one.
@@ -96,8 +96,9 @@ impl Engine {
     fn pass(&mut self, number: u64, payload: Bytes, binary: bool) {
         let Some(session) = self.sessions.get_mut(&number) else { return };
         session.passed += 1;
+        session.kept.keep(payload.clone(), binary);
         let (sequence, connection) = (session.passed, ConnectionId(number));
-        let (trunk, answered) = (POLLING, false);
+        let (trunk, answered) = (POLLING, 0);
         let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
         self.inputs.push_back(message);
     }

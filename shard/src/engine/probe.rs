@@ -25,7 +25,7 @@ const CHECK: Duration = Duration::from_millis(100);
 /// About how many bytes of what is queued go to the WebSocket as one item.
 const CHUNK: usize = 256 * 1024;
 
-type At = (TrunkId, ConnectionId);
+pub(super) type At = (TrunkId, ConnectionId);
 
 impl Engine {
     /// Whether this is the change. What the core has said to the session must be in its queue
@@ -82,6 +82,7 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&number) {
             session.probe = None;
         }
+        self.consider_again(number);
         true
     }
 
@@ -121,7 +122,7 @@ impl Engine {
         self.items.extend(encode_down(send));
     }
 
-    fn close_socket(&mut self, (trunk, connection): At, reason: &'static str) {
+    pub(super) fn close_socket(&mut self, (trunk, connection): At, reason: &'static str) {
         let code = CloseCode::Done;
         self.items.extend(encode_down(Output::Close { trunk, connection, code, reason }));
     }

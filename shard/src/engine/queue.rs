@@ -67,6 +67,11 @@ impl OutQueue {
         self.append(Part::text(Bytes::from_static(text.as_bytes())), None);
     }
 
+    /// What waits, in order, each with what it is for the bounds.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Part, Option<FrameKind>)> {
+        self.parts.iter().map(|waiting| (&waiting.part, waiting.kind))
+    }
+
     /// How much the first part takes as it is sent.
     pub(super) fn first_size(&self) -> Option<usize> {
         self.parts.front().map(|waiting| waiting.size)
@@ -78,7 +83,8 @@ impl OutQueue {
         Some(part)
     }
 
-    fn append(&mut self, part: Part, kind: Option<FrameKind>) {
+    /// Queues what has found room before.
+    pub(super) fn append(&mut self, part: Part, kind: Option<FrameKind>) {
         let size = size(&part);
         *self.used(kind) += if kind.is_some() { size } else { 0 };
         self.parts.push_back(Waiting { part, size, kind });

@@ -1,6 +1,8 @@
 //! One client that polls.
 
-use trunkline_core::{ConnectionId, SessionId, TrunkId};
+use trunkline_core::{Answer, ConnectionId, SessionId, TrunkId};
+use trunkline_proto::kept::Kept;
+use trunkline_proto::trunk::SlotPosition;
 
 use super::Asked;
 use super::queue::OutQueue;
@@ -13,6 +15,8 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) phase: Phase,
     pub(super) queue: OutQueue,
+    /// With what it goes on elsewhere.
+    pub(super) kept: Kept,
     /// The GET that waits for something to say.
     pub(super) poll: Option<Asked>,
     /// The POST that is not answered yet.
@@ -24,6 +28,8 @@ pub(super) struct Session {
     /// The last sequence that was passed on, and the last that the core has settled.
     pub(super) passed: u64,
     pub(super) settled: u64,
+    /// How often it has moved from one shard to another.
+    pub(super) moves: u32,
 }
 
 /// A POST on its way.
@@ -51,21 +57,45 @@ pub(super) enum Phase {
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, queue: OutQueue) -> Self {
+    pub(super) fn new(id: SessionId, queue: OutQueue, kept: Kept) -> Self {
         Self {
             id,
             phase: Phase::Open,
             queue,
+            kept,
             poll: None,
             post: None,
             probe: None,
             pinged: false,
             passed: 0,
             settled: 0,
+            moves: 0,
         }
     }
 
-    pub(super) fn is_unsettled(&self) -> bool {
-        self.passed - self.settled > UNSETTLED
+    /// Whether more is unsettled than may be; `bytes` is what its messages may take.
+    pub(super) fn is_unsettled(&self, bytes: usize) -> bool {
+        self.passed - self.settled > UNSETTLED || self.kept.bytes() > bytes
+    }
+
+    /// Its messages up to this one are settled.
+    pub(super) fn settle(&mut self, sequence: u64) {
+        let upto = sequence.min(self.passed);
+        if upto > self.settled {
+            self.kept.settle(upto - self.settled);
+            self.settled = upto;
+        }
+    }
+
+    /// Notes what came with a frame: the position of a slot, and which message it answers.
+    pub(super) fn has_had(&mut self, position: Option<&SlotPosition>, answers: Option<Answer>) {
+        if let Some(position) = position {
+            self.kept.has_had(position);
+        }
+        if let Some(Answer { message, part }) = answers
+            && let Some(index) = message.checked_sub(self.settled + 1)
+        {
+            self.kept.answered(index, part);
+        }
     }
 }

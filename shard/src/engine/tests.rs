@@ -2,6 +2,7 @@
 
 mod harness;
 mod heartbeat;
+mod moves;
 mod polling;
 mod posting;
 mod upgrade;

@@ -38,6 +38,11 @@ impl Timers {
         }
     }
 
+    /// When a session's timer is due.
+    pub(super) fn at(&self, session: u64, timer: Timer) -> Option<Mono> {
+        self.at.get(&(session, timer)).copied()
+    }
+
     pub(super) fn clear_all(&mut self, session: u64) {
         for timer in [Timer::Heartbeat, Timer::Check, Timer::Upgrade, Timer::Farewell] {
             self.clear(session, timer);

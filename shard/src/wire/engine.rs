@@ -1,6 +1,7 @@
 //! Whom a router's items are for, and what those for the engine say.
 
 use trunkline_core::{ConnectionId, TrunkId};
+use trunkline_proto::kept::Kept;
 use trunkline_proto::trunk as wire;
 
 use super::BadItem;
@@ -53,7 +54,10 @@ fn decode_poll(trunk: TrunkId, poll: wire::PollRequest) -> Result<Said, BadItem>
     let wire::PollRequest { request, session: id, what } = poll;
     let (asked, session) = (Asked { trunk, request }, session(&id)?);
     Ok(match what.ok_or(BadItem("poll"))? {
-        What::Open(attach) => Said::Open { asked, attach: decode_attach(attach)? },
+        What::Open(attach) => {
+            let kept = Kept::begin(&attach);
+            Said::Open { asked, attach: decode_attach(attach)?, kept }
+        }
         What::Poll(wire::Nothing {}) => Said::Poll { asked, session },
         What::Posting(wire::Nothing {}) => Said::Posting { asked, session },
         What::Post(body) => Said::Post { asked, session, body },

@@ -16,7 +16,9 @@ mod trunk;
 pub(crate) use api::{Asked, decode_api, encode_answer};
 pub(crate) use engine::{Sorted, sort_up};
 pub(crate) use peer::{decode_peer, encode_peer, peer_size};
-pub(crate) use trunk::{TrunkItem, decode_up, encode_down, identity};
+pub(crate) use topic::{encode_session, session};
+pub(crate) use transfer::{decode_view, encode_view};
+pub(crate) use trunk::{TrunkItem, decode_attach, decode_up, encode_down, identity};
 
 /// A message that makes no sense: the other end breaks the protocol, or speaks a newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

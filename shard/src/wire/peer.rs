@@ -27,6 +27,7 @@ pub(crate) fn decode_peer(
     Ok(match item.item.ok_or(BadItem("link item"))? {
         Item::Hello(_) => return Err(BadItem("second hello")),
         Item::Status(_) => return Err(BadItem("status")),
+        Item::Engine(_) => return Err(BadItem("session that polls")),
         Item::Request(request) => decode_request(request)?,
         Item::Whisper(wire::Whisper { request, member, sequence, to, body, key, ephemeral }) => {
             PeerMessage::Whisper {
@@ -71,9 +72,10 @@ pub(crate) fn decode_peer(
                 offset: offset.map(Arc::from),
             }
         }
-        Item::Moved(wire::Moved { session: id, here, private_id }) => {
+        Item::Moved(wire::Moved { session: id, line, private_id }) => {
             let private_id = session(&private_id)?;
-            PeerMessage::Moved { session: session(&id)?, private_id, here }
+            let line = line.map(|line| session(&line)).transpose()?;
+            PeerMessage::Moved { session: session(&id)?, private_id, line }
         }
         Item::Reply(reply) => decode_reply(reply)?,
         Item::Deliver(deliver) => decode_deliver(deliver)?,
@@ -152,9 +154,10 @@ pub(crate) fn encode_peer(message: PeerMessage, shards: &Directory) -> wire::Pee
                 offset: offset.as_deref().map(str::to_owned),
             })
         }
-        PeerMessage::Moved { session, private_id, here } => {
+        PeerMessage::Moved { session, private_id, line } => {
+            let line = line.as_ref().map(encode_session);
             let (session, private_id) = (encode_session(&session), encode_session(&private_id));
-            Item::Moved(wire::Moved { session, here, private_id })
+            Item::Moved(wire::Moved { session, line, private_id })
         }
         PeerMessage::Reply { request, result } => Item::Reply(encode_reply(request, result)),
         PeerMessage::Deliver { topic, delivery } => Item::Deliver(encode_deliver(&topic, delivery)),

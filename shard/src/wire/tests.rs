@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use prost::Message;
 use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
-    Action, Adoption, Arguments, Body, ConnectionId, Delivery, Dialect, Epoch, Frame, FrameKind,
-    GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage, Position,
-    Publication, Record, Refusal, Reply, RequestId, RoomId, SendStatus, SessionId, ShardIndex,
-    SlotPosition, Standing, Topic, TransferPart, TrunkId, UserId, UserPresence,
+    Action, Adoption, Answer, Arguments, Body, Comes, ConnectionId, Delivery, Dialect, Epoch,
+    Frame, FrameKind, GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage,
+    Position, Publication, Record, Refusal, Reply, RequestId, RoomId, SendStatus, SessionId,
+    ShardIndex, SlotPosition, Standing, Topic, TransferPart, TrunkId, UserId, UserPresence,
 };
 use trunkline_proto::{peer, trunk};
 
@@ -202,7 +202,10 @@ fn what_a_router_returns_with_a_connection_is_heard() {
     let attached = |attach: &trunk::Attach| {
         let item = Some(trunk::up::Item::Attach(attach.clone()));
         match decode_up(TrunkId(1), trunk::Up { item }).unwrap() {
-            Input::Attach { attach, .. } => attach.adoption,
+            Input::Attach { attach, .. } => match attach.comes {
+                Comes::Again(adoption) => Some(adoption),
+                Comes::Anew(_) => None,
+            },
             other => panic!("{other:?}"),
         }
     };
@@ -212,14 +215,17 @@ fn what_a_router_returns_with_a_connection_is_heard() {
         slots: vec![SlotPosition { slot: 1, position: Bytes::from_static(b"last") }],
         settled: 41,
     };
-    assert_eq!(attached(&attach), Some(Box::new(adoption)));
+    assert_eq!(attached(&attach), Some(Box::new(adoption.clone())));
+    // Of a session that has polled the router doesn't know who speaks.
+    let nobody = trunk::Attach { user: String::new(), namespace: String::new(), ..attach.clone() };
+    assert_eq!(attached(&nobody), Some(Box::new(adoption)));
     let new = trunk::Attach { checkpoint: Bytes::new(), ..attach };
     assert_eq!(attached(&new), None, "without a checkpoint it is a new connection");
 }
 
 #[test]
-fn that_a_message_was_answered_before_is_heard() {
-    for answered in [false, true] {
+fn what_a_message_was_answered_before_is_heard() {
+    for answered in [0, 0b101] {
         let message = trunk::ClientMessage { connection: 5, answered, ..Default::default() };
         let item = Some(trunk::up::Item::Message(message));
         let Ok(Input::Message { answered: heard, .. }) = decode_up(TrunkId(1), trunk::Up { item })
@@ -247,11 +253,12 @@ fn a_router_hears_what_its_connections_have_had() {
         let (connections, frame, receipt) = (vec![connection], frame.clone(), None);
         let send = Output::Send { trunk, connections, frame, receipt, position, answers };
         let Item::Send(send) = heard(send) else { panic!() };
-        (send.position.map(|it| (it.slot, it.position)), send.answers)
+        (send.position.map(|it| (it.slot, it.position)), (send.answers, send.part))
     };
     let slot = SlotPosition { slot: 1, position: place.clone() };
-    assert_eq!(send(Some(slot), Some(7)), (Some((1, place.clone())), 7));
-    assert_eq!(send(None, None), (None, 0));
+    let answer = Answer { message: 7, part: 3 };
+    assert_eq!(send(Some(slot), Some(answer)), (Some((1, place.clone())), (7, 3)));
+    assert_eq!(send(None, None), (None, (0, 0)));
     let fan = |position| {
         let Item::Fan(fan) =
             heard(Output::Fan { trunk, group, frame: frame.clone(), except: None, position })

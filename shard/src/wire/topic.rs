@@ -13,7 +13,7 @@ pub(super) fn user(text: &str) -> Result<UserId, BadItem> {
     UserId::parse(text).map_err(|_| BadItem("user"))
 }
 
-pub(super) fn session(bytes: &[u8]) -> Result<SessionId, BadItem> {
+pub(crate) fn session(bytes: &[u8]) -> Result<SessionId, BadItem> {
     bytes.try_into().map(SessionId).map_err(|_| BadItem("session"))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn encode_member(member: &Member) -> wire::Member {
     wire::Member { session: encode_session(&member.session), user: member.user.as_str().to_owned() }
 }
 
-pub(super) fn encode_session(session: &SessionId) -> bytes::Bytes {
+pub(crate) fn encode_session(session: &SessionId) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(&session.0)
 }
 

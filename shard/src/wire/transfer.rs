@@ -55,13 +55,13 @@ pub(super) fn encode_part(
     }
 }
 
-pub(super) fn decode_view(settled: wire::Settled) -> Result<ViewId, BadItem> {
+pub(crate) fn decode_view(settled: wire::Settled) -> Result<ViewId, BadItem> {
     let wire::Settled { map, statuses } = settled;
     let map = map.ok_or(BadItem("settled"))?;
     Ok(ViewId { map: MapId { version: map.version, digest: map.digest }, statuses })
 }
 
-pub(super) fn encode_view(view: ViewId) -> wire::Settled {
+pub(crate) fn encode_view(view: ViewId) -> wire::Settled {
     wire::Settled { map: Some(encode_map(view.map)), statuses: view.statuses }
 }
 

@@ -1,8 +1,8 @@
 //! Items of trunks.
 
 use trunkline_core::{
-    Adoption, Attach, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity, Input, Namespace,
-    Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
+    Adoption, Answer, Attach, Comes, ConnectionId, Dialect, Frame, FrameKind, GroupId, Identity,
+    Input, Namespace, Newcomer, Output, Part, ReceiptId, Rights, RoomRight, SlotPosition, TrunkId,
 };
 use trunkline_proto::{token, trunk as wire};
 
@@ -41,7 +41,7 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
     })
 }
 
-pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
+pub(crate) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
     let wire::Attach {
         connection,
         session: id,
@@ -64,31 +64,31 @@ pub(super) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         Ok(wire::Dialect::SocketIo) => Dialect::SocketIo,
         Ok(wire::Dialect::Unspecified) | Err(_) => return Err(BadItem("dialect")),
     };
-    let identity = Identity {
-        user: user(&name)?,
-        expires_ms: (expires_ms != 0).then_some(expires_ms),
-        rights: Rights(rights.map(|rights| rights.rights.into_iter().map(decode_right).collect())),
-    };
     let slot = |slot| {
         let wire::SlotPosition { slot, position } = slot;
         SlotPosition { slot, position }
     };
-    // Whether it is ours is for who has the key to say.
-    let adoption = (!checkpoint.is_empty()).then(|| {
+    let comes = if checkpoint.is_empty() {
+        let rights = rights.map(|rights| rights.rights.into_iter().map(decode_right).collect());
+        Comes::Anew(Newcomer {
+            namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
+            identity: Identity {
+                user: user(&name)?,
+                expires_ms: (expires_ms != 0).then_some(expires_ms),
+                rights: Rights(rights),
+            },
+            authenticated,
+            guest,
+            inbox_after: inbox_after.map(decode_position),
+        })
+    } else {
+        // Whether it is ours is for who has the key to say. The rest is in it: of a session that has
+        // polled the router doesn't know who speaks.
         let slots = slots.into_iter().map(slot).collect();
-        Box::new(Adoption { state: checkpoint, positions, slots, settled })
-    });
-    Ok(Attach {
-        connection: ConnectionId(connection),
-        session: session(&id)?,
-        dialect,
-        namespace: Namespace::parse(&namespace).map_err(|_| BadItem("namespace"))?,
-        identity,
-        authenticated,
-        guest,
-        inbox_after: inbox_after.map(decode_position),
-        adoption,
-    })
+        Comes::Again(Box::new(Adoption { state: checkpoint, positions, slots, settled }))
+    };
+    let connection = ConnectionId(connection);
+    Ok(Attach { connection, session: session(&id)?, dialect, comes })
 }
 
 fn decode_right(right: wire::Right) -> RoomRight {
@@ -124,8 +124,9 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
                 let SlotPosition { slot, position } = it;
                 wire::SlotPosition { slot, position }
             });
-            let answers = answers.unwrap_or(0);
-            let send = wire::Send { connections, frame, receipt, position, answers };
+            let (answers, part) =
+                answers.map_or((0, 0), |Answer { message, part }| (message, part));
+            let send = wire::Send { connections, frame, receipt, position, answers, part };
             (trunk, Item::Send(send), size)
         }
         Output::Fan { trunk, group: GroupId(group), frame, except, position } => {

@@ -1,6 +1,7 @@
 //! What was acknowledged as stored stays stored, whatever dies.
 
 mod held;
+mod held_sockets;
 pub(crate) mod jetstream;
 pub(crate) mod kills;
 mod ledger;

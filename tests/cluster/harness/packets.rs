@@ -108,6 +108,16 @@ impl Socket {
         self.ids
     }
 
+    /// Emits an event with one attachment, `{"_placeholder":true,"num":0}` in its arguments.
+    pub(crate) async fn emit_with(&mut self, event: &Value, attachment: &'static [u8]) -> u64 {
+        self.ids += 1;
+        let text = format!("451-{}{event}", self.ids);
+        for message in [Message::text(text), Message::binary(attachment)] {
+            soon("a write", self.stream.send(message)).await.expect("written");
+        }
+        self.ids
+    }
+
     /// So many acknowledgements by their numbers, in the order in which they come.
     pub(crate) async fn acknowledgements(&mut self, count: usize) -> Vec<(u64, Vec<Value>)> {
         soon("acknowledgements", async {

@@ -27,6 +27,8 @@ use crate::trunk::moves::Moves;
 use crate::trunk::testing::trunks;
 use crate::trunk::{Trunks, digest};
 
+/// Which part of the answer shards give.
+const ANSWER: u32 = 2;
 const CLIENTS: u64 = 6;
 const SHARDS: [&str; 2] = ["a", "b"];
 /// So little that what a few clients have said does not fit.
@@ -219,7 +221,7 @@ impl World {
         assert_eq!(message.payload, format!("{}", message.sequence));
         if counts {
             let known = &self.known[&message.connection];
-            assert_eq!(message.answered, message.sequence == known.answered);
+            assert_eq!(message.answered, u64::from(message.sequence == known.answered) << ANSWER);
         }
     }
 
@@ -250,7 +252,8 @@ impl World {
         let part = Part { payload: b"answer"[..].into(), binary: false };
         let frame = Some(Frame { parts: vec![part], kind: 2 });
         let connections = vec![connection];
-        let send = Send { connections, frame, answers: last, ..Send::default() };
+        let (answers, part) = (last, ANSWER);
+        let send = Send { connections, frame, answers, part, ..Send::default() };
         self.tell(shard, down::Item::Send(send));
     }
 

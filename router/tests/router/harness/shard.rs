@@ -272,7 +272,7 @@ fn text_frame(text: &str, kind: FrameKind) -> Option<Frame> {
 pub(crate) fn send(connections: &[u64], text: &str, kind: FrameKind, receipt: u64) -> down::Item {
     let frame = text_frame(text, kind);
     let connections = connections.to_vec();
-    down::Item::Send(Send { connections, frame, receipt, position: None, answers: 0 })
+    down::Item::Send(Send { connections, frame, receipt, ..Send::default() })
 }
 
 pub(crate) fn live(connection: u64, text: &str) -> down::Item {
@@ -308,7 +308,7 @@ pub(crate) fn at(item: down::Item, slot: u32, position: &'static str) -> down::I
 /// An answer to a message of the connection.
 pub(crate) fn reply(connection: u64, text: &str, answers: u64) -> down::Item {
     let (connections, frame) = (vec![connection], text_frame(text, FrameKind::Reply));
-    down::Item::Send(Send { connections, frame, receipt: 0, position: None, answers })
+    down::Item::Send(Send { connections, frame, answers, ..Send::default() })
 }
 
 pub(crate) fn checkpoint(connection: u64, state: &'static str) -> down::Item {
@@ -325,5 +325,5 @@ pub(crate) fn acknowledge(connection: u64, sequence: u64) -> down::Item {
 }
 
 pub(crate) fn answer(request: u64, status: u32, body: &str) -> down::Item {
-    down::Item::Poll(PollAnswer { request, status, body: body.to_owned().into() })
+    down::Item::Poll(PollAnswer { request, status, body: body.to_owned().into(), moved: None })
 }

@@ -1,8 +1,8 @@
-//! Going on with a session whose trunk or whose process is no more. Its router has kept the
-//! connection and gives back what shards have told it; the client hears nothing of all this but
-//! what it has missed.
+//! Going on with a connection whose trunk or whose process is no more. Its router has kept it and
+//! gives back what shards have told it; the client hears nothing of all this but what it has
+//! missed.
 //!
-//! What is known of a room comes from three sides. A checkpoint tells of the rooms that the session
+//! What is known of a room comes from three sides. A checkpoint tells of the rooms that a session
 //! was in, but not how far it has heard them. Groups tell how far, of all rooms that the connection
 //! had entered. Between the answer to a join and the group is one moment, of which the slot
 //! [`ENTERED`] tells.
@@ -12,16 +12,17 @@ use std::collections::BTreeMap;
 use super::Home;
 use super::command::Origin;
 use super::greeting::Greeting;
-use super::line::{At, Line, Speaks};
+use super::line::{At, Line, Multiplex, Speaks};
 use super::requests::Pending;
 use super::respond::ReplyTo;
-use super::session::{Membership, Session};
+use super::session::{Membership, Session, Socket};
 use crate::Dialect;
-use crate::checkpoint::{Checkpoint, Place};
+use crate::checkpoint::{Checkpoint, KeptLine, KeptSession, KeptSocket, Place};
 use crate::core::Io;
 use crate::dedupe;
 use crate::dialect::command::Command;
 use crate::dialect::native::{self, Request, Source};
+use crate::dialect::socketio;
 use crate::input::Adoption;
 use crate::link::ShardIndex;
 use crate::name::RoomId;
@@ -30,15 +31,17 @@ use crate::peer::{Joined, PeerMessage};
 use crate::position::Position;
 use crate::rights::Verdict;
 use crate::session_id::SessionId;
+use crate::small_map::SmallMap;
 use crate::topic::Topic;
 
-/// The slot of the user's inbox.
+/// The slot of the user's inbox; of connections that speak for several sessions see
+/// [`Session::slot`].
 pub(super) const INBOX: u32 = 0;
 /// The slot of the room that was entered last.
 pub(super) const ENTERED: u32 = 1;
 
 impl Home {
-    /// Goes on with a session as its router has kept it.
+    /// Goes on with a connection as its router has kept it.
     pub(super) fn adopt(
         &mut self,
         io: &mut Io,
@@ -47,45 +50,174 @@ impl Home {
         dialect: Dialect,
         adoption: &Adoption,
     ) {
-        let checkpoint = Checkpoint::decode(&adoption.state).filter(|checkpoint| {
-            let expires_ms = checkpoint.identity.expires_ms;
-            dialect == Dialect::Native && expires_ms.is_none_or(|it| it > io.now.wall_ms)
-        });
-        let Some(checkpoint) = checkpoint else {
-            self.hang_on_no_more(io, id, "transport close");
-            let ((trunk, connection), code) = (at, CloseCode::Restart);
-            let reason = "the session can't be gone on with; come back";
-            return io.output(Output::Close { trunk, connection, code, reason });
-        };
-        self.aliases.remove(&id);
-        let before = self.take_from(io, id);
-        let mut session = resume(id, at, checkpoint, adoption);
-        if let Some(before) = before {
-            session.doubt(&before);
-            session.whispers = before.whispers;
+        let checkpoint = Checkpoint::decode(&adoption.state);
+        match checkpoint.filter(|it| self.may_be_adopted(io, id, dialect, it)) {
+            Some(Checkpoint::Native(kept)) => self.adopt_native(io, at, id, kept, adoption),
+            Some(Checkpoint::SocketIo(kept)) => self.adopt_line(io, at, id, kept, adoption),
+            None => {
+                self.hang_on_no_more(io, id, "transport close");
+                let ((trunk, connection), code) = (at, CloseCode::Restart);
+                let reason = "the session can't be gone on with; come back";
+                io.output(Output::Close { trunk, connection, code, reason });
+            }
         }
-        let topics: Vec<Topic> = session.resuming().chain([session.inbox_topic()]).collect();
+    }
+
+    fn may_be_adopted(
+        &self,
+        io: &Io,
+        id: SessionId,
+        dialect: Dialect,
+        checkpoint: &Checkpoint,
+    ) -> bool {
+        let is_its_own = match checkpoint {
+            Checkpoint::Native(_) => dialect == Dialect::Native,
+            Checkpoint::SocketIo(_) => dialect == Dialect::SocketIo,
+        };
+        let is_valid = |kept: &KeptSession| {
+            kept.identity.expires_ms.is_none_or(|expires_ms| expires_ms > io.now.wall_ms)
+        };
+        let is_here = |session: Option<SessionId>| {
+            session.is_none_or(|session| !self.has_come_back_elsewhere(session, id))
+        };
+        is_its_own && checkpoint.sessions().iter().all(|(id, kept)| is_valid(kept) && is_here(*id))
+    }
+
+    /// Whether a client goes on with a session by another connection than this one.
+    fn has_come_back_elsewhere(&self, session: SessionId, line: SessionId) -> bool {
+        let here = self.sessions.get(&session);
+        here.is_some_and(|it| it.line != line)
+            || (here.is_none() && self.aliases.get(&session).is_some_and(|it| it.line != line))
+    }
+
+    fn adopt_native(
+        &mut self,
+        io: &mut Io,
+        at: At,
+        id: SessionId,
+        kept: KeptSession,
+        adoption: &Adoption,
+    ) {
+        self.take_line(io, id);
+        self.aliases.remove(&id);
+        let before = self.take_session(id);
+        let session = Session::new(id, id, kept.namespace.clone(), kept.identity.clone(), at);
+        let session = resume(session, kept, adoption, adoption.settled, before);
         self.connections.insert(at, id);
-        self.lines.insert(id, Line::resumed(at, Speaks::Native, adoption.settled));
+        self.lines.insert(id, Line::resumed(at, Speaks::Native, 0, adoption.settled));
         self.sessions.insert(id, Box::new(session));
         self.watch_expiry(io, id);
         // Before anything else, so that a router that loses this trunk too can give back either
         // all that it gave now, or all that has come since.
         self.give_checkpoint(io, id);
+        self.go_on(io, id);
+    }
+
+    fn adopt_line(
+        &mut self,
+        io: &mut Io,
+        at: At,
+        id: SessionId,
+        kept: KeptLine,
+        adoption: &Adoption,
+    ) {
+        self.take_line(io, id);
+        let KeptLine { identity, authenticated, guest, connects, origin, sockets } = kept;
+        let settled = origin + adoption.settled;
+        let mut multiplex = Multiplex {
+            identity,
+            authenticated,
+            guest,
+            assembly: socketio::Assembly::default(),
+            sockets: SmallMap::default(),
+            awaited: Vec::new(),
+            ended: Vec::new(),
+            connects,
+        };
+        let mut present = Vec::new();
+        for (socket, kept) in sockets {
+            if socket.ended.is_some_and(|ended| ended <= settled) {
+                continue;
+            }
+            let session = socket.session;
+            self.aliases.remove(&session);
+            let before = self.take_session(session);
+            let namespace = kept.namespace.clone();
+            let mut resumed =
+                Session::new(session, id, namespace.clone(), kept.identity.clone(), at);
+            resumed.socket = Some(Box::new(self.socket_of(socket, origin, settled)));
+            let resumed = resume(resumed, kept, adoption, settled, before);
+            if resumed.socket.as_ref().is_some_and(|socket| socket.awaited) {
+                multiplex.awaited.push(session);
+            } else {
+                multiplex.sockets.insert(namespace, session);
+                present.push(session);
+            }
+            if let Some(socket) = &resumed.socket {
+                self.privates.insert(socket.private_id, session);
+                self.aliases.remove(&socket.private_id);
+                self.departed.forget(&socket.private_id);
+            }
+            self.tell_whereabouts(io, &resumed);
+            self.sessions.insert(session, Box::new(resumed));
+            self.watch_expiry(io, session);
+        }
+        self.connections.insert(at, id);
+        let speaks = Speaks::SocketIo(Box::new(multiplex));
+        self.lines.insert(id, Line::resumed(at, speaks, origin, settled));
+        self.unconnected.push(io.now.mono, id);
+        self.give_checkpoint(io, id);
+        for session in present {
+            self.go_on(io, session);
+        }
+    }
+
+    fn socket_of(&self, kept: KeptSocket, origin: u64, settled: u64) -> Socket {
+        let counts_from = origin;
+        let KeptSocket { session: _, private_id, origin, connect, nth, actions, ended } = kept;
+        Socket {
+            private_id,
+            origin,
+            connect,
+            nth,
+            counts_from,
+            actions,
+            adopted: Some(self.stream.last()),
+            awaited: connect > settled,
+            ended,
+        }
+    }
+
+    /// Asks all topics of a session to let it go on.
+    pub(super) fn go_on(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let topics: Vec<Topic> = session.resuming().chain(session.own_topics()).collect();
         for topic in topics {
             self.join_own(io, id, &topic, None);
         }
     }
 
-    /// Takes a session from the connection that it had in this process, if it had one.
-    fn take_from(&mut self, io: &mut Io, id: SessionId) -> Option<Box<Session>> {
-        if let Some(at) = self.lines.remove(&id).and_then(|line| line.at) {
+    /// Takes a connection's sessions from where they were in this process, if they were.
+    fn take_line(&mut self, io: &mut Io, id: SessionId) {
+        let Some(line) = self.lines.get(&id) else { return };
+        let sessions = line.sessions(id);
+        if let Some(at) = line.at {
             self.connections.remove(&at);
-            self.orphan(io, id, at);
+            for session in sessions {
+                self.orphan(io, session, at);
+            }
         }
+        self.lines.remove(&id);
+    }
+
+    /// Takes out a session that is gone on with.
+    pub(super) fn take_session(&mut self, id: SessionId) -> Option<Box<Session>> {
         let session = self.sessions.remove(&id)?;
         if let Some(at) = session.expires {
             self.expiries.remove(&(at, id));
+        }
+        if let Some(socket) = &session.socket {
+            self.privates.remove(&socket.private_id);
         }
         Some(session)
     }
@@ -129,15 +261,16 @@ impl Home {
         }
         let Joined { position, gap, missed, .. } = joined;
         let own = missed.iter().filter(|record| record.session == session.id);
+        let mut own = own.map(|record| session.message_of(record.sequence));
         let is_alone = session.rooms.get(room).is_some_and(|it| it.outstanding == 1);
         if let Some(line) = self.lines.get_mut(&session.line)
-            && let Some(last) = own.map(|it| it.sequence).rfind(|it| !line.is_settled(*it))
+            && let Some(last) = own.rfind(|message| !line.is_settled(*message))
             && is_alone
         {
             // What the client hasn't been told is done comes after the word that it is: its
             // router sends it again. (Not if the client itself has asked to be let in: that would
             // be answered as if it had heard all.)
-            line.await_settled(topic, last);
+            line.await_settled(pending.session, topic, last);
             if let Some(membership) = session.membership(topic) {
                 membership.outstanding = membership.outstanding.saturating_sub(1);
             }
@@ -145,18 +278,49 @@ impl Home {
             return io.tell(pending.owner, PeerMessage::Suspend { topic, session });
         }
         let epoch = &position.epoch;
-        let gap = gap.map(|offset| (offset, native::gap(room, epoch, offset)));
-        let heard = missed.iter().filter(|record| record.is_heard_by(session.id));
-        let heard =
-            heard.map(|record| (record.offset, native::message(Source::Room(room), epoch, record)));
-        let texts: Vec<_> = gap.into_iter().chain(heard).collect();
-        for (offset, text) in texts {
+        let id = session.id;
+        let mut said = Vec::with_capacity(missed.len() + 1);
+        if let Some(offset) = gap {
+            said.push((offset, self.gap_for(io, id, topic, room, (epoch, offset))));
+        }
+        for record in missed.iter().filter(|record| record.is_heard_by(id)) {
+            let parts = if let Some(session) = self.sessions.get(&id)
+                && session.socket.is_some()
+            {
+                let stamp = self.stream.kept(io, topic, epoch, record, Some(id));
+                let stamp = stamp.as_deref();
+                socketio::record(&session.namespace, Some(room), epoch, record, stamp)
+            } else {
+                vec![Part::text(native::message(Source::Room(room), epoch, record))]
+            };
+            said.push((record.offset, parts));
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        for (offset, parts) in said {
             let upto = Position { epoch: epoch.clone(), offset };
             let slot = session.next_entry(topic, &upto, 0);
-            session.send_with(io, FrameKind::Live, vec![Part::text(text)], Some(slot), None);
+            session.send_with(io, FrameKind::Live, parts, Some(slot), None);
         }
-        let base = position.clone();
-        self.go_live(io, pending, topic, position, base);
+        self.go_live(io, pending, topic, position, None);
+    }
+
+    /// The word that what a session has missed in a room, up to an offset, can't be had.
+    fn gap_for(
+        &mut self,
+        io: &Io,
+        id: SessionId,
+        topic: &Topic,
+        room: &RoomId,
+        place: (&crate::position::Epoch, u64),
+    ) -> Vec<Part> {
+        let (epoch, offset) = place;
+        match self.sessions.get(&id).filter(|session| session.socket.is_some()) {
+            Some(session) => {
+                let stamp = self.stream.gap(io, topic, Some(id));
+                vec![socketio::gap(&session.namespace, room, place, stamp.as_deref())]
+            }
+            None => vec![Part::text(native::gap(room, epoch, offset))],
+        }
     }
 }
 
@@ -174,10 +338,20 @@ impl Session {
         membership.base.clone()
     }
 
+    /// Whether its home has asked a room to let it in only so that it goes on there. If it doesn't
+    /// any more, that shows by what it would have missed.
+    pub(super) fn goes_on_in(&self, room: &Topic, joined: &Joined) -> bool {
+        if self.socket.is_none() || self.resumes_after(room).is_some() {
+            return true;
+        }
+        let is_new = joined.missed.is_empty() && joined.gap.is_none();
+        matches!(self.greeting, Greeting::Done) && !is_new
+    }
+
     /// While it is known and has no connection, nobody claims its memberships: a peer whose link is
     /// back is told that they still may be.
     pub(super) fn is_not_gone(&self, io: &mut Io, peer: ShardIndex) {
-        if self.at.is_some() || self.socket.is_some() {
+        if self.at.is_some() {
             return;
         }
         for topic in self.rooms.keys().map(|room| self.room(room)) {
@@ -188,56 +362,73 @@ impl Session {
     }
 
     /// What it had under way when its trunk broke may have made it a member.
-    fn doubt(&mut self, before: &Session) {
+    pub(super) fn doubt(&mut self, before: &Session) {
         for room in before.rooms.keys() {
             let unsure = || Membership { unsure: true, ..Membership::default() };
             self.rooms.get_or_insert_with(room.clone(), unsure);
         }
+        self.inbox.unsure = true;
     }
 }
 
-/// A session as a router has kept it.
-fn resume(id: SessionId, at: At, checkpoint: Checkpoint, adoption: &Adoption) -> Session {
-    let Adoption { state: _, positions, slots, settled } = adoption;
-    let Checkpoint { namespace, identity, authenticated, inbox_after, rooms, departures, entries } =
-        checkpoint;
-    let mut session = Session::new(id, id, namespace, identity, at);
+/// A session as a router has kept it. Everything up to `settled` is, in the connection's count;
+/// `before` is what this process knows of the session.
+fn resume(
+    mut session: Session,
+    kept: KeptSession,
+    adoption: &Adoption,
+    settled: u64,
+    before: Option<Box<Session>>,
+) -> Session {
+    let KeptSession { authenticated, inbox_after, rooms, departures, entries, .. } = kept;
     session.authenticated = authenticated;
     session.greeting = Greeting::Done;
     session.departures = departures;
-    session.again_upto = settled + dedupe::WINDOW as u64;
-
+    session.again_upto = session.sequence_of(settled + dedupe::WINDOW as u64);
+    let slot = |which| {
+        let number = session.slot(which);
+        let slot = adoption.slots.iter().find(|slot| slot.slot == number);
+        slot.and_then(|slot| Place::decode(&slot.position))
+    };
+    let (inbox, entered) = (slot(INBOX), slot(ENTERED));
+    session.inbox_after = match inbox {
+        Some(place) => Some(newer(inbox_after, place.position)),
+        None => inbox_after,
+    };
     let mut kept: BTreeMap<RoomId, (Position, u64)> = BTreeMap::new();
     for room in rooms {
         kept.insert(room.room, (room.position, room.entry));
     }
-    let slot = |number| {
-        let slot = slots.iter().find(|slot| slot.slot == number);
-        slot.and_then(|slot| Place::decode(&slot.position))
-    };
-    let mut entered = entries;
-    if let Some(Place { topic: Topic::Room(_, room), position, entry: Some(entry) }) = slot(ENTERED)
-    {
-        entered = entered.max(entry.nth);
+    let mut nth = entries;
+    if let Some(Place { topic: Topic::Room(_, room), position, entry: Some(entry) }) = entered {
+        nth = nth.max(entry.nth);
         let is_newer = match kept.get(&room) {
             Some((_, nth)) => entry.nth > *nth,
             // Its answer has come, and the checkpoint that tells of it hasn't.
-            None => entry.sequence > *settled && !session.has_left_since(&room, entry.sequence),
+            None => {
+                entry.sequence >= session.sequence_of(settled + 1)
+                    && !session.has_left_since(&room, entry.sequence)
+            }
         };
         if is_newer {
             kept.insert(room, (position, entry.nth));
         }
     }
-    for place in positions.iter().filter_map(|bytes| Place::decode(bytes)) {
-        let Topic::Room(_, room) = place.topic else { continue };
+    for place in adoption.positions.iter().filter_map(|bytes| Place::decode(bytes)) {
+        let Topic::Room(namespace, room) = place.topic else { continue };
         // That it was in is the router's word alone, which gives no rights.
-        if !kept.contains_key(&room) && session.identity.rights.join(&room) == Verdict::Forbidden {
+        let is_known = kept.contains_key(&room) || room.is_everyone();
+        let forbids = || session.identity.rights.join(&room) == Verdict::Forbidden;
+        if namespace != session.namespace || (!is_known && forbids()) {
             continue;
         }
         let before = kept.remove(&room).map(|(position, _)| position);
-        kept.insert(room, (newer(before, place.position), entered));
+        kept.insert(room, (newer(before, place.position), nth));
     }
-    session.entries = entered + 1;
+    session.entries = nth + 1;
+    if session.socket.as_ref().is_some_and(|socket| socket.ended.is_some()) {
+        kept.clear();
+    }
     for (room, (position, _)) in kept {
         let membership = Membership {
             wanted: true,
@@ -248,10 +439,10 @@ fn resume(id: SessionId, at: At, checkpoint: Checkpoint, adoption: &Adoption) ->
         };
         session.rooms.insert(room, membership);
     }
-    session.inbox_after = match slot(INBOX) {
-        Some(place) => Some(newer(inbox_after, place.position)),
-        None => inbox_after,
-    };
+    if let Some(before) = before {
+        session.doubt(&before);
+        session.whispers = before.whispers;
+    }
     session
 }
 

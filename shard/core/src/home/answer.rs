@@ -10,6 +10,7 @@ use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
 use super::respond::ReplyTo;
 use super::subscription::Socket;
+use crate::Dialect;
 use crate::checkpoint::Place;
 use crate::core::Io;
 use crate::dialect::native::{self, Source};
@@ -71,7 +72,7 @@ impl Home {
                     io.output(Output::Published(io.now.mono.since(pending.started)));
                 }
                 let parts = session.granted(pending.reply_to, |id| object(id, subject, reply));
-                session.send(io, parts, pending.sequence);
+                session.send(io, parts, pending.answer());
             }
         }
         self.settle(io, pending);
@@ -97,7 +98,7 @@ impl Home {
         joined: Joined,
     ) {
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
-        if session.socket.is_none() && matches!(member.reply_to, ReplyTo::Nobody) {
+        if member.sequence.is_none() && session.goes_on_in(topic, &joined) {
             return self.resumed_room(io, member, topic, room, joined);
         }
         let Joined { position, members, recovered, gap, missed, handover: _ } = joined;
@@ -110,11 +111,10 @@ impl Home {
                 return self.give_up_recovering(io, member.session);
             }
             due.joins = due.joins.saturating_sub(1);
-            self.go_live(io, member, topic, position, base);
+            self.go_live(io, member, topic, position, Some(base));
             return self.continue_greeting(io, member.session);
         }
         let mut parts = Vec::with_capacity(missed.len() + 2);
-        let mut slot = None;
         if session.socket.is_some() {
             if let Some(offset) = gap {
                 let stamp = self.stream.gap(io, topic, Some(session.id));
@@ -139,14 +139,17 @@ impl Home {
             let missed = missed.iter().filter(|it| !resumes || it.is_heard_by(session.id));
             let missed = missed.map(|it| native::message(source, &position.epoch, it));
             parts.extend(gap.into_iter().chain(missed).map(Part::text));
-            let sequence = member.sequence.unwrap_or_default();
-            slot = Some(session.next_entry(topic, &position, sequence));
         }
         parts.extend(session.granted(member.reply_to, |id| {
             native::ok::joined(id, room, &position, members, recovered)
         }));
-        session.send_with(io, FrameKind::Reply, parts, slot, member.sequence);
-        self.go_live(io, member, topic, position, base);
+        let slot = session.next_entry(topic, &position, member.known_by);
+        if parts.is_empty() && session.socket.is_some() {
+            session.note(io, Some(slot), member.answer());
+        } else {
+            session.send_with(io, FrameKind::Reply, parts, Some(slot), member.answer());
+        }
+        self.go_live(io, member, topic, position, Some(base));
     }
 
     /// The welcome, then what was missed, then what is live.
@@ -169,7 +172,7 @@ impl Home {
                 if !fits && due.recalled.is_some() {
                     return self.give_up_recovering(io, member.session);
                 }
-                self.go_live(io, member, topic, position, base);
+                self.go_live(io, member, topic, position, Some(base));
                 return self.open_socket(io, member.session, report_to);
             }
             Greeting::Due(_) | Greeting::Done => {}
@@ -191,29 +194,33 @@ impl Home {
         }
         if !parts.is_empty() {
             let frame = Frame { kind: FrameKind::Reply, dialect: session.dialect(), parts };
-            let position = (!is_socket).then(|| inbox_slot(topic, &position));
+            let place = Place::encode(topic, &position.epoch, position.offset, None);
+            let position = Some(SlotPosition { slot: session.slot(INBOX), position: place });
             let (connections, answers) = (vec![connection], None);
             io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
-        self.go_live(io, member, topic, position, base);
+        let begins = (!session.is_adopted()).then_some(base);
+        self.go_live(io, member, topic, position, begins);
         for (sequence, heard) in said {
             self.said(io, member.session, sequence, heard);
         }
     }
 
-    /// The owner has let the session in, at `position`; what it was sent before began after `base`.
+    /// The owner has let the session in, at `position`; what it was sent before began after `begins`,
+    /// if that is known.
     pub(super) fn go_live(
         &mut self,
         io: &mut Io,
         member: &Pending,
         topic: &Topic,
         position: Position,
-        base: Position,
+        begins: Option<Position>,
     ) {
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
         let (dialect, live_from) = (session.dialect(), self.stream.last());
         let held = matches!((&session.greeting, topic), (Greeting::Due(_), Topic::Room(..)));
-        let (at, is_socket) = (session.at, session.socket.is_some());
+        let at = session.at;
+        let begins = begins.filter(|_| dialect == Dialect::SocketIo);
         let entry = session.entries;
         if let (Some(at), Some(membership)) = (at, session.membership(topic)) {
             membership.outstanding = membership.outstanding.saturating_sub(1);
@@ -221,7 +228,8 @@ impl Home {
                 membership.live = true;
                 membership.resumes = false;
                 membership.unsure = false;
-                membership.base = Some(if is_socket { base } else { position.clone() });
+                membership.base = Some(position.clone());
+                membership.begins = begins;
                 membership.live_from = live_from;
                 membership.entry = entry;
                 let (id, owner) = (member.session, member.owner);
@@ -248,9 +256,14 @@ impl Home {
             let was_live = std::mem::take(&mut membership.live);
             membership.unsure = false;
             let parts = session.granted(member.reply_to, |id| native::ok::room(id, room));
-            session.send(io, parts, member.sequence);
+            if parts.is_empty() && session.socket.is_some() {
+                session.note(io, None, member.answer());
+            } else {
+                session.send(io, parts, member.answer());
+            }
             if let (true, Some(at)) = (was_live, session.at) {
-                self.give_checkpoint(io, member.session);
+                let line = session.line;
+                self.give_checkpoint(io, line);
                 self.subscriptions.remove(io, topic, member.session, at, dialect, Socket::Open);
             }
         }
@@ -288,9 +301,10 @@ impl Home {
                 let Some(session) = self.sessions.get_mut(&pending.session) else { return };
                 session.tidy(topic);
                 if matches!(pending.reply_to, ReplyTo::Nobody) {
-                    return self.own_join_refused(io, pending.session, topic);
+                    self.own_join_refused(io, pending.session, topic);
+                } else {
+                    self.refuse_client(io, pending, refusal);
                 }
-                self.refuse_client(io, pending, refusal);
             }
             _ => self.refuse_client(io, pending, refusal),
         }
@@ -300,7 +314,7 @@ impl Home {
     fn refuse_client(&self, io: &mut Io, pending: &Pending, refusal: Refusal) {
         if let Some(session) = self.sessions.get(&pending.session) {
             let problem = problem(&pending.subject, refusal);
-            session.complain(io, pending.reply_to, &problem, pending.sequence);
+            session.complain(io, pending.reply_to, &problem, pending.answer());
         }
     }
 
@@ -334,12 +348,6 @@ impl Home {
             }
         }
     }
-}
-
-/// What a connection has had of its user's inbox.
-pub(super) fn inbox_slot(inbox: &Topic, position: &Position) -> SlotPosition {
-    let Position { epoch, offset } = position;
-    SlotPosition { slot: INBOX, position: Place::encode(inbox, epoch, *offset, None) }
 }
 
 /// Where the part of a topic begins that a member is given when it is let in at `position`, with

@@ -11,7 +11,7 @@ use super::socketio::recovery::tell_gone;
 use super::subscription::Socket;
 use crate::core::Io;
 use crate::dialect::{native, socketio::Assembly};
-use crate::input::Attach;
+use crate::input::{Attach, Comes, Newcomer};
 use crate::output::{CloseCode, Output, Part};
 use crate::peer::PeerMessage;
 use crate::session_id::SessionId;
@@ -24,23 +24,24 @@ pub(crate) struct Message {
     pub(crate) sequence: u64,
     pub(crate) payload: Bytes,
     pub(crate) binary: bool,
-    /// By an earlier process, or an earlier trunk.
-    pub(crate) answered: bool,
+    /// Parts of the answer to it that were given by an earlier process, or an earlier trunk.
+    pub(crate) answered: u64,
 }
 
 impl Home {
     pub(crate) fn attach(&mut self, io: &mut Io, trunk: TrunkId, attach: Attach) {
-        let at = (trunk, attach.connection);
-        let id = attach.session;
-        if let Some(adoption) = attach.adoption {
-            return self.adopt(io, at, id, attach.dialect, &adoption);
-        }
+        let Attach { connection, session: id, dialect, comes } = attach;
+        let at = (trunk, connection);
+        let newcomer = match comes {
+            Comes::Anew(newcomer) => newcomer,
+            Comes::Again(adoption) => return self.adopt(io, at, id, dialect, &adoption),
+        };
         // Session IDs are random: the same one twice is the same client, and its newer socket counts.
         self.hang_on_no_more(io, id, "transport close");
         self.connections.insert(at, id);
-        match attach.dialect {
+        match dialect {
             Dialect::Native => {
-                let session = Session::native(attach, at);
+                let session = Session::native(id, newcomer, at);
                 self.lines.insert(id, Line::new(at, Speaks::Native));
                 let inbox = session.inbox_topic();
                 self.sessions.insert(id, Box::new(session));
@@ -51,31 +52,34 @@ impl Home {
                 }
             }
             Dialect::SocketIo => {
-                let Attach { identity, authenticated, guest, .. } = attach;
+                let Newcomer { identity, authenticated, guest, .. } = newcomer;
                 let multiplex = Multiplex {
                     identity,
                     authenticated,
                     guest,
                     assembly: Assembly::default(),
                     sockets: SmallMap::default(),
+                    awaited: Vec::new(),
+                    ended: Vec::new(),
                     connects: 0,
                 };
                 self.lines.insert(id, Line::new(at, Speaks::SocketIo(Box::new(multiplex))));
                 self.unconnected.push(io.now.mono, id);
+                self.changed.insert(id);
             }
         }
     }
 
     /// A message on a connection.
     pub(crate) fn message(&mut self, io: &mut Io, at: At, message: Message) {
-        let Message { sequence, payload, binary, answered } = message;
         let Some(id) = self.connections.get(&at).copied() else { return };
         let Some(line) = self.lines.get_mut(&id) else { return };
-        let Some(sequence) = line.begin(sequence) else { return };
+        let Some(sequence) = line.begin(message.sequence) else { return };
         if line.multiplex().is_some() {
-            return self.take_packet(io, id, sequence, payload, binary);
+            return self.take_packet(io, id, Message { sequence, ..message });
         }
-        if answered {
+        let Message { payload, answered, .. } = message;
+        if answered != 0 {
             return self.said_before(io, id, sequence, &payload);
         }
         match self.sessions.get(&id).map(|session| &session.greeting) {
@@ -101,7 +105,7 @@ impl Home {
     pub(super) fn said(&mut self, io: &mut Io, id: SessionId, sequence: u64, heard: Heard) {
         match heard {
             Heard::Native(payload) => self.said_natively(io, id, sequence, &payload),
-            Heard::Event(packet) => self.event(io, id, sequence, *packet),
+            Heard::Event(packet) => self.event(io, id, sequence, *packet, 0),
         }
     }
 
@@ -120,13 +124,20 @@ impl Home {
         let Some(line) = self.lines.get_mut(&id) else { return };
         line.move_to(to);
         self.connections.insert(to, id);
+        // From here on there is a router that keeps it.
+        self.changed.insert(id);
+        let counts_from = line.origin();
         let Some(multiplex) = line.multiplex() else { return };
         for id in multiplex.sockets.values() {
             let Some(session) = self.sessions.get_mut(id) else { continue };
             session.at = Some(to);
+            if let Some(socket) = &mut session.socket {
+                socket.counts_from = counts_from;
+            }
             if matches!(session.greeting, Greeting::Due(_)) {
                 continue;
             }
+            session.settle_places(&self.subscriptions);
             for room in session.rooms.keys() {
                 self.subscriptions.change(io, &session.room(room), *id, from, to);
             }
@@ -201,10 +212,10 @@ impl Home {
             // Its last requests, when the grace is over, are none of the connection's.
             socket.origin += seen + 1;
         }
-        if session.socket.is_none() {
-            self.requests.disown(id);
-            self.verifying.retain(|_, why| !why.is_renewal_of(id));
-        }
+        self.requests.disown(id);
+        self.verifying.retain(|_, why| !why.is_renewal_of(id));
+        // What it has emitted comes again, if it does.
+        self.calls.retain(|_, run| !run.ends_with(id));
         session.broken = Some(io.now.mono);
         self.orphans.push(io.now.mono, (id, io.now.mono));
         let dialect = session.dialect();
@@ -214,12 +225,8 @@ impl Home {
             if membership.live {
                 self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
             }
-            // A native client may be attached again, and what it has said be sent again.
-            if membership.live || dialect == Dialect::Native {
-                io.tell(owner, PeerMessage::Suspend { topic, session: id });
-            } else {
-                io.tell(owner, PeerMessage::Forget { topic, session: id });
-            }
+            // Its client may be attached again, and what it has said be sent again.
+            io.tell(owner, PeerMessage::Suspend { topic, session: id });
         }
         self.leave_inbox(io, id, at);
     }
@@ -236,6 +243,7 @@ impl Home {
     /// The session is over: it leaves everything.
     pub(super) fn end(&mut self, io: &mut Io, id: SessionId) {
         self.answers_no_more(io, id);
+        self.silence(io, id);
         if let Some(at) = self.sessions.get(&id).and_then(|session| session.at) {
             self.leave_inbox(io, id, at);
         }
@@ -244,7 +252,8 @@ impl Home {
             self.expiries.remove(&(at, id));
         }
         let dialect = session.dialect();
-        let is_orphan = session.at.is_none() && session.socket.is_none();
+        // Its client may yet be attached again, or its messages come again, and repeat themselves.
+        let may_repeat = session.at.is_none() || self.has_left_by_a_message(&session);
         let member = session.member();
         // In the rooms' order, which is that of their IDs.
         for room in session.rooms.keys() {
@@ -256,15 +265,18 @@ impl Home {
                 let socket = if is_open { Socket::Open } else { Socket::Gone };
                 self.subscriptions.remove(io, &topic, id, at, dialect, socket);
             }
-            if is_orphan {
-                // Its client may yet be attached again, and repeat itself.
+            if may_repeat {
                 self.part_as(io, member.clone(), topic);
             } else {
                 io.tell(owner, PeerMessage::Forget { topic, session: id });
             }
         }
-        if is_orphan {
+        if session.at.is_none() {
             self.part_as(io, member, session.inbox_topic());
+        }
+        if session.is_welcome_due() {
+            self.verifying.retain(|_, why| !why.is_connect_of(id));
+            self.calls.retain(|_, run| !run.asks_for(id));
         }
         if let Greeting::Due(due) = session.greeting {
             let said = due.said.into_iter().map(|(sequence, _)| sequence);
@@ -277,10 +289,27 @@ impl Home {
         if !self.departed.has(&socket.private_id) {
             tell_gone(io, id, socket.private_id);
         }
-        if let Some(multiplex) = self.lines.get_mut(&session.line).and_then(Line::multiplex)
-            && multiplex.sockets.get(&session.namespace) == Some(&id)
-        {
+    }
+
+    /// Whether a client has left a session's namespace by a message that isn't settled.
+    fn has_left_by_a_message(&mut self, session: &Session) -> bool {
+        let multiplex = self.lines.get_mut(&session.line).and_then(Line::multiplex);
+        let ended = multiplex.map_or(&[][..], |multiplex| &multiplex.ended);
+        ended.iter().any(|(socket, _)| socket.session == session.id)
+    }
+
+    /// A connection speaks for a session no more, and its router hears so before it takes the
+    /// connection out of groups.
+    fn silence(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let (line, is_welcome) = (session.line, !session.is_welcome_due());
+        let Some(multiplex) = self.lines.get_mut(&line).and_then(Line::multiplex) else { return };
+        multiplex.awaited.retain(|awaited| *awaited != id);
+        if multiplex.sockets.get(&session.namespace) == Some(&id) {
             multiplex.sockets.remove(&session.namespace);
+            if is_welcome && session.at.is_some_and(|at| self.connections.contains_key(&at)) {
+                self.give_checkpoint(io, line);
+            }
         }
     }
 
@@ -292,7 +321,7 @@ impl Home {
         }
         let (topic, dialect) = (session.inbox_topic(), session.dialect());
         session.inbox.live = false;
-        let stays = session.at.is_none() && session.socket.is_none();
+        let stays = session.at.is_none();
         let owner = owner_of(&self.subscriptions, io, &topic);
         self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
         if stays {
@@ -306,7 +335,10 @@ impl Home {
     pub(super) fn expect_namespace(&mut self, io: &mut Io, line_id: SessionId) {
         let Some(line) = self.lines.get_mut(&line_id) else { return };
         let at = line.at;
-        let waits = line.multiplex().is_some_and(|multiplex| multiplex.sockets.is_empty());
+        let is_nowhere = |multiplex: &mut Multiplex| {
+            multiplex.sockets.is_empty() && multiplex.awaited.is_empty()
+        };
+        let waits = line.multiplex().is_some_and(is_nowhere);
         if let (true, Some((trunk, connection))) = (waits, at) {
             let (code, reason) = (CloseCode::Done, "no namespace was connected to in time");
             io.output(Output::Close { trunk, connection, code, reason });

@@ -1,14 +1,16 @@
-//! What routers are given to keep for native sessions: at the end of each batch of outputs, of
-//! those that have changed; and at once before a room is left, so that a router that has taken a
-//! connection out of a group knows why.
+//! What routers are given to keep for connections: at the end of each batch of outputs, for those of
+//! which something has changed; and at once before a room is left, so that a router that has taken a
+//! connection out of a group knows why, and before a client is told that it is in its namespace.
 
 use super::Home;
 use super::adopt::ENTERED;
 use super::greeting::Greeting;
+use super::line::{Multiplex, Speaks};
 use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
-use super::session::{Membership, Session};
-use crate::checkpoint::{Checkpoint, Entry, KeptRoom, Place};
+use super::session::{Membership, REQUESTS, Session, Socket};
+use super::subscription::Subscriptions;
+use crate::checkpoint::{Checkpoint, Entry, KeptLine, KeptRoom, KeptSession, KeptSocket, Place};
 use crate::core::Io;
 use crate::dedupe;
 use crate::name::RoomId;
@@ -21,24 +23,48 @@ use crate::topic::Topic;
 impl Home {
     /// A session is another than its router knows.
     pub(super) fn changed(&mut self, id: SessionId) {
-        if self.sessions.get(&id).is_some_and(|session| session.socket.is_none()) {
-            self.changed.insert(id);
+        if let Some(session) = self.sessions.get(&id) {
+            self.changed.insert(session.line);
         }
     }
 
     /// Gives routers what has changed, once there is nothing else to say.
     pub(crate) fn give_checkpoints(&mut self, io: &mut Io) {
-        while let Some(id) = self.changed.pop_first() {
-            self.give_checkpoint(io, id);
+        while let Some(line) = self.changed.pop_first() {
+            self.give_checkpoint(io, line);
         }
     }
 
-    pub(super) fn give_checkpoint(&self, io: &mut Io, id: SessionId) {
-        let native = self.sessions.get(&id).filter(|session| session.socket.is_none());
-        let Some(session) = native else { return };
-        if let (Some((trunk, connection)), Greeting::Done) = (session.at, &session.greeting) {
-            let state = session.checkpoint().encode();
-            io.output(Output::Checkpoint { trunk, connection, session: id, state });
+    /// Gives a connection's router what it takes to go on with it, unless there are messages that
+    /// the router couldn't say again.
+    pub(super) fn give_checkpoint(&mut self, io: &mut Io, line_id: SessionId) {
+        let Some(line) = self.lines.get_mut(&line_id) else { return };
+        let Some((trunk, connection)) = line.at else { return };
+        let (origin, settled) = (line.origin(), line.settled());
+        let is_known = line.is_known_to_its_router();
+        let checkpoint = match &mut line.speaks {
+            Speaks::Native => {
+                let session = self.sessions.get(&line_id);
+                let session = session.filter(|it| matches!(it.greeting, Greeting::Done));
+                session.map(|session| Checkpoint::Native(session.kept()))
+            }
+            Speaks::SocketIo(multiplex) => is_known.then(|| {
+                multiplex.ended.retain(|(socket, _)| socket.ended.is_some_and(|it| it > settled));
+                let mut sockets = multiplex.ended.clone();
+                for id in multiplex.sockets.values().chain(&multiplex.awaited) {
+                    if let Some(session) = self.sessions.get_mut(id)
+                        && matches!(session.greeting, Greeting::Done)
+                    {
+                        sockets.extend(session.kept_socket(settled).map(|it| (it, session.kept())));
+                    }
+                }
+                sockets.sort_by_key(|(socket, _)| socket.ended.is_none());
+                Checkpoint::SocketIo(multiplex.kept(origin, sockets))
+            }),
+        };
+        if let Some(checkpoint) = checkpoint {
+            let (session, state) = (line_id, checkpoint.encode());
+            io.output(Output::Checkpoint { trunk, connection, session, state });
         }
     }
 
@@ -46,14 +72,34 @@ impl Home {
     /// connection out of the room's group.
     pub(super) fn departs(&mut self, io: &mut Io, id: SessionId, room: &RoomId, sequence: u64) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.socket.is_some() {
-            return;
-        }
         // What is older than all that a router may send again is of no use any more.
-        let recent = |at: u64| at + dedupe::WINDOW as u64 > sequence;
-        session.departures.retain(|(left, at)| left != room && recent(*at));
+        let window = match session.socket {
+            Some(_) => (dedupe::WINDOW as u64) << REQUESTS,
+            None => dedupe::WINDOW as u64,
+        };
+        session.departures.retain(|(left, at)| left != room && at + window > sequence);
         session.departures.push((room.clone(), sequence));
-        self.give_checkpoint(io, id);
+        let line = session.line;
+        self.give_checkpoint(io, line);
+    }
+
+    /// A Socket.IO client leaves a namespace by a message. Until that is settled what it has said
+    /// there before may come again.
+    pub(super) fn leaves_namespace(&mut self, io: &mut Io, id: SessionId, message: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let (line_id, namespace) = (session.line, session.namespace.clone());
+        let is_welcome = matches!(session.greeting, Greeting::Done);
+        let Some(line) = self.lines.get_mut(&line_id) else { return };
+        let settled = line.settled();
+        let Some(multiplex) = line.multiplex() else { return };
+        multiplex.sockets.remove(&namespace);
+        if let (true, Some(socket)) = (is_welcome, session.kept_socket(settled)) {
+            let socket = KeptSocket { ended: Some(message), ..socket };
+            let ended = session.kept_when_it_ends(message);
+            multiplex.ended.retain(|(socket, _)| socket.ended.is_some_and(|it| it > settled));
+            multiplex.ended.push((socket, ended));
+        }
+        self.give_checkpoint(io, line_id);
     }
 
     /// A join has come to nothing. An owner that had let the session in, before its connection was
@@ -82,6 +128,7 @@ impl Home {
             session: member.session,
             line: member.session,
             sequence: None,
+            known_by: 0,
             reply_to: ReplyTo::Nobody,
             owner: io.links.me(),
             started: io.now.mono,
@@ -93,15 +140,29 @@ impl Home {
     }
 }
 
+impl Multiplex {
+    fn kept(&self, origin: u64, sockets: Vec<(KeptSocket, KeptSession)>) -> KeptLine {
+        KeptLine {
+            identity: self.identity.clone(),
+            authenticated: self.authenticated,
+            guest: self.guest,
+            connects: self.connects,
+            origin,
+            sockets,
+        }
+    }
+}
+
 impl Session {
-    fn checkpoint(&self) -> Checkpoint {
+    /// What a router is given of it, in all dialects.
+    fn kept(&self) -> KeptSession {
         let kept = |(room, membership): (&RoomId, &Membership)| {
             let is_in = membership.live || membership.resumes;
             let position = membership.base.clone().filter(|_| is_in)?;
             Some(KeptRoom { room: room.clone(), position, entry: membership.entry })
         };
         let inbox = self.inbox.base.clone().filter(|_| self.inbox.live);
-        Checkpoint {
+        KeptSession {
             namespace: self.namespace.clone(),
             identity: self.identity.clone(),
             authenticated: self.authenticated,
@@ -112,7 +173,48 @@ impl Session {
         }
     }
 
-    /// The session is about to enter a room by the message `sequence`.
+    /// What a Socket.IO client's session has besides. What is done up to `settled` isn't done again.
+    fn kept_socket(&mut self, settled: u64) -> Option<KeptSocket> {
+        let session = self.id;
+        let socket = self.socket.as_mut()?;
+        if socket.connect <= settled {
+            socket.actions = Vec::new();
+        }
+        let Socket { private_id, origin, connect, nth, actions, ended, .. } = &**socket;
+        Some(KeptSocket {
+            session,
+            private_id: *private_id,
+            origin: *origin,
+            connect: *connect,
+            nth: *nth,
+            actions: actions.clone(),
+            ended: *ended,
+        })
+    }
+
+    /// The same of one that leaves everything by a message: when what came before is said again, it
+    /// was in its rooms.
+    fn kept_when_it_ends(&self, message: u64) -> KeptSession {
+        let at = self.sequence_of(message);
+        let rooms = self.rooms.iter().filter(|(_, membership)| membership.wanted);
+        let left = rooms.map(|(room, _)| (room.clone(), at));
+        let departures = left.chain(self.departures.iter().cloned()).collect();
+        KeptSession { rooms: Vec::new(), departures, ..self.kept() }
+    }
+
+    /// It has been sent all that its topics have delivered up to now.
+    pub(super) fn settle_places(&mut self, subscriptions: &Subscriptions) {
+        let rooms: Vec<Topic> = self.rooms.keys().map(|room| self.room(room)).collect();
+        for topic in rooms.into_iter().chain([self.inbox_topic()]) {
+            if let Some(subscription) = subscriptions.get(&topic)
+                && let Some(membership) = self.membership(&topic).filter(|it| it.live)
+            {
+                membership.base = Some(subscription.position.clone());
+            }
+        }
+    }
+
+    /// The session is about to enter a room by what `sequence` says.
     pub(super) fn next_entry(
         &mut self,
         room: &Topic,
@@ -123,6 +225,6 @@ impl Session {
         let entry = Entry { sequence, nth: self.entries };
         let Position { epoch, offset } = position;
         let position = Place::encode(room, epoch, *offset, Some(entry));
-        SlotPosition { slot: ENTERED, position }
+        SlotPosition { slot: self.slot(ENTERED), position }
     }
 }

@@ -16,7 +16,7 @@ use crate::dialect::{ErrorCode, Problem};
 use crate::input::Identity;
 use crate::message::Body;
 use crate::name::{RoomId, UserId};
-use crate::output::Output;
+use crate::output::{Answer, Output};
 use crate::peer::{Action, Member};
 use crate::position::Position;
 use crate::rights::Verdict;
@@ -53,6 +53,13 @@ pub(super) struct Origin {
     pub(super) sequence: u64,
 }
 
+impl Origin {
+    /// What the answer to the client is.
+    pub(super) fn answer(self) -> Option<Answer> {
+        self.reply_to.answer(self.message, self.sequence)
+    }
+}
+
 impl Home {
     /// A native client that has been welcomed says something.
     pub(super) fn said_natively(
@@ -62,12 +69,6 @@ impl Home {
         sequence: u64,
         payload: &[u8],
     ) {
-        let is_again = |session: &Session| sequence <= session.again_upto;
-        if self.sessions.get(&id).is_some_and(|it| is_again(it))
-            && self.requests.reclaim(id, sequence)
-        {
-            return;
-        }
         let outcome = match native::decode(payload) {
             Ok(Request { id: number, command }) => {
                 let reply_to = ReplyTo::Native(number);
@@ -82,7 +83,9 @@ impl Home {
             Ok(Step::Done) => self.settle_line(io, id, sequence),
             Err((number, problem)) => {
                 if let Some(session) = self.sessions.get(&id) {
-                    session.complain(io, ReplyTo::Native(number), &problem, Some(sequence));
+                    let reply_to = ReplyTo::Native(number);
+                    let answers = reply_to.answer(Some(sequence), sequence);
+                    session.complain(io, reply_to, &problem, answers);
                 }
                 self.settle_line(io, id, sequence);
             }
@@ -128,7 +131,7 @@ impl Home {
             Command::Auth { token } => self.auth(io, origin, token),
             Command::Ping => {
                 let parts = session.granted(origin.reply_to, native::ok::nothing);
-                session.send(io, parts, origin.message);
+                session.send(io, parts, origin.answer());
                 Ok(Step::Done)
             }
         }
@@ -155,9 +158,7 @@ impl Home {
     ) -> Result<Step, Problem> {
         let limit = io.settings.rooms_per_session;
         let session = self.session(origin)?;
-        if matches!(origin.reply_to, ReplyTo::Native(None))
-            && session.has_left_since(room, origin.sequence)
-        {
+        if !origin.reply_to.is_awaited() && session.has_left_since(room, origin.sequence) {
             // Sent again: whether it was carried out can't be seen, and it doesn't matter.
             return Ok(Step::Done);
         }
@@ -207,7 +208,7 @@ impl Home {
                 let session = self.session(origin)?;
                 session.tidy(&topic);
                 let parts = session.granted(origin.reply_to, |id| native::ok::room(id, room));
-                session.send(io, parts, origin.message);
+                session.send(io, parts, origin.answer());
                 Ok(Step::Done)
             }
         }
@@ -225,6 +226,9 @@ impl Home {
             let Some(session) = SessionId::parse(&to) else {
                 return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
             };
+            if self.is_under_way(origin) {
+                return Ok(Step::Asked);
+            }
             let (sequence, subject) = (origin.sequence, Subject::Send { to });
             let to = session;
             let asked = Asked::Whisper { member, sequence, to, body, key, ephemeral };
@@ -262,12 +266,12 @@ impl Home {
         match &renewed {
             Some(_) => {
                 let parts = session.granted(origin.reply_to, native::ok::nothing);
-                session.send(io, parts, origin.message);
+                session.send(io, parts, origin.answer());
             }
             None => {
                 let message = "the token is not valid for this user; get a new one";
                 let problem = Problem::new(ErrorCode::Forbidden, message);
-                session.complain(io, origin.reply_to, &problem, origin.message);
+                session.complain(io, origin.reply_to, &problem, origin.answer());
             }
         }
         if let Some(identity) = renewed {
@@ -334,8 +338,18 @@ impl Home {
         topic: Topic,
         action: Action,
     ) -> Result<Step, Problem> {
+        if self.is_under_way(origin) {
+            return Ok(Step::Asked);
+        }
         let sequence = origin.sequence;
         self.begin(io, origin, subject, Asked::Topic { member, sequence, topic, action })
+    }
+
+    /// Whether this repeats a message to a topic of which the outcome isn't known yet.
+    fn is_under_way(&mut self, origin: Origin) -> bool {
+        let session = self.sessions.get(&origin.session);
+        session.is_some_and(|session| origin.sequence <= session.again_upto)
+            && self.requests.reclaim(origin)
     }
 
     fn begin(
@@ -349,6 +363,7 @@ impl Home {
             session: origin.session,
             line: origin.line,
             sequence: origin.message,
+            known_by: origin.sequence,
             reply_to: origin.reply_to,
             owner: io.links.me(),
             started: io.now.mono,

@@ -5,8 +5,10 @@ use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Home;
-use super::answer::inbox_slot;
+use super::adopt::INBOX;
 use super::greeting::{Greeting, Held};
 use super::handovers::ReportTo;
 use super::session::Session;
@@ -269,15 +271,16 @@ impl Home {
         let (epoch, offset) = place;
         let Self { subscriptions, sessions, stream, .. } = self;
         let Some(subscription) = subscriptions.get(topic) else { return };
+        let position = Place::encode(topic, epoch, offset, None);
         if subscription.is_heard_in(Dialect::Native) {
             let text = native::gap(room, epoch, offset);
-            let position = Place::encode(topic, epoch, offset, None);
             subscription.fan(io, &Frame::native(FrameKind::Live, [text]), None, Some(&position));
         }
         if subscription.is_heard_in(Dialect::SocketIo) {
             let stamp = stream.gap(io, topic, None);
             let parts = vec![socketio::gap(namespace, room, place, stamp.as_deref())];
-            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), None, None);
+            let frame = Frame::socketio(FrameKind::Live, parts);
+            subscription.fan(io, &frame, None, Some(&position));
         }
         hold(sessions, subscription.held(), || Held::Gap(topic.clone(), epoch.clone(), offset));
     }
@@ -296,15 +299,17 @@ impl Home {
         let Some(subscription) = subscriptions.get(topic) else { return };
         let except = if record.echo { None } else { Some(record.session) };
         let except = except.and_then(|id| sessions.get(&id)?.at);
+        // The same for whoever hears it, however it is said.
+        let position = Place::encode(topic, epoch, record.offset, None);
         if subscription.is_heard_in(Dialect::Native) {
             let text = native::message(Source::Room(room), epoch, record);
-            let position = Place::encode(topic, epoch, record.offset, None);
             subscription.fan(io, &Frame::native(FrameKind::Live, [text]), except, Some(&position));
         }
         if subscription.is_heard_in(Dialect::SocketIo) {
             let stamp = stream.kept(io, topic, epoch, record, None);
             let parts = socketio::record(namespace, Some(room), epoch, record, stamp.as_deref());
-            subscription.fan(io, &Frame::socketio(FrameKind::Live, parts), except, None);
+            let frame = Frame::socketio(FrameKind::Live, parts);
+            subscription.fan(io, &frame, except, Some(&position));
         }
         let hearing = subscription.held().filter(|id| record.is_heard_by(*id));
         hold(sessions, hearing, || Held::Live(topic.clone(), epoch.clone(), Arc::clone(record)));
@@ -327,10 +332,9 @@ impl Home {
             Vec::new()
         };
         let last = records.last().map_or(0, |record| record.offset);
-        let position = Position { epoch: epoch.clone(), offset: last };
-        let slot = inbox_slot(topic, &position);
+        let place = Place::encode(topic, epoch, last, None);
         let kind = FrameKind::Live;
-        self.hand_over(io, owner, topic, kind, handover, Some(&slot), |hearing| match hearing {
+        self.hand_over(io, owner, topic, kind, handover, Some(&place), |hearing| match hearing {
             None => {
                 let text = |record| Part::text(native::message(Source::Inbox, epoch, record));
                 records.iter().map(|record| text(record)).collect()
@@ -350,7 +354,7 @@ impl Home {
     }
 
     /// Sends something to each of the user's connections here. `encode` makes it for native
-    /// clients, or for those in a namespace; `slot` is what native ones have had with it.
+    /// clients, or for those in a namespace; `place` is what they have had of it then.
     #[allow(clippy::too_many_arguments)] // what is sent, and all that is said about it
     fn hand_over(
         &mut self,
@@ -359,16 +363,18 @@ impl Home {
         topic: &Topic,
         kind: FrameKind,
         handover: Option<HandoverId>,
-        slot: Option<&SlotPosition>,
+        place: Option<&Bytes>,
         encode: impl Fn(Option<&Namespace>) -> Vec<Part>,
     ) {
-        type Hearing = (TrunkId, Option<Namespace>);
+        // With the slot: connections that speak for several sessions may have another.
+        type Hearing = (TrunkId, Option<Namespace>, u32);
         let mut hearing: BTreeMap<Hearing, Vec<ConnectionId>> = BTreeMap::new();
         for id in self.subscriptions.get(topic).into_iter().flat_map(Subscription::members) {
             let Some(session) = self.sessions.get(&id) else { continue };
             let namespace = session.socket.is_some().then(|| session.namespace.clone());
             if let Some((trunk, connection)) = session.at {
-                hearing.entry((trunk, namespace)).or_default().push(connection);
+                let slot = session.slot(INBOX);
+                hearing.entry((trunk, namespace, slot)).or_default().push(connection);
             }
         }
         let mut receipts = match handover {
@@ -378,20 +384,20 @@ impl Home {
                 }
                 let owner = io.links.via(owner);
                 let report_to = ReportTo::Inbox { owner, topic: topic.clone(), handover };
-                let trunks: Vec<TrunkId> = hearing.keys().map(|(trunk, _)| *trunk).collect();
+                let trunks: Vec<TrunkId> = hearing.keys().map(|(trunk, ..)| *trunk).collect();
                 self.handovers.begin(report_to, &trunks)
             }
             None => Vec::new(),
         }
         .into_iter();
-        for ((trunk, namespace), connections) in hearing {
+        for ((trunk, namespace, slot), connections) in hearing {
             let dialect = match namespace {
                 Some(_) => Dialect::SocketIo,
                 None => Dialect::Native,
             };
             let frame = Frame { kind, dialect, parts: encode(namespace.as_ref()) };
             let (receipt, answers) = (receipts.next(), None);
-            let position = slot.filter(|_| dialect == Dialect::Native).cloned();
+            let position = place.map(|place| SlotPosition { slot, position: place.clone() });
             io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
     }

@@ -2,7 +2,9 @@
 //! and for which sessions it speaks. A native client's is one; a Socket.IO client has one in each
 //! namespace.
 
+use crate::checkpoint::{KeptSession, KeptSocket};
 use crate::core::Io;
+use crate::dedupe;
 use crate::dialect::socketio::Assembly;
 use crate::input::Identity;
 use crate::name::Namespace;
@@ -21,8 +23,10 @@ pub(super) struct Line {
     pub(super) at: Option<At>,
     pub(super) speaks: Speaks,
     settling: Settling,
-    /// Rooms that the session is to go on in once a message is settled.
-    awaiting: Vec<(Topic, u64)>,
+    /// Rooms that a session is to go on in once a message is settled.
+    awaiting: Vec<(SessionId, Topic, u64)>,
+    /// Messages up to this one may have been sent again.
+    again_upto: u64,
 }
 
 /// For whom a connection speaks.
@@ -43,19 +47,26 @@ pub(super) struct Multiplex {
     pub(super) guest: bool,
     pub(super) assembly: Assembly,
     pub(super) sockets: SmallMap<Namespace, SessionId>,
+    /// Sessions that are gone on with when the message by which they connected has come again.
+    pub(super) awaited: Vec<SessionId>,
+    /// Sessions that the client has left by messages that are not settled.
+    pub(super) ended: Vec<(KeptSocket, KeptSession)>,
     /// How often it has connected to a namespace.
-    pub(super) connects: u64,
+    pub(super) connects: u32,
 }
 
 impl Line {
     pub(super) fn new(at: At, speaks: Speaks) -> Self {
-        Self::resumed(at, speaks, 0)
+        let settling = Settling::default();
+        Self { at: Some(at), speaks, settling, awaiting: Vec::new(), again_upto: 0 }
     }
 
-    /// A connection that goes on: all its messages up to this one are settled.
-    pub(super) fn resumed(at: At, speaks: Speaks, settled: u64) -> Self {
-        let settling = Settling::from(settled);
-        Self { at: Some(at), speaks, settling, awaiting: Vec::new() }
+    /// A connection that goes on: all its messages up to this one are settled. The router's count
+    /// began after `origin`.
+    pub(super) fn resumed(at: At, speaks: Speaks, origin: u64, settled: u64) -> Self {
+        let settling = Settling::from(origin, settled);
+        let again_upto = settled + dedupe::WINDOW as u64;
+        Self { at: Some(at), speaks, settling, awaiting: Vec::new(), again_upto }
     }
 
     pub(super) fn multiplex(&mut self) -> Option<&mut Multiplex> {
@@ -69,8 +80,30 @@ impl Line {
     pub(super) fn sessions(&self, id: SessionId) -> Vec<SessionId> {
         match &self.speaks {
             Speaks::Native => vec![id],
-            Speaks::SocketIo(multiplex) => multiplex.sockets.values().copied().collect(),
+            Speaks::SocketIo(multiplex) => {
+                multiplex.sockets.values().chain(&multiplex.awaited).copied().collect()
+            }
         }
+    }
+
+    /// Messages up to this one may have been heard before.
+    pub(super) fn again_upto(&self) -> u64 {
+        self.again_upto
+    }
+
+    /// The message that the router's 0 stands for.
+    pub(super) fn origin(&self) -> u64 {
+        self.settling.origin
+    }
+
+    /// Up to here everything is settled.
+    pub(super) fn settled(&self) -> u64 {
+        self.settling.settled
+    }
+
+    /// Whether its router could say again all that is not settled.
+    pub(super) fn is_known_to_its_router(&self) -> bool {
+        self.settling.settled >= self.settling.origin
     }
 
     /// The newest message's sequence.
@@ -104,22 +137,22 @@ impl Line {
         sequence <= *seen && !outstanding.contains_key(&sequence)
     }
 
-    /// The session goes on in a room when a message is settled.
-    pub(super) fn await_settled(&mut self, room: &Topic, sequence: u64) {
-        self.awaiting.retain(|(awaiting, _)| awaiting != room);
-        self.awaiting.push((room.clone(), sequence));
+    /// A session goes on in a room when a message is settled.
+    pub(super) fn await_settled(&mut self, session: SessionId, room: &Topic, sequence: u64) {
+        self.awaiting.retain(|(of, awaiting, _)| *of != session || awaiting != room);
+        self.awaiting.push((session, room.clone(), sequence));
     }
 
     /// Takes out the rooms that nothing is in the way of any more.
-    pub(super) fn take_settled(&mut self) -> Vec<Topic> {
+    pub(super) fn take_settled(&mut self) -> Vec<(SessionId, Topic)> {
         if self.awaiting.is_empty() {
             return Vec::new();
         }
         let awaiting = std::mem::take(&mut self.awaiting);
         let (settled, awaiting): (Vec<_>, Vec<_>) =
-            awaiting.into_iter().partition(|(_, sequence)| self.is_settled(*sequence));
+            awaiting.into_iter().partition(|(_, _, sequence)| self.is_settled(*sequence));
         self.awaiting = awaiting;
-        settled.into_iter().map(|(room, _)| room).collect()
+        settled.into_iter().map(|(session, room, _)| (session, room)).collect()
     }
 
     /// The client has changed its connection, and begins to count anew.
@@ -142,8 +175,8 @@ struct Settling {
 }
 
 impl Settling {
-    fn from(settled: u64) -> Self {
-        Self { seen: settled, settled, ..Self::default() }
+    fn from(origin: u64, settled: u64) -> Self {
+        Self { seen: settled, settled, origin, ..Self::default() }
     }
 
     fn begin(&mut self, sequence: u64) -> Option<u64> {
@@ -204,10 +237,15 @@ mod tests {
 
     #[test]
     fn what_was_settled_elsewhere_is_not_begun_again() {
-        let mut settling = Settling::from(7);
+        let mut settling = Settling::from(0, 7);
         assert_eq!(settling.begin(7), None);
         assert_eq!(settling.begin(8), Some(8));
         assert_eq!(settling.settle(8), Some(8));
+        // The same, by a connection that began to count when the other had said five.
+        let mut settling = Settling::from(5, 7);
+        assert_eq!(settling.begin(2), None);
+        assert_eq!(settling.begin(3), Some(8));
+        assert_eq!(settling.settle(8), Some(3));
     }
 
     #[test]

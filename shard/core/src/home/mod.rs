@@ -76,7 +76,7 @@ pub(crate) struct Home {
     privates: BTreeMap<SessionId, SessionId>,
     departed: Departed,
     /// Where sessions are that this shard's digest names, by both their IDs.
-    aliases: BTreeMap<SessionId, ShardIndex>,
+    aliases: BTreeMap<SessionId, Alias>,
     /// Sessions whose trunk broke, and when; they leave their rooms when the grace is over.
     orphans: Deadlines<(SessionId, Mono)>,
     /// Socket.IO connections, until they must have connected to a namespace.
@@ -84,7 +84,7 @@ pub(crate) struct Home {
     retries: Deadlines<(SessionId, Topic)>,
     /// When tokens end.
     expiries: BTreeSet<(Mono, SessionId)>,
-    /// Native sessions of which their routers must hear what has changed.
+    /// Connections of which their routers must hear what has changed.
     changed: BTreeSet<SessionId>,
 }
 
@@ -100,9 +100,21 @@ enum Verifying {
 }
 
 impl Verifying {
+    fn is_connect_of(&self, session: SessionId) -> bool {
+        matches!(self, Verifying::Connect(connecting) if *connecting == session)
+    }
+
     fn is_renewal_of(&self, session: SessionId) -> bool {
         matches!(self, Verifying::Renewal(origin) if origin.session == session)
     }
+}
+
+/// Where a session is that is not here.
+#[derive(Clone, Copy, Debug)]
+struct Alias {
+    holder: ShardIndex,
+    /// Its connection. One that its client has left may come from a router all the same.
+    line: SessionId,
 }
 
 impl Home {
@@ -117,7 +129,7 @@ impl Home {
             handovers: Handovers::default(),
             verifying: BTreeMap::new(),
             calls: BTreeMap::new(),
-            gathers: Gathers::default(),
+            gathers: Gathers::new(settings.incarnation),
             stream: Stream::new(settings.incarnation),
             privates: BTreeMap::new(),
             departed: Departed::new(settings.recovery),
@@ -174,7 +186,7 @@ impl Home {
                 self.refuse_or_forward(io, &pending, Refusal::Unavailable);
             }
         }
-        self.aliases.retain(|_, holder| *holder != peer);
+        self.aliases.retain(|_, alias| alias.holder != peer);
         self.claim_what_is_orphaned(io);
         self.open_gates(io);
     }

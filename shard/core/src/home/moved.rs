@@ -20,7 +20,7 @@ impl Home {
             if before.owner_of(session.id.digest()) != io.home_of(&session.id).0 {
                 self.tell_whereabouts(io, session);
             }
-            if session.at.is_none() && session.socket.is_none() {
+            if session.at.is_none() {
                 for topic in session.rooms.keys().map(|room| session.room(room)) {
                     let owner = io.owner_of(&topic);
                     if before.owner(&topic.key()) != owner.0 {

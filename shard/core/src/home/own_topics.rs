@@ -23,11 +23,13 @@ impl Home {
         after: Option<Position>,
     ) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return true };
-        if session.at.is_none() || !session.is_out_of(topic) {
+        if session.at.is_none() || !session.is_out_of(topic) || !session.hears() {
             return true;
         }
         let resumes = session.resumes_after(topic);
-        if session.socket.is_none() && matches!(topic, Topic::Room(..)) && resumes.is_none() {
+        if let (Topic::Room(_, room), None) = (topic, &resumes)
+            && (session.socket.is_none() || session.has_left_since(room, 0))
+        {
             // It has left since.
             return true;
         }
@@ -51,6 +53,7 @@ impl Home {
             session: id,
             line,
             sequence: None,
+            known_by: 0,
             reply_to: ReplyTo::Nobody,
             owner: io.links.me(),
             started: io.now.mono,

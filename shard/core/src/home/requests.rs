@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::command::Origin;
 use super::respond::ReplyTo;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::Namespace;
+use crate::output::Answer;
 use crate::peer::{Action, Member, PeerMessage, RequestId};
 use crate::session_id::SessionId;
 use crate::time::Mono;
@@ -26,6 +28,8 @@ pub(super) struct Pending {
     pub(super) line: SessionId,
     /// The connection's count of its messages; `None` for what no client has asked.
     pub(super) sequence: Option<u64>,
+    /// What a repeat of it is recognised by.
+    pub(super) known_by: u64,
     pub(super) reply_to: ReplyTo,
     pub(super) owner: ShardIndex,
     pub(super) started: Mono,
@@ -41,6 +45,11 @@ impl Pending {
             Subject::Part => false,
             _ => true,
         }
+    }
+
+    /// What the answer to the client is.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        self.reply_to.answer(self.sequence, self.known_by)
     }
 
     /// The topic that is asked, if one is.
@@ -200,14 +209,14 @@ impl Requests {
 
     /// A message to a topic is sent again while its first request is still under way: that one's
     /// answer is the answer. False if there is none.
-    pub(super) fn reclaim(&mut self, session: SessionId, sequence: u64) -> bool {
+    pub(super) fn reclaim(&mut self, again: Origin) -> bool {
         let is_it = |pending: &&mut Pending| {
             let is_message = matches!(pending.subject, Subject::Publish(_) | Subject::Send { .. });
-            let of_session = (pending.session, pending.sequence) == (session, Some(sequence));
+            let of_session = (pending.session, pending.known_by) == (again.session, again.sequence);
             is_message && of_session && pending.line == NOBODY
         };
         let Some(pending) = self.pending.values_mut().find(is_it) else { return false };
-        pending.line = session;
+        (pending.line, pending.reply_to) = (again.line, again.reply_to);
         true
     }
 

@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use super::Home;
 use super::requests::Pending;
-use super::session::Session;
+use super::session::{REQUESTS, Session};
 use crate::api::{ApiCallId, ApiProblem};
 use crate::asker::Asker;
 use crate::core::Io;
 use crate::dialect::native;
 use crate::dialect::{Problem, socketio};
-use crate::output::{Output, Part};
+use crate::output::{Answer, Output, Part};
 use crate::peer::{Refusal, Reply};
 use crate::{TrunkId, dialect::ErrorCode};
 
@@ -40,6 +40,23 @@ impl ReplyTo {
             Self::Relay(asker) => asker.request.is_awaited(),
         }
     }
+
+    /// Which answer to a client's message it is told with. A native message has one; of an event
+    /// each request has one of its own, and what is answered when all is done is the first.
+    pub(super) fn answer(self, message: Option<u64>, sequence: u64) -> Option<Answer> {
+        let message = message?;
+        let part = match self {
+            Self::Native(_) => 0,
+            Self::Nobody | Self::Event(_) => part_of(sequence),
+            Self::Api { .. } | Self::Relay(_) => return None,
+        };
+        Some(Answer { message, part })
+    }
+}
+
+/// Which part of the answer to its event a request's outcome is.
+pub(super) fn part_of(sequence: u64) -> u32 {
+    u32::try_from(sequence & ((1 << REQUESTS) - 1)).unwrap_or(u32::MAX)
 }
 
 impl Session {
@@ -65,19 +82,19 @@ impl Session {
         }
     }
 
-    /// Tells a client why its request, the message `answers`, was refused.
+    /// Tells a client why its request was refused, with the answer `answers`.
     pub(super) fn complain(
         &self,
         io: &mut Io,
         reply_to: ReplyTo,
         problem: &Problem,
-        answers: Option<u64>,
+        answers: Option<Answer>,
     ) {
         match reply_to {
             ReplyTo::Native(id) => {
                 self.send(io, vec![Part::text(native::error(id, problem))], answers);
             }
-            ReplyTo::Event(ack) => self.refuse_event(io, ack, problem, None),
+            ReplyTo::Event(ack) => self.refuse_event(io, ack, problem, None, answers),
             ReplyTo::Nobody | ReplyTo::Api { .. } | ReplyTo::Relay(_) => {}
         }
     }
@@ -90,13 +107,14 @@ impl Session {
         ack: Option<u64>,
         problem: &Problem,
         data: Option<&str>,
+        answers: Option<Answer>,
     ) {
         let object = native::error_with(None, problem, data);
         let parts = match ack {
             Some(id) => socketio::acknowledgement(&self.namespace, id, &object, Vec::new()),
             None => vec![socketio::object_event(&self.namespace, "error", &object)],
         };
-        self.send(io, parts, None);
+        self.send(io, parts, answers);
     }
 }
 

@@ -6,15 +6,19 @@ use super::rate::Rate;
 use crate::Dialect;
 use crate::core::Io;
 use crate::dedupe::Dedupe;
-use crate::input::{Attach, Identity};
+use crate::input::{Identity, Newcomer};
 use crate::name::{Namespace, RoomId};
-use crate::output::{Frame, FrameKind, Output, Part, SlotPosition};
+use crate::output::{Answer, Frame, FrameKind, Output, Part, SlotPosition};
 use crate::peer::Member;
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
 use crate::time::Mono;
 use crate::topic::Topic;
+
+/// Requests of one Socket.IO event that can be told apart. The least significant bits of a sequence
+/// count them.
+pub(super) const REQUESTS: u32 = 16;
 
 /// The logical client.
 #[derive(Debug)]
@@ -56,6 +60,22 @@ pub(super) struct Socket {
     pub(super) private_id: SessionId,
     /// The session's sequences begin after this one: an earlier connection spoke for it too.
     pub(super) origin: u64,
+    /// The message by which it has connected to its namespace.
+    pub(super) connect: u64,
+    /// Which of its connection's sessions it is.
+    pub(super) nth: u32,
+    /// The message of its connection that the router's 0 stands for.
+    pub(super) counts_from: u64,
+    /// What the application wants done once it is welcomed, as long as that may have to be done
+    /// again.
+    pub(super) actions: Vec<String>,
+    /// It was gone on with: of what it has had up to this stamp nothing is known.
+    pub(super) adopted: Option<u64>,
+    /// It was gone on with, and is again in its namespace when `connect` has come again.
+    pub(super) awaited: bool,
+    /// It was gone on with, and its client has left it by this message: that comes again, and so does
+    /// what was said before.
+    pub(super) ended: Option<u64>,
 }
 
 /// A session's standing in one topic. Requests may overtake each other's answers (a client need
@@ -72,10 +92,13 @@ pub(super) struct Membership {
     pub(super) resumes: bool,
     /// The owner may have it as a member, from before its connection was attached again.
     pub(super) unsure: bool,
-    /// Where its part of the topic begins, or is to go on.
+    /// Where it was let in, or is to go on.
     pub(super) base: Option<Position>,
-    /// Native: which of the session's entries this was.
+    /// Which of the session's entries this was.
     pub(super) entry: u64,
+    /// Socket.IO: where its part of the topic begins, with what it had missed; none if it was gone
+    /// on with.
+    pub(super) begins: Option<Position>,
     /// Socket.IO: the stamp after which messages to all are for it.
     pub(super) live_from: u64,
 }
@@ -93,9 +116,9 @@ impl Membership {
 }
 
 impl Session {
-    pub(super) fn native(attach: Attach, at: At) -> Self {
-        let Attach { session, namespace, identity, authenticated, inbox_after, .. } = attach;
-        let mut native = Self::new(session, session, namespace, identity, at);
+    pub(super) fn native(id: SessionId, newcomer: Newcomer, at: At) -> Self {
+        let Newcomer { namespace, identity, authenticated, inbox_after, guest: _ } = newcomer;
+        let mut native = Self::new(id, id, namespace, identity, at);
         native.authenticated = authenticated;
         native.inbox_after = inbox_after;
         native
@@ -161,7 +184,46 @@ impl Session {
     /// everyone in the namespace.
     pub(super) fn own_topics(&self) -> impl Iterator<Item = Topic> {
         let everyone = self.socket.is_some().then(|| self.room(&RoomId::everyone()));
-        everyone.into_iter().chain([self.inbox_topic()])
+        let inbox = self.hears().then(|| self.inbox_topic());
+        everyone.filter(|_| self.hears()).into_iter().chain(inbox)
+    }
+
+    /// Whether it is in its topics, or on its way there.
+    pub(super) fn hears(&self) -> bool {
+        self.socket.as_ref().is_none_or(|socket| !socket.awaited && socket.ended.is_none())
+    }
+
+    /// Whether it was gone on with, and it isn't known what its client has read.
+    pub(super) fn is_adopted(&self) -> bool {
+        self.socket.as_ref().is_some_and(|socket| socket.adopted.is_some())
+    }
+
+    /// The message by which a Socket.IO client has connected to its namespace.
+    pub(super) fn connects_by(&self) -> u64 {
+        self.socket.as_ref().map_or(0, |socket| socket.connect)
+    }
+
+    /// What repeats of what it asks with a message of its connection are recognised by: of a
+    /// Socket.IO client's these are the numbers behind this one.
+    pub(super) fn sequence_of(&self, message: u64) -> u64 {
+        match &self.socket {
+            Some(socket) => (socket.origin + message) << REQUESTS,
+            None => message,
+        }
+    }
+
+    /// The message of its connection that asked for something; 0 if it was of an earlier one.
+    pub(super) fn message_of(&self, sequence: u64) -> u64 {
+        match &self.socket {
+            Some(socket) => (sequence >> REQUESTS).saturating_sub(socket.origin),
+            None => sequence,
+        }
+    }
+
+    /// The number of one of its slots: a connection that speaks for several sessions has some of
+    /// each.
+    pub(super) fn slot(&self, which: u32) -> u32 {
+        self.socket.as_ref().map_or(which, |socket| 2 * socket.nth + which)
     }
 
     /// Its standing in a topic, if it has any.
@@ -208,7 +270,7 @@ impl Session {
 
     /// Queues messages on its connection, as the answer to a request; `answers` is the sequence of
     /// a client's message. Nothing to say is nothing said.
-    pub(super) fn send(&self, io: &mut Io, parts: Vec<Part>, answers: Option<u64>) {
+    pub(super) fn send(&self, io: &mut Io, parts: Vec<Part>, answers: Option<Answer>) {
         self.send_with(io, FrameKind::Reply, parts, None, answers);
     }
 
@@ -219,12 +281,35 @@ impl Session {
         kind: FrameKind,
         parts: Vec<Part>,
         position: Option<SlotPosition>,
-        answers: Option<u64>,
+        answers: Option<Answer>,
     ) {
-        if let (Some((trunk, connection)), false) = (self.at, parts.is_empty()) {
+        if !parts.is_empty() {
+            self.output(io, kind, parts, position, answers);
+        }
+    }
+
+    /// Lets the router know what is done, of which its client is told nothing.
+    pub(super) fn note(
+        &self,
+        io: &mut Io,
+        position: Option<SlotPosition>,
+        answers: Option<Answer>,
+    ) {
+        self.output(io, FrameKind::Reply, Vec::new(), position, answers);
+    }
+
+    fn output(
+        &self,
+        io: &mut Io,
+        kind: FrameKind,
+        parts: Vec<Part>,
+        position: Option<SlotPosition>,
+        answers: Option<Answer>,
+    ) {
+        if let Some((trunk, connection)) = self.at {
             let frame = Frame { kind, dialect: self.dialect(), parts };
-            // Only native clients' connections are kept.
-            let answers = answers.filter(|_| self.socket.is_none());
+            let from = self.socket.as_ref().map_or(0, |socket| socket.counts_from);
+            let answers = answers.and_then(|it| it.counted_from(from));
             let (connections, receipt) = (vec![connection], None);
             io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }

@@ -38,8 +38,11 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) topic: Topic,
-    /// Where its part begins: it has had, or didn't want, everything up to here.
-    pub(super) base: Position,
+    /// Where its part begins: it has had, or didn't want, everything up to here. None if that isn't
+    /// known.
+    pub(super) base: Option<Position>,
+    /// What it has had up to this stamp isn't known.
+    pub(super) since: u64,
     /// Messages to all are for it from the stamp after this one, and up to this one.
     pub(super) live: (u64, u64),
     /// All members had been passed everything up to here when it went.
@@ -116,8 +119,11 @@ impl Stream {
         }
         let Some(number) = stamp.and_then(|stamp| self.number(stamp)) else {
             // It has had nothing of this stream.
-            return Some(spans.iter().map(|span| span.base.clone()).collect());
+            return spans.iter().map(|span| span.base.clone()).collect();
         };
+        if spans.iter().any(|span| number < span.since) {
+            return None;
+        }
         let oldest = self.last + 1 - self.ring.len() as u64;
         if number > self.last || number + 1 < oldest {
             return None;
@@ -177,7 +183,8 @@ mod tests {
     }
 
     fn span(user: &str, base: u64, live_from: u64, end: u64) -> Span {
-        Span { topic: topic(user), base: at(base), live: (live_from, u64::MAX), end: at(end) }
+        let (topic, base, live) = (topic(user), Some(at(base)), (live_from, u64::MAX));
+        Span { topic, base, since: 0, live, end: at(end) }
     }
 
     #[test]
@@ -234,6 +241,21 @@ mod tests {
         let spans = [span("a", 0, 0, 9)];
         assert_eq!(stream.positions(ME, Some(&before), &spans), None);
         assert_eq!(stream.positions(ME, Some(&told), &spans), Some(vec![at(8)]));
+    }
+
+    #[test]
+    fn of_who_was_gone_on_with_only_stamps_since_then_say_something() {
+        let mut stream = Stream::new(7);
+        let before = stream.stamp(&topic("a"), Some(at(1)), None);
+        stream.stamp(&topic("b"), Some(at(1)), None);
+        let adopted = Span { base: None, since: stream.last(), ..span("a", 0, 0, 9) };
+        let after = stream.stamp(&topic("a"), Some(at(2)), Some(ME));
+        stream.stamp(&topic("a"), Some(at(3)), Some(ME));
+        let spans = [adopted];
+        for unknown in [None, Some("8.1"), Some(before.as_str())] {
+            assert_eq!(stream.positions(ME, unknown, &spans), None);
+        }
+        assert_eq!(stream.positions(ME, Some(&after), &spans), Some(vec![at(2)]));
     }
 
     #[test]

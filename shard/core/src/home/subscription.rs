@@ -190,11 +190,8 @@ impl Subscriptions {
         });
         group.connections += 1;
         let group = group.id;
-        // Only native clients' connections are kept.
-        let position = (dialect == Dialect::Native).then(|| {
-            let Position { epoch, offset } = &subscription.position;
-            Place::encode(topic, epoch, *offset, None)
-        });
+        let Position { epoch, offset } = &subscription.position;
+        let position = Some(Place::encode(topic, epoch, *offset, None));
         io.output(Output::Group { trunk, group, connection, member: true, position });
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use trunkline_config::{HashKey, Shard, ShardKey, ShardMap, View};
 use trunkline_core::{
-    Attach, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
-    LogRequest, Mono, Namespace, Now, Opened, Output, Rights, SessionId, ShardIndex, TrunkId,
-    UserId,
+    Attach, Comes, ConnectionId, Core, CoreSettings, Dialect, Epoch, Identity, Input, LogOutcome,
+    LogRequest, Mono, Namespace, Newcomer, Now, Opened, Output, Rights, SessionId, ShardIndex,
+    TrunkId, UserId,
 };
 
 /// One router worker: its trunk to every shard has the same number.
@@ -116,16 +116,17 @@ impl Shards {
             connection,
             session: SessionId(session),
             dialect: Dialect::SocketIo,
-            namespace: Namespace::parse("/").expect("a namespace"),
-            identity: Identity {
-                user: UserId::parse(user).expect("a user"),
-                expires_ms: None,
-                rights: Rights(None),
-            },
-            authenticated: false,
-            guest: false,
-            inbox_after: None,
-            adoption: None,
+            comes: Comes::Anew(Newcomer {
+                namespace: Namespace::parse("/").expect("a namespace"),
+                identity: Identity {
+                    user: UserId::parse(user).expect("a user"),
+                    expires_ms: None,
+                    rights: Rights(None),
+                },
+                authenticated: false,
+                guest: false,
+                inbox_after: None,
+            }),
         };
         self.tell(shard, Input::Attach { trunk: TRUNK, attach });
         let client = Client { shard, connection };
@@ -146,7 +147,7 @@ impl Shards {
         let sent = &mut self.sent[usize::try_from(connection.0).expect("few connections")];
         *sent += 1;
         let (sequence, payload) = (*sent, packet.into());
-        let (trunk, binary, answered) = (TRUNK, false, false);
+        let (trunk, binary, answered) = (TRUNK, false, 0);
         let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
         self.tell(shard, message);
         self.settle();

@@ -1,10 +1,17 @@
 //! An engine, and a clock that stands still until it is moved.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline_core::{Dialect, Frame, FrameKind, Identity, Namespace, Part, Rights, UserId};
+use trunkline_config::{Shard, ShardMap, ShardStatus, Statuses};
+use trunkline_core::{
+    Comes, Dialect, Frame, FrameKind, Identity, Namespace, Newcomer, Part, Rights, UserId,
+};
 use trunkline_proto::engine::Problem;
+use trunkline_proto::peer::PeerItem;
+use trunkline_proto::peer::peer_item;
 use trunkline_proto::trunk::{Down, down};
+use trunkline_proto::{peer, trunk};
 
 use super::super::*;
 use trunkline_core::Output;
@@ -26,6 +33,25 @@ pub(super) enum Heard {
     Answer(u64, u32, String),
     Text(u64, String),
     Close(u64),
+    /// Ask the shard that is named.
+    Moved(u64, String),
+}
+
+/// Shards of a map, numbered as they are named, some of them away.
+pub(super) fn view(shards: &[&str], away: &[&str]) -> View {
+    let shard = |id: &&str| Shard {
+        id: (*id).to_owned(),
+        grpc: String::new(),
+        metrics: String::new(),
+        weight: 1.0,
+    };
+    let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), shards.iter().map(shard).collect()));
+    let (_, mut directory) = View::first(Arc::clone(&map));
+    let mut statuses = Statuses::default();
+    for id in away {
+        statuses.learn(&ShardStatus { shard: (*id).to_owned(), stamp_ms: 1, away: true });
+    }
+    View::new(map, &statuses, &mut directory)
 }
 
 pub(super) fn id(number: u8) -> SessionId {
@@ -51,9 +77,14 @@ impl Stage {
     }
 
     pub(super) fn set_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::set_as(0, view(&["a"], &[]), change)
+    }
+
+    /// The stage of one shard among others.
+    pub(super) fn set_as(me: u16, view: View, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        let engine = Engine::new(&settings, HashKey([7; 16]));
+        let engine = Engine::new(&settings, view, ShardIndex(me));
         Self { engine, now: Mono(SECOND), connected: BTreeSet::new(), requests: 0 }
     }
 
@@ -74,19 +105,21 @@ impl Stage {
             connection: ConnectionId(0),
             session,
             dialect: Dialect::SocketIo,
-            namespace: Namespace::parse("/").unwrap(),
-            identity: Identity {
-                user: UserId::parse("alice").unwrap(),
-                expires_ms: None,
-                rights: Rights(None),
-            },
-            authenticated: false,
-            guest: true,
-            inbox_after: None,
-            adoption: None,
+            comes: Comes::Anew(Newcomer {
+                namespace: Namespace::parse("/").unwrap(),
+                identity: Identity {
+                    user: UserId::parse("alice").unwrap(),
+                    expires_ms: None,
+                    rights: Rights(None),
+                },
+                authenticated: false,
+                guest: true,
+                inbox_after: None,
+            }),
         };
         let asked = self.ask();
-        self.hear(Said::Open { asked, attach });
+        let kept = Kept::begin(&wire_attach(session));
+        self.hear(Said::Open { asked, attach, kept });
         asked.request
     }
 
@@ -170,6 +203,29 @@ impl Stage {
         self.heard()
     }
 
+    /// Another view.
+    pub(super) fn view(&mut self, view: View) -> Vec<Heard> {
+        self.engine.view(view, self.now);
+        self.heard()
+    }
+
+    /// What it says to other shards once the core has nothing more to say.
+    pub(super) fn said(&mut self) -> Vec<(ShardIndex, peer::Engine)> {
+        self.engine.depart(self.now);
+        let engine = |item: PeerItem| match item.item {
+            Some(peer_item::Item::Engine(engine)) => engine,
+            other => panic!("not of sessions that poll: {other:?}"),
+        };
+        let items = self.engine.take_peer_items().into_iter();
+        items.map(|(to, item, _)| (to, engine(item))).collect()
+    }
+
+    pub(super) fn hear_peer(&mut self, from: u16, said: peer::Engine) -> Vec<Heard> {
+        self.engine.hear_peer(ShardIndex(from), said, self.now).unwrap();
+        self.engine.flush_touched();
+        self.heard()
+    }
+
     pub(super) fn inputs(&mut self) -> Vec<Input> {
         std::iter::from_fn(|| self.engine.poll_input()).collect()
     }
@@ -203,10 +259,25 @@ impl Stage {
     }
 }
 
+/// As its router says it.
+fn wire_attach(session: SessionId) -> trunk::Attach {
+    trunk::Attach {
+        session: session.0.to_vec().into(),
+        dialect: trunk::Dialect::SocketIo.into(),
+        namespace: "/".to_owned(),
+        user: "alice".to_owned(),
+        guest: true,
+        ..trunk::Attach::default()
+    }
+}
+
 fn heard(trunk: TrunkId, down: Down) -> Vec<Heard> {
     assert_eq!(trunk, TRUNK);
     let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     match down.item.unwrap() {
+        down::Item::Poll(trunk::PollAnswer { request, moved: Some(at), .. }) => {
+            vec![Heard::Moved(request, at)]
+        }
         down::Item::Poll(answer) => {
             vec![Heard::Answer(answer.request, answer.status, text(&answer.body))]
         }

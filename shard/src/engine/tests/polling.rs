@@ -130,7 +130,7 @@ fn who_polled_by_a_trunk_that_breaks_is_gone_and_others_stay() {
     stage.poll(id(1));
     stage.engine.trunk_down(TRUNK);
     assert!(stage.is_detached(number));
-    assert_eq!(stage.engine.len(), 1);
+    assert_eq!(stage.engine.sessions(), 1);
 }
 
 #[test]

@@ -8,24 +8,38 @@ use crate::binary::placeholders_fit;
 /// A connection's packet that is not complete.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
-    partial: Option<Box<(Packet, usize)>>,
+    partial: Option<Box<Partial>>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    whole: Whole,
+    /// How many attachments it is to have.
+    announced: usize,
+    /// What all its messages take.
+    bytes: usize,
+}
+
+/// A packet with all its attachments.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    pub(crate) packet: Packet,
+    /// Of its text, and which parts of the answer were given: it is what stands for the packet.
+    pub(crate) sequence: u64,
+    pub(crate) answered: u64,
 }
 
 impl Assembly {
-    /// Takes a message. Gives the packet that it completes.
+    /// Takes a text. Gives the packet if it is complete.
     ///
     /// # Errors
-    /// [`ParseError`] ends the connection. A packet may have at most `bytes_max` in all.
-    pub(crate) fn take(
+    /// [`ParseError`] ends the connection.
+    pub(crate) fn take_text(
         &mut self,
-        payload: Bytes,
-        binary: bool,
-        bytes_max: usize,
-    ) -> Result<Option<Packet>, ParseError> {
-        if binary { self.take_binary(payload, bytes_max) } else { self.take_text(&payload) }
-    }
-
-    fn take_text(&mut self, payload: &[u8]) -> Result<Option<Packet>, ParseError> {
+        payload: &[u8],
+        sequence: u64,
+        answered: u64,
+    ) -> Result<Option<Whole>, ParseError> {
         if self.partial.is_some() {
             return Err(ParseError::TextForBinary);
         }
@@ -39,32 +53,39 @@ impl Assembly {
             data: data.to_owned(),
             attachments: Vec::new(),
         };
+        let whole = Whole { packet, sequence, answered };
         if attachments == 0 {
-            return Ok(Some(packet));
+            return Ok(Some(whole));
         }
         if !placeholders_fit(data, attachments) {
             return Err(ParseError::Attachments);
         }
-        self.partial = Some(Box::new((packet, attachments)));
+        let (announced, bytes) = (attachments, payload.len());
+        self.partial = Some(Box::new(Partial { whole, announced, bytes }));
         Ok(None)
     }
 
-    fn take_binary(
+    /// Takes an attachment. Gives the packet that it completes.
+    ///
+    /// # Errors
+    /// [`ParseError`] ends the connection. The messages of a packet may take at most `bytes_max` in
+    /// all: its router reads on until it is complete, and keeps so many.
+    pub(crate) fn take_binary(
         &mut self,
         payload: Bytes,
         bytes_max: usize,
-    ) -> Result<Option<Packet>, ParseError> {
+    ) -> Result<Option<Whole>, ParseError> {
         let Some(partial) = &mut self.partial else { return Err(ParseError::BinaryForText) };
-        let (packet, announced) = partial.as_mut();
-        let size: usize = packet.attachments.iter().map(Bytes::len).sum();
-        if packet.data.len() + size + payload.len() > bytes_max {
+        partial.bytes += payload.len();
+        if partial.bytes > bytes_max {
             return Err(ParseError::TooLarge);
         }
-        packet.attachments.push(payload);
-        if packet.attachments.len() < *announced {
+        let attachments = &mut partial.whole.packet.attachments;
+        attachments.push(payload);
+        if attachments.len() < partial.announced {
             return Ok(None);
         }
-        Ok(self.partial.take().map(|partial| partial.0))
+        Ok(self.partial.take().map(|partial| partial.whole))
     }
 }
 
@@ -82,11 +103,14 @@ mod tests {
         (Bytes::from_static(bytes), true)
     }
 
-    fn take(messages: &[(Bytes, bool)]) -> Result<Option<Packet>, ParseError> {
+    fn take(messages: &[(Bytes, bool)]) -> Result<Option<Whole>, ParseError> {
         let mut assembly = Assembly::default();
         let mut last = Ok(None);
-        for (payload, is_binary) in messages {
-            last = assembly.take(payload.clone(), *is_binary, 100);
+        for (sequence, (payload, is_binary)) in (1..).zip(messages) {
+            last = match is_binary {
+                true => assembly.take_binary(payload.clone(), 100),
+                false => assembly.take_text(payload, sequence, 0),
+            };
         }
         last
     }
@@ -94,8 +118,9 @@ mod tests {
     #[test]
     fn a_packet_is_complete_with_its_last_attachment() {
         assert_eq!(take(&[text(EVENT), binary(b"x")]), Ok(None));
-        let packet = take(&[text(EVENT), binary(b"x"), binary(b"y")]).unwrap().unwrap();
-        assert_eq!(packet.attachments, ["x", "y"]);
+        let whole = take(&[text(EVENT), binary(b"x"), binary(b"y")]).unwrap().unwrap();
+        assert_eq!(whole.packet.attachments, ["x", "y"]);
+        assert_eq!(whole.sequence, 1, "its text stands for it");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod assemble;
 mod decode;
 mod encode;
 
-pub(crate) use assemble::Assembly;
+pub(crate) use assemble::{Assembly, Whole};
 pub(crate) use decode::{Kind, Packet, ParseError, array_parts, event_parts};
 pub(crate) use encode::{
     Meta, acknowledgement, announce, connected, disconnect, event, gap, json_text, object_event,

@@ -167,8 +167,10 @@ impl Home {
             Occasion::Connected | Occasion::Gone => {}
             Occasion::Emitted => {
                 let ack = run.ack.take();
-                if let Some(session) = self.sessions.get(&run.session) {
-                    session.refuse_event(io, ack, problem, data);
+                if let Some(session) = self.sessions.get(&run.session)
+                    && !run.is_answered()
+                {
+                    session.refuse_event(io, ack, problem, data, run.final_answer());
                 }
                 self.end_run(io, &run, false);
             }
@@ -180,6 +182,9 @@ impl Home {
         for action in actions {
             let reply_to = run.reply_to(false);
             let origin = run.origin(reply_to);
+            if run.is_done() {
+                continue;
+            }
             let name = run.name.clone();
             let planned = serde_json::from_str::<Planned<'_>>(action);
             let outcome = match planned.map_err(|_| unreadable()).and_then(|it| plan(it, &name)) {

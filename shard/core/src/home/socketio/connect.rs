@@ -12,7 +12,7 @@ use crate::home::session::{Session, Socket};
 use crate::home::{Home, Verifying};
 use crate::input::Identity;
 use crate::name::{Namespace, UserId};
-use crate::output::{CloseCode, Frame, FrameKind, Output, Part};
+use crate::output::{Answer, CloseCode, Frame, FrameKind, Output, Part};
 use crate::peer;
 use crate::rules;
 use crate::session_id::SessionId;
@@ -34,7 +34,7 @@ impl Home {
         let Some(namespace) = namespace else {
             // A name that can't be one is given back as it came.
             let answer = socketio::refused(&packet.namespace, "Invalid namespace", None);
-            self.tell_line(io, line_id, answer);
+            self.tell_line(io, line_id, answer, sequence);
             return self.settle_line(io, line_id, sequence);
         };
         let Some(multiplex) = self.lines.get_mut(&line_id).and_then(Line::multiplex) else {
@@ -42,7 +42,7 @@ impl Home {
         };
         if multiplex.sockets.len() >= SOCKETS_MAX {
             let answer = socketio::refused(namespace.as_str(), "Too many namespaces", None);
-            self.tell_line(io, line_id, answer);
+            self.tell_line(io, line_id, answer, sequence);
             return self.settle_line(io, line_id, sequence);
         }
         let auth = (!packet.data.is_empty()).then(|| Arc::from(packet.data.as_str()));
@@ -68,7 +68,49 @@ impl Home {
         }
     }
 
-    /// Begins a connection's session in a namespace, with new IDs. None if the connection is gone.
+    /// A client's message to connect to a namespace comes again. If its client has had the welcome it
+    /// is there; otherwise it begins anew.
+    pub(super) fn connect_again(
+        &mut self,
+        io: &mut Io,
+        line_id: SessionId,
+        sequence: u64,
+        packet: &Packet,
+        answered: u64,
+    ) {
+        let awaited = |id: &SessionId| {
+            let socket = self.sessions.get(id)?.socket.as_ref()?;
+            (socket.connect == sequence).then_some(*id)
+        };
+        let multiplex = self.lines.get_mut(&line_id).and_then(Line::multiplex);
+        let Some(multiplex) = multiplex else { return };
+        let Some(id) = multiplex.awaited.iter().find_map(awaited) else {
+            if answered == 0 {
+                return self.connect(io, line_id, sequence, packet);
+            }
+            // It was refused, or has been left since.
+            return self.settle_line(io, line_id, sequence);
+        };
+        if answered & Answer::bit(0) == 0 {
+            self.connect(io, line_id, sequence, packet);
+            if self.sessions.get(&id).is_some_and(|session| !session.hears()) {
+                self.end(io, id);
+            }
+            return;
+        }
+        multiplex.awaited.retain(|awaited| *awaited != id);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        multiplex.sockets.insert(session.namespace.clone(), id);
+        let Some(socket) = &mut session.socket else { return };
+        socket.awaited = false;
+        let actions = socket.actions.clone();
+        self.go_on(io, id);
+        let auth = (!packet.data.is_empty()).then(|| Arc::from(packet.data.as_str()));
+        self.connected(io, id, auth, &actions, answered);
+    }
+
+    /// Begins a connection's session in a namespace, with new IDs: the same ones if the message by
+    /// which it connects comes again. None if the connection is gone.
     pub(super) fn begin_session(
         &mut self,
         io: &Io,
@@ -78,16 +120,31 @@ impl Home {
         due: Due,
     ) -> Option<SessionId> {
         let line = self.lines.get_mut(&line_id)?;
-        let at = line.at?;
+        let (at, counts_from, again_upto) = (line.at?, line.origin(), line.again_upto());
         let multiplex = line.multiplex()?;
         multiplex.connects += 1;
-        let nth = multiplex.connects;
-        let id = io.derive(&line_id, namespace.as_str(), nth);
-        let private_id = io.derive(&line_id, &format!("private {namespace}"), nth);
+        let (nth, connect) = (multiplex.connects, due.connect);
+        let id = io.derive(&line_id, namespace.as_str(), connect);
+        let private_id = io.derive(&line_id, &format!("private {namespace}"), connect);
+        multiplex.awaited.retain(|awaited| *awaited != id);
         multiplex.sockets.insert(namespace.clone(), id);
         let mut session = Session::new(id, line_id, namespace, identity, at);
         session.authenticated = authenticated;
-        session.socket = Some(Box::new(Socket { private_id, origin: 0 }));
+        session.socket = Some(Box::new(Socket {
+            private_id,
+            origin: 0,
+            connect,
+            nth,
+            counts_from,
+            actions: Vec::new(),
+            adopted: None,
+            awaited: false,
+            ended: None,
+        }));
+        session.again_upto = session.sequence_of(again_upto);
+        if let Some(before) = self.take_session(id) {
+            session.doubt(&before);
+        }
         session.greeting = Greeting::Due(Box::new(due));
         self.sessions.insert(id, Box::new(session));
         self.privates.insert(private_id, id);
@@ -156,15 +213,18 @@ impl Home {
         let own = native::error(None, problem);
         let data = data.or_else(|| std::str::from_utf8(&own).ok());
         let answer = socketio::refused(session.namespace.as_str(), &problem.message, data);
-        let line = session.line;
-        self.tell_line(io, line, answer);
+        let (line, connect) = (session.line, session.connects_by());
+        self.tell_line(io, line, answer, connect);
         self.end(io, id);
     }
 
-    fn tell_line(&mut self, io: &mut Io, line: SessionId, part: Part) {
-        if let Some((trunk, connection)) = self.lines.get(&line).and_then(|line| line.at) {
+    /// Answers a connection's message that no session can.
+    fn tell_line(&mut self, io: &mut Io, line: SessionId, part: Part, message: u64) {
+        let Some(line) = self.lines.get(&line) else { return };
+        if let Some((trunk, connection)) = line.at {
             let frame = Frame::socketio(FrameKind::Reply, vec![part]);
-            let (connections, receipt, position, answers) = (vec![connection], None, None, None);
+            let answers = Answer { message, part: 0 }.counted_from(line.origin());
+            let (connections, receipt, position) = (vec![connection], None, None);
             io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         }
     }
@@ -192,8 +252,8 @@ impl Home {
         let private_id = session.socket.as_ref().map_or(session.id, |socket| socket.private_id);
         let named_by = io.home_of(&session.id);
         if named_by != io.links.me() {
-            let session = session.id;
-            io.tell(named_by, peer::PeerMessage::Moved { session, private_id, here: true });
+            let (session, line) = (session.id, Some(session.line));
+            io.tell(named_by, peer::PeerMessage::Moved { session, private_id, line });
         }
     }
 }

@@ -25,8 +25,9 @@ use crate::topic::Topic;
 const ANSWERS_BYTES: usize = 8 * 1024 * 1024;
 
 /// All that wait for acknowledgements.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::home) struct Gathers {
+    /// Clients' libraries read it as a signed number of 32 bits.
     last: u64,
     waiting: BTreeMap<u64, Gather>,
     deadlines: BTreeSet<(Mono, u64)>,
@@ -44,6 +45,18 @@ struct Gather {
 }
 
 impl Gathers {
+    /// A client that stays connected while its shard is another process may answer what it was asked
+    /// by the one before: so the numbers of each process begin elsewhere.
+    pub(in crate::home) fn new(incarnation: u64) -> Self {
+        let last = incarnation.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        Self { last, waiting: BTreeMap::new(), deadlines: BTreeSet::new() }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last = (self.last + 1) & u64::from(u32::MAX >> 1);
+        self.last
+    }
+
     pub(in crate::home) fn next_deadline(&self) -> Option<Mono> {
         self.deadlines.first().map(|(at, _)| *at)
     }
@@ -95,8 +108,7 @@ impl Home {
         if asked.is_empty() {
             return self.nobody_answers(io, owner, topic, gather);
         }
-        self.gathers.last += 1;
-        let number = self.gathers.last;
+        let number = self.gathers.next_number();
         let meta = Meta { room: Some(room), from, kept: None, time_ms: None };
         let content = (&body.arguments, &body.attachments[..]);
         let parts =

@@ -1,32 +1,37 @@
 //! What a Socket.IO client's packets mean: one arm per kind. What the reference server hangs up
 //! for ends the connection here too.
 
-use bytes::Bytes;
-
 use crate::core::Io;
-use crate::dialect::socketio::{Kind, Packet, ParseError};
-use crate::home::Home;
+use crate::dialect::socketio::{Kind, Packet, ParseError, Whole};
 use crate::home::greeting::{Greeting, Heard};
+use crate::home::line::Line;
+use crate::home::{Home, Message};
 use crate::name::Namespace;
 use crate::output::{CloseCode, Output};
 use crate::session_id::SessionId;
 
 impl Home {
     /// A message on a Socket.IO client's connection.
-    pub(in crate::home) fn take_packet(
-        &mut self,
-        io: &mut Io,
-        line: SessionId,
-        sequence: u64,
-        payload: Bytes,
-        binary: bool,
-    ) {
+    pub(in crate::home) fn take_packet(&mut self, io: &mut Io, line: SessionId, message: Message) {
+        let Message { sequence, payload, binary, answered } = message;
         let bytes_max = io.settings.packet;
-        let Some(multiplex) = self.lines.get_mut(&line).and_then(|it| it.multiplex()) else {
-            return;
+        let Some(it) = self.lines.get_mut(&line) else { return };
+        let Some(multiplex) = it.multiplex() else { return };
+        let taken = match binary {
+            true => multiplex.assembly.take_binary(payload, bytes_max),
+            false => multiplex.assembly.take_text(&payload, sequence, answered),
         };
-        match multiplex.assembly.take(payload, binary, bytes_max) {
-            Ok(Some(packet)) => self.packet(io, line, sequence, packet),
+        match taken {
+            Ok(Some(Whole { packet, sequence: first, answered })) => {
+                // It is one thing, that is settled by its text and sent again from there.
+                let is_open = first != sequence && !it.is_settled(first);
+                if is_open {
+                    self.settle_line(io, line, sequence);
+                }
+                let sequence = if is_open { first } else { sequence };
+                self.packet(io, line, sequence, packet, answered);
+            }
+            Ok(None) if !binary => {}
             Ok(None) => self.settle_line(io, line, sequence),
             Err(ParseError::TooLarge) => {
                 self.hang_up(io, line, CloseCode::TooLarge, "a packet was over the limit");
@@ -35,20 +40,40 @@ impl Home {
         }
     }
 
-    fn packet(&mut self, io: &mut Io, line: SessionId, sequence: u64, packet: Packet) {
+    fn packet(
+        &mut self,
+        io: &mut Io,
+        line: SessionId,
+        sequence: u64,
+        packet: Packet,
+        answered: u64,
+    ) {
+        let again_upto = self.lines.get(&line).map_or(0, Line::again_upto);
         let socket = Namespace::parse(&packet.namespace).ok().and_then(|namespace| {
             let multiplex = self.lines.get_mut(&line)?.multiplex()?;
             multiplex.sockets.get(&namespace).copied()
         });
         match (packet.kind, socket) {
+            (Kind::Connect, None) if sequence <= again_upto => {
+                self.connect_again(io, line, sequence, &packet, answered);
+            }
             (Kind::Connect, None) => self.connect(io, line, sequence, &packet),
-            (Kind::Event, Some(session)) => self.hear_event(io, session, sequence, packet),
+            (Kind::Event, Some(session)) => {
+                self.hear_event(io, session, sequence, packet, answered);
+            }
             (Kind::Acknowledgement, Some(session)) => {
                 self.acknowledged(io, session, &packet);
                 self.settle_line(io, line, sequence);
             }
             (Kind::Disconnect, Some(session)) => {
+                self.leaves_namespace(io, session, sequence);
                 self.finish(io, session, "client namespace disconnect");
+                self.settle_line(io, line, sequence);
+            }
+            // It was heard before, by a session that is no more.
+            (Kind::Event | Kind::Acknowledgement | Kind::Disconnect, None)
+                if sequence <= again_upto =>
+            {
                 self.settle_line(io, line, sequence);
             }
             // Connected already, not connected, or a packet that only a server sends.
@@ -56,9 +81,16 @@ impl Home {
         }
     }
 
-    fn hear_event(&mut self, io: &mut Io, id: SessionId, sequence: u64, packet: Packet) {
+    fn hear_event(
+        &mut self,
+        io: &mut Io,
+        id: SessionId,
+        sequence: u64,
+        packet: Packet,
+        answered: u64,
+    ) {
         match self.sessions.get(&id).map(|session| &session.greeting) {
-            Some(Greeting::Done) => self.event(io, id, sequence, packet),
+            Some(Greeting::Done) => self.event(io, id, sequence, packet, answered),
             Some(Greeting::Due(_)) => self.wait(io, id, sequence, Heard::Event(Box::new(packet))),
             None => {}
         }
@@ -66,9 +98,13 @@ impl Home {
 
     pub(in crate::home) fn settle_line(&mut self, io: &mut Io, line: SessionId, sequence: u64) {
         let Some(it) = self.lines.get_mut(&line) else { return };
+        let was_known = it.is_known_to_its_router();
         it.settle(io, sequence);
-        for room in it.take_settled() {
-            self.join_own(io, line, &room, None);
+        if !was_known && it.is_known_to_its_router() {
+            self.changed.insert(line);
+        }
+        for (session, room) in it.take_settled() {
+            self.join_own(io, session, &room, None);
         }
     }
 

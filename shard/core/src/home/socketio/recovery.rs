@@ -13,13 +13,13 @@ use crate::asker::Asker;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::dedupe::Identity;
-use crate::home::Home;
 use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
 use crate::home::requests::{Asked, Pending, Subject};
 use crate::home::respond::ReplyTo;
-use crate::home::session::{Membership, Socket};
+use crate::home::session::Membership;
 use crate::home::stream::Span;
+use crate::home::{Alias, Home};
 use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::{Namespace, RoomId, UserId};
@@ -72,6 +72,11 @@ impl Departed {
         self.sessions.len()
     }
 
+    /// A session is gone on with by the connection that it had.
+    pub(in crate::home) fn forget(&mut self, private_id: &SessionId) {
+        self.sessions.remove(private_id);
+    }
+
     pub(in crate::home) fn has(&self, private_id: &SessionId) -> bool {
         self.sessions.contains_key(private_id)
     }
@@ -102,10 +107,17 @@ impl Home {
             }
             return;
         }
+        let goes_on = !session.inbox.live || session.resuming().next().is_some();
+        if !session.hears() || (session.is_adopted() && goes_on) {
+            // It wouldn't be known where to go on in all of its topics.
+            return;
+        }
+        let since = socket.adopted.unwrap_or_default();
         let span = |topic: Topic, membership: &Membership| {
-            let base = membership.base.clone().filter(|_| membership.live)?;
+            let base = membership.live.then(|| membership.begins.clone())?;
             let end = self.subscriptions.get(&topic)?.position.clone();
-            Some(Span { topic, base, live: (membership.live_from, self.stream.last()), end })
+            let live = (membership.live_from, self.stream.last());
+            Some(Span { topic, base, since, live, end })
         };
         let room = |(room, membership): (&RoomId, &Membership)| {
             Some((room.clone(), span(session.room(room), membership)?))
@@ -133,7 +145,8 @@ impl Home {
         let Recalled { session, private_id: _, user, sequence: _, rooms, inbox_after } = recalled;
         let span = |topic: Topic, after: Position| Span {
             topic,
-            base: after.clone(),
+            base: Some(after.clone()),
+            since: 0,
             live: (self.stream.last(), self.stream.last()),
             end: after,
         };
@@ -205,6 +218,7 @@ impl Home {
             session: id,
             line,
             sequence: None,
+            known_by: 0,
             reply_to: ReplyTo::Nobody,
             owner: holder,
             started: io.now.mono,
@@ -229,12 +243,14 @@ impl Home {
         namespace: Namespace,
         offset: Option<Arc<str>>,
     ) {
-        let elsewhere = self.aliases.get(&private_id).copied().filter(|it| io.links.is_up(*it));
+        let elsewhere = self.aliases.get(&private_id).map(|alias| alias.holder);
+        let elsewhere = elsewhere.filter(|it| io.links.is_up(*it));
         if let (false, Some(holder)) = (self.knows(private_id), elsewhere) {
             let pending = Pending {
                 session: private_id,
                 line: private_id,
                 sequence: None,
+                known_by: 0,
                 reply_to: ReplyTo::Relay(asker),
                 owner: holder,
                 started: io.now.mono,
@@ -264,10 +280,9 @@ impl Home {
         if let Some(id) = self.privates.get(&private_id).copied() {
             self.take_from_line(io, id);
             let orphaned = self.sessions.get(&id).is_some_and(|session| session.at.is_none());
-            if stays && orphaned {
+            if stays && orphaned && self.departed.has(&private_id) {
                 // Its rooms still list it, and never hear that it was away, unless it can't go on.
-                self.sessions.remove(&id);
-                self.privates.remove(&private_id);
+                self.take_session(id);
             } else {
                 self.end(io, id);
             }
@@ -284,6 +299,7 @@ impl Home {
         let rooms = rooms.into_iter().map(|(room, _)| room);
         let Some(positions) = positions else {
             forget(io, session, &namespace, rooms);
+            io.tell_owner(Topic::Inbox(user), |topic| PeerMessage::Forget { topic, session });
             return None;
         };
         let mut positions = positions.into_iter();
@@ -320,22 +336,28 @@ impl Home {
         let same_user = session.identity.user == user || is_guest;
         if !same_user || rooms.iter().any(|(room, _)| forbidden(room)) {
             forget(io, old, &namespace, rooms.into_iter().map(|(room, _)| room));
+            let inbox = Topic::Inbox(user);
+            io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session: old });
             return self.not_recalled(io, id);
         }
         let Some(mut session) = self.sessions.remove(&id) else { return };
+        let again_upto = self.lines.get(&session.line).map_or(0, Line::again_upto);
         if let Some(at) = session.expires.take() {
             self.expiries.remove(&(at, id));
         }
-        if let Some(socket) = &session.socket {
+        if let Some(socket) = &mut session.socket {
             self.privates.remove(&socket.private_id);
+            (socket.private_id, socket.origin) = (private_id, sequence);
         }
         for id in [old, private_id] {
             self.aliases.remove(&id);
         }
         session.id = old;
+        session.again_upto = session.sequence_of(again_upto);
         session.identity.user = user;
         session.inbox_after = inbox_after;
-        session.socket = Some(Box::new(Socket { private_id, origin: sequence }));
+        // Its inbox may still list it.
+        session.inbox.unsure = true;
         if let Greeting::Due(due) = &mut session.greeting {
             due.recalled = Some(kept);
         }
@@ -392,16 +414,18 @@ impl Home {
         from: ShardIndex,
         session: SessionId,
         private_id: SessionId,
-        here: bool,
+        line: Option<SessionId>,
     ) {
         for id in [session, private_id] {
-            if here && self.sessions.contains_key(&session) {
-                continue;
-            }
-            if here {
-                self.aliases.insert(id, from);
-            } else if self.aliases.get(&id) == Some(&from) {
-                self.aliases.remove(&id);
+            match line {
+                Some(_) if self.sessions.contains_key(&session) => {}
+                Some(line) => {
+                    self.aliases.insert(id, Alias { holder: from, line });
+                }
+                None if self.aliases.get(&id).is_some_and(|alias| alias.holder == from) => {
+                    self.aliases.remove(&id);
+                }
+                None => {}
             }
         }
     }
@@ -416,7 +440,8 @@ impl Home {
         body: Body,
         ephemeral: bool,
     ) {
-        let Some(home) = self.aliases.get(&to).copied().filter(|it| io.links.is_up(*it)) else {
+        let home = self.aliases.get(&to).map(|alias| alias.holder);
+        let Some(home) = home.filter(|it| io.links.is_up(*it)) else {
             // Its home by another view may know it.
             let is_known_here = io.home_of(&to) == io.links.me();
             let offline = Ok(Reply::Sent(SendStatus::Offline));
@@ -428,6 +453,7 @@ impl Home {
             session: member.session,
             line: member.session,
             sequence: None,
+            known_by: 0,
             reply_to: ReplyTo::Relay(asker),
             owner: home,
             started: io.now.mono,
@@ -447,7 +473,7 @@ fn forget(
 ) {
     for room in rooms {
         let topic = Topic::Room(namespace.clone(), room);
-        io.tell(io.owner_of(&topic), PeerMessage::Forget { topic, session });
+        io.tell_owner(topic, |topic| PeerMessage::Forget { topic, session });
     }
 }
 
@@ -455,6 +481,6 @@ fn forget(
 pub(in crate::home) fn tell_gone(io: &mut Io, session: SessionId, private_id: SessionId) {
     let named_by = io.home_of(&session);
     if named_by != io.links.me() {
-        io.tell(named_by, PeerMessage::Moved { session, private_id, here: false });
+        io.tell(named_by, PeerMessage::Moved { session, private_id, line: None });
     }
 }

@@ -23,11 +23,11 @@ use crate::home::Home;
 use crate::home::command::{Origin, Step};
 use crate::home::greeting::Greeting;
 use crate::home::line::Line;
-use crate::home::respond::ReplyTo;
+use crate::home::respond::{ReplyTo, part_of};
 use crate::home::session::Session;
 use crate::message::Body;
 use crate::name::{Namespace, RoomId, UserId};
-use crate::output::Output;
+use crate::output::{Answer, Output};
 use crate::peer::Action;
 use crate::position::{Epoch, Position};
 use crate::rules::{self, Event};
@@ -58,8 +58,10 @@ pub(in crate::home) struct Run {
     pub(super) ack: Option<u64>,
     /// The message that is settled when all is done.
     pub(super) message: Option<u64>,
-    /// What repeats of the next request are recognised by.
+    /// What repeats of the request before the next are recognised by.
     sequence: u64,
+    /// Parts of the answer that were given when the event came before: what they tell of is done.
+    answered: u64,
     /// Rules that have been carried out or passed over.
     done: usize,
 }
@@ -77,13 +79,8 @@ pub(in crate::home) enum Occasion {
     Gone,
 }
 
-/// Requests of one event that can be told apart. The least significant bits of a sequence count
-/// them.
-const REQUESTS: u32 = 16;
-
 impl Run {
     fn new(session: &Session, occasion: Occasion, name: &str, message: u64) -> Self {
-        let origin = session.socket.as_ref().map_or(0, |socket| socket.origin);
         Self {
             session: session.id,
             line: session.line,
@@ -100,7 +97,8 @@ impl Run {
             reason: None,
             ack: None,
             message: None,
-            sequence: (origin + message) << REQUESTS,
+            sequence: session.sequence_of(message),
+            answered: 0,
             done: 0,
         }
     }
@@ -128,6 +126,38 @@ impl Run {
             self.arguments = socketio::array_parts(&self.data).unwrap_or_default();
             self.attachments.clone_from(&body.attachments);
         }
+    }
+
+    /// Whether it ends with the connection of a session: what its client has emitted comes again
+    /// if that is attached again.
+    pub(in crate::home) fn ends_with(&self, session: SessionId) -> bool {
+        self.session == session && self.occasion != Occasion::Gone
+    }
+
+    /// Whether it asks if a session may connect.
+    pub(in crate::home) fn asks_for(&self, session: SessionId) -> bool {
+        self.session == session && self.occasion == Occasion::Asks
+    }
+
+    /// Whether the request that was numbered last was done when the event came before, and the
+    /// client told.
+    pub(super) fn is_done(&self) -> bool {
+        self.answered & Answer::bit(part_of(self.sequence)) != 0
+    }
+
+    /// Whether the client was given the acknowledgement when the event came before.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered & Answer::bit(0) != 0
+    }
+
+    /// What a frame says that tells the client of the request that was numbered last.
+    fn answer(&self) -> Option<Answer> {
+        Some(Answer { message: self.message?, part: part_of(self.sequence) })
+    }
+
+    /// The same of the event as a whole.
+    pub(super) fn final_answer(&self) -> Option<Answer> {
+        Some(Answer { message: self.message?, part: 0 })
     }
 
     /// What repeats of the next request are recognised by.
@@ -168,6 +198,7 @@ impl Home {
         id: SessionId,
         sequence: u64,
         packet: Packet,
+        answered: u64,
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Packet { id: ack, data, attachments, .. } = packet;
@@ -176,7 +207,8 @@ impl Home {
         run.arguments = arguments;
         run.data = data;
         run.attachments = attachments;
-        run.ack = ack;
+        run.answered = answered;
+        run.ack = ack.filter(|_| !run.is_answered());
         run.message = Some(sequence);
         self.run(io, run);
     }
@@ -188,17 +220,21 @@ impl Home {
         }
     }
 
-    /// Carries out what is to be done once a client has connected.
+    /// Carries out what is to be done once a client has connected. Then its message to connect is
+    /// settled.
     pub(super) fn connected(
         &mut self,
         io: &mut Io,
         id: SessionId,
-        message: u64,
         auth: Option<Arc<str>>,
         actions: &[String],
+        answered: u64,
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
+        let message = session.connects_by();
         let mut run = Run::new(session, Occasion::Connected, CONNECT, message);
+        run.message = Some(message);
+        run.answered = answered;
         run.auth = auth;
         self.carry_out_answer(io, &mut run, actions);
         self.run(io, run);
@@ -267,24 +303,27 @@ impl Home {
                     io.output(Output::Unhandled);
                 }
                 self.answer_event(io, run, unhandled);
-                if let Some(sequence) = run.message {
-                    self.settle_line(io, run.line, sequence);
-                }
             }
+        }
+        if let Some(sequence) = run.message {
+            self.settle_line(io, run.line, sequence);
         }
     }
 
     /// Gives the acknowledgement that no rule has given.
     fn answer_event(&self, io: &mut Io, run: &Run, unhandled: bool) {
         let Some(session) = self.sessions.get(&run.session) else { return };
+        if run.is_answered() {
+            return;
+        }
         if unhandled {
             let name: String = run.name.chars().take(64).collect();
             let message = format!("no rule says what to do with the event {name:?}");
             let problem = Problem::new(ErrorCode::UnknownType, message);
-            session.complain(io, ReplyTo::Event(run.ack), &problem, None);
+            session.complain(io, ReplyTo::Event(run.ack), &problem, run.final_answer());
         } else if let Some(ack) = run.ack {
             let parts = session.granted(ReplyTo::Event(Some(ack)), native::ok::nothing);
-            session.send(io, parts, None);
+            session.send(io, parts, run.final_answer());
         }
     }
 
@@ -296,10 +335,14 @@ impl Home {
         acknowledges: bool,
     ) {
         if let EventAction::Reply { emit, args } = action {
+            run.next_sequence();
             return self.reply_to_sender(io, run, emit.as_deref(), args);
         }
         let reply_to = run.reply_to(acknowledges);
         let origin = run.origin(reply_to);
+        if run.is_done() {
+            return;
+        }
         let outcome = match intention(&run.event(), action) {
             Ok(Intention::Command(command)) => self.command_of(io, run, origin, command),
             Ok(Intention::Broadcast(action)) => self.broadcast(io, run, origin, action),
@@ -338,7 +381,7 @@ impl Home {
             Ok(Step::Done) => {}
             Err(problem) => {
                 if let Some(session) = self.sessions.get(&origin.session) {
-                    session.complain(io, origin.reply_to, &problem, None);
+                    session.complain(io, origin.reply_to, &problem, origin.answer());
                 }
             }
         }
@@ -354,7 +397,7 @@ impl Home {
     }
 
     pub(super) fn emit_to_sender(&mut self, io: &mut Io, run: &Run, body: &Body) {
-        if !self.speaks_by(run.session, run.line) {
+        if run.is_done() || !self.speaks_by(run.session, run.line) {
             return;
         }
         let Some(session) = self.sessions.get(&run.session) else { return };
@@ -367,7 +410,7 @@ impl Home {
         let content = (&body.arguments, &body.attachments[..]);
         let (namespace, event) = (&session.namespace, &body.event);
         let parts = socketio::event(namespace, None, event, content, None, stamp.as_deref());
-        session.send(io, parts, None);
+        session.send(io, parts, run.answer());
     }
 
     pub(super) fn acknowledge(&mut self, io: &mut Io, run: &mut Run, body: &Body) {
@@ -375,7 +418,7 @@ impl Home {
         if let Some(id) = run.ack.take() {
             let (json, attachments) = (body.arguments.json().as_bytes(), body.attachments.clone());
             let parts = socketio::acknowledgement(&session.namespace, id, json, attachments);
-            session.send(io, parts, None);
+            session.send(io, parts, run.final_answer());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::home::greeting::{Due, Greeting, Held};
 use crate::home::handovers::ReportTo;
 use crate::name::RoomId;
-use crate::output::{Frame, FrameKind, Output};
+use crate::output::{Answer, Frame, FrameKind, Output};
 use crate::session_id::SessionId;
 use crate::topic::Topic;
 use crate::{Dialect, link};
@@ -21,15 +21,23 @@ impl Home {
         id: SessionId,
         report_to: Option<ReportTo>,
     ) {
-        let Self { sessions, stream, subscriptions, handovers, .. } = self;
-        let Some(session) = sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(at @ (trunk, connection)) = session.at else { return };
-        let Some(socket) = &session.socket else { return };
+        let Some(socket) = &mut session.socket else { return };
         let mut due = match std::mem::replace(&mut session.greeting, Greeting::Done) {
             Greeting::Due(due) => due,
             Greeting::Done => return,
         };
+        socket.actions.clone_from(&due.actions);
         session.inbox_after = None;
+        // With the welcome it has had everything up to now. The router must know so if it knows
+        // that the client has had the welcome.
+        session.settle_places(&self.subscriptions);
+        let line = session.line;
+        self.give_checkpoint(io, line);
+        let Self { sessions, stream, subscriptions, handovers, .. } = self;
+        let Some(session) = sessions.get_mut(&id) else { return };
+        let Some(socket) = &session.socket else { return };
         let private_id = io.settings.recovery.map(|_| &socket.private_id);
         let namespace = &session.namespace;
         let mut parts = vec![socketio::connected(namespace, &id, private_id)];
@@ -58,7 +66,8 @@ impl Home {
         }
         let receipt = report_to.and_then(|it| handovers.begin(it, &[trunk]).first().copied());
         let frame = Frame::socketio(FrameKind::Reply, parts);
-        let (connections, position, answers) = (vec![connection], None, None);
+        let answers = Answer { message: socket.connect, part: 0 }.counted_from(socket.counts_from);
+        let (connections, position) = (vec![connection], None);
         io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         let live_from = stream.last();
         let topics: Vec<Topic> = session.rooms.keys().map(|room| session.room(room)).collect();
@@ -72,7 +81,7 @@ impl Home {
     }
 
     fn welcomed(&mut self, io: &mut Io, id: SessionId, due: Due) {
-        let Due { said, connect, auth, actions, .. } = due;
+        let Due { said, auth, actions, .. } = due;
         if let Some(session) = self.sessions.get(&id) {
             self.tell_whereabouts(io, session);
             // A link that came up meanwhile has passed it over.
@@ -80,10 +89,7 @@ impl Home {
                 self.join_own(io, id, &topic, None);
             }
         }
-        if let Some(line) = self.sessions.get(&id).map(|session| session.line) {
-            self.settle_line(io, line, connect);
-        }
-        self.connected(io, id, connect, auth, &actions);
+        self.connected(io, id, auth, &actions, 0);
         for (sequence, heard) in said {
             self.said(io, id, sequence, heard);
         }

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod api;
+mod held_sockets;
 mod history;
 mod links;
 mod lives;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 use trunkline_core::{
-    Adoption, ApiCallId, ApiProblem, Attach, Call, ConnectionId, FrameKind, GroupId, Reply,
+    Adoption, Answer, ApiCallId, ApiProblem, Attach, Call, ConnectionId, FrameKind, GroupId, Reply,
     SessionId, SlotPosition, TrunkId,
 };
 
@@ -63,6 +63,8 @@ pub(crate) struct Socket {
     /// How often it was attached again.
     pub(crate) nth: u64,
     pub(crate) session: SessionId,
+    /// It was left for another, as one that polls is: routers don't keep such.
+    pub(crate) is_left: bool,
     /// Messages that it has sent.
     pub(crate) sequence: u64,
     pub(crate) kept: Keeping,
@@ -91,8 +93,9 @@ pub(crate) struct Keeping {
 pub(crate) struct Unsettled {
     pub(crate) sequence: u64,
     pub(crate) payload: Bytes,
-    /// A frame that answers it has entered the out-queue.
-    pub(crate) answered: bool,
+    pub(crate) binary: bool,
+    /// Which parts of the answer to it have entered the out-queue.
+    pub(crate) answered: u64,
 }
 
 impl Socket {
@@ -140,9 +143,11 @@ impl Keeping {
         self.unsettled.retain(|it| it.sequence > sequence);
     }
 
-    pub(crate) fn answers(&mut self, sequence: u64) {
-        let answered = self.unsettled.iter_mut().find(|it| it.sequence == sequence);
-        answered.expect("an answer is to what is not settled").answered = true;
+    pub(crate) fn answers(&mut self, Answer { message, part }: Answer) {
+        let answered = self.unsettled.iter_mut().find(|it| it.sequence == message);
+        let answered = &mut answered.expect("an answer is to what is not settled").answered;
+        assert_eq!(*answered & Answer::bit(part), 0, "a part of an answer is given once");
+        *answered |= Answer::bit(part);
     }
 }
 
@@ -171,9 +176,10 @@ impl Sockets {
         self.made += 1;
         let client = ClientId(self.made);
         let kept = Keeping::new(attach(ConnectionId(client.0)));
-        let (is_held, sequence, groups) = (false, 0, BTreeSet::new());
+        let (is_held, is_left, sequence, groups) = (false, false, 0, BTreeSet::new());
         let nth = 0;
-        let socket = Socket { trunk, is_held, router, nth, session, sequence, kept, groups };
+        let socket =
+            Socket { trunk, is_held, router, nth, session, is_left, sequence, kept, groups };
         self.sockets.insert(client, socket);
         client
     }
@@ -181,7 +187,7 @@ impl Sockets {
     /// A socket's trunk is broken, and it waits for the next. False if it can't be kept.
     pub(crate) fn hold(&mut self, client: ClientId) -> bool {
         let Some(socket) = self.sockets.get_mut(&client) else { return false };
-        if socket.kept.checkpoint.is_empty() {
+        if socket.is_left || socket.kept.checkpoint.is_empty() {
             return false;
         }
         let (trunk, groups) = (socket.trunk, std::mem::take(&mut socket.groups));
@@ -277,7 +283,8 @@ impl Sockets {
             group.position = position.or(group.position.take());
         } else {
             assert!(socket.groups.remove(&group), "only who is in a group leaves it");
-            let is_told = socket.kept.is_fresh || socket.kept.checkpoint.is_empty();
+            let is_told =
+                socket.is_left || socket.kept.is_fresh || socket.kept.checkpoint.is_empty();
             assert!(is_told, "a checkpoint says why a group is left");
             self.leave(trunk, group, client);
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    ApiCall, ApiCallId, Attach, ConnectionId, Dialect, Frame, FrameKind, Identity, Input, Member,
-    Namespace, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
+    Answer, ApiCall, ApiCallId, Attach, Comes, Dialect, Frame, FrameKind, Identity, Input, Member,
+    Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
 };
 
 use super::{On, World};
@@ -32,12 +32,13 @@ impl World {
             connection,
             session,
             dialect,
-            namespace: Namespace::parse("/").expect("a namespace"),
-            identity,
-            authenticated,
-            guest: dialect == Dialect::SocketIo && !authenticated,
-            inbox_after,
-            adoption: None,
+            comes: Comes::Anew(Newcomer {
+                namespace: Namespace::parse("/").expect("a namespace"),
+                identity,
+                authenticated,
+                guest: dialect == Dialect::SocketIo && !authenticated,
+                inbox_after,
+            }),
         };
         let client = self.sockets.open((router, trunk), session, attach);
         let attach = self.sockets.get(client)?.kept.attach.clone();
@@ -47,13 +48,24 @@ impl World {
 
     /// A client sends a message. Gives its number.
     pub(crate) fn say(&mut self, client: ClientId, text: &str) -> u64 {
+        self.pass_on(client, Bytes::copy_from_slice(text.as_bytes()), false)
+    }
+
+    /// A client sends an attachment.
+    pub(crate) fn attach(&mut self, client: ClientId, payload: &'static [u8]) {
+        self.pass_on(client, Bytes::from_static(payload), true);
+    }
+
+    fn pass_on(&mut self, client: ClientId, payload: Bytes, binary: bool) -> u64 {
         let socket = self.sockets.get_mut(client).expect("who speaks is connected");
         socket.sequence += 1;
         let (trunk, sequence) = (socket.trunk, socket.sequence);
-        let payload = Bytes::copy_from_slice(text.as_bytes());
-        socket.kept.unsettled.push(Unsettled { sequence, payload, answered: false });
+        let kept = Unsettled { sequence, payload: payload.clone(), binary, answered: 0 };
+        socket.kept.unsettled.push(kept);
         if !socket.is_held {
-            self.repeat(client, trunk, sequence, text);
+            let (connection, answered) = (socket.connection(client), 0);
+            let message = Input::Message { trunk, connection, sequence, payload, binary, answered };
+            self.up(trunk, message);
         }
         sequence
     }
@@ -73,15 +85,14 @@ impl World {
         (socket.trunk, socket.is_held) = (trunk, false);
         socket.nth += 1;
         socket.kept.is_of_this_trunk = false;
-        let adoption = Some(Box::new(socket.kept.adoption()));
+        let comes = Comes::Again(Box::new(socket.kept.adoption()));
         let connection = socket.connection(client);
-        let attach = Attach { connection, adoption, ..socket.kept.attach.clone() };
+        let attach = Attach { connection, comes, ..socket.kept.attach.clone() };
         let unsettled = socket.kept.unsettled.clone();
         let at_once = self.chance.random_bool(0.5);
         self.see(Arrival::Attached { client, at_once });
         let at = self.up(trunk, Input::Attach { trunk, attach });
-        let binary = false;
-        for Unsettled { sequence, payload, answered } in unsettled {
+        for Unsettled { sequence, payload, binary, answered } in unsettled {
             let again = Input::Message { trunk, connection, sequence, payload, binary, answered };
             match at {
                 Some(at) if at_once => self.input(at, shard, On::Trunk(trunk), again),
@@ -90,26 +101,19 @@ impl World {
         }
     }
 
-    /// A client sends an attachment.
-    pub(crate) fn attach(&mut self, client: ClientId, payload: &'static [u8]) {
-        let socket = self.sockets.get_mut(client).expect("who speaks is connected");
-        socket.sequence += 1;
-        let (trunk, sequence) = (socket.trunk, socket.sequence);
-        let (connection, payload) = (socket.connection(client), Bytes::from_static(payload));
-        let (binary, answered) = (true, false);
-        self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
-    }
-
     /// A client changes its connection for another on the same trunk, as one that polled does.
     pub(crate) fn change_connection(&mut self, client: ClientId) -> ClientId {
         // What is on its way to the old one still arrives there.
-        let socket = self.sockets.get(client).expect("who changes is connected");
+        let socket = self.sockets.get_mut(client).expect("who changes is connected");
+        socket.is_left = true;
         let (trunk, session, router) = (socket.trunk, socket.session, socket.router);
         let attach = socket.kept.attach.clone();
+        let from = (trunk, socket.connection(client));
         let attach = |connection| Attach { connection, ..attach };
         let next = self.sockets.open((router, trunk), session, attach);
-        let from = (trunk, ConnectionId(client.0));
-        self.up(trunk, Input::Move { from, to: (trunk, ConnectionId(next.0)) });
+        let socket = self.sockets.get(next).expect("it was opened just now");
+        let to = (trunk, socket.connection(next));
+        self.up(trunk, Input::Move { from, to });
         next
     }
 
@@ -126,12 +130,17 @@ impl World {
         let payload = Bytes::copy_from_slice(text.as_bytes());
         let Some(socket) = self.sockets.get(client) else { return };
         let connection = socket.connection(client);
-        let (binary, answered) = (false, false);
+        let (binary, answered) = (false, 0);
         self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
 
     pub(crate) fn trunk_of(&self, client: ClientId) -> Option<TrunkId> {
         self.sockets.get(client).map(|socket| socket.trunk)
+    }
+
+    /// Whether its trunk is broken, and its router keeps it.
+    pub(crate) fn is_held(&self, client: ClientId) -> bool {
+        self.sockets.get(client).is_some_and(|socket| socket.is_held)
     }
 
     pub(crate) fn session(&self, client: ClientId) -> Option<SessionId> {
@@ -207,19 +216,22 @@ impl World {
     }
 
     /// Keeps what a frame says of a client.
-    fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<u64>) {
+    fn keep(&mut self, client: ClientId, position: Option<SlotPosition>, answers: Option<Answer>) {
         let Some(socket) = self.sockets.get_mut(client) else { return };
         socket.kept.is_fresh = false;
         if let Some(SlotPosition { slot, position }) = position {
             socket.kept.slots.insert(slot, position);
         }
-        if let Some(sequence) = answers {
-            socket.kept.answers(sequence);
+        if let Some(answer) = answers {
+            socket.kept.answers(answer);
         }
     }
 
     /// Puts a frame into a client's out-queue, if there is room.
     fn queue(&mut self, client: ClientId, frame: &Frame) -> bool {
+        if frame.parts.is_empty() {
+            return true;
+        }
         let full = frame.kind != FrameKind::Reply && self.chance.random_bool(self.plan.no_room);
         if full {
             if frame.kind == FrameKind::Live {

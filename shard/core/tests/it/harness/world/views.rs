@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 use trunkline_config::{ShardStatus, View};
-use trunkline_core::{ConnectionId, Core, Input, Topic};
+use trunkline_core::{Core, Input, Topic};
 
 use super::{Event, Stranger, World, id_of, map_of};
 use crate::harness::router::{Arrival, ClientId};

@@ -1,4 +1,5 @@
-//! What a connection keeps so that it can be attached again after its trunk broke.
+//! What is kept of a connection so that it can be attached again after its trunk broke, or to
+//! another shard: by a router for its sockets, by a shard for clients that poll.
 //!
 //! There are many connections and most of them are idle, so what they have in common takes little,
 //! and the rest is made by the first who needs it. Nothing here is understood: the shard has said
@@ -8,13 +9,13 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use prost::Message as _;
-use trunkline_proto::trunk::{Attach, SlotPosition};
 
 use crate::opaque::Opaque;
+use crate::trunk::{Attach, SlotPosition};
 
 /// Kept from the Attach on, and empty for who can't be attached again.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub struct Kept {
     /// What each Attach repeats, encoded: as a struct it takes several times as much.
     identity: Box<[u8]>,
     checkpoint: Opaque,
@@ -43,21 +44,24 @@ struct More {
 
 /// A message that was passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unsettled {
-    pub(super) payload: Bytes,
-    pub(super) binary: bool,
-    /// A frame that answers it has been queued.
-    pub(super) answered: bool,
+pub struct Unsettled {
+    /// As it was received.
+    pub payload: Bytes,
+    /// Whether it is binary.
+    pub binary: bool,
+    /// Which parts of the answer to it have been queued, the lowest bit for part 0.
+    pub answered: u64,
 }
 
 impl Kept {
     /// Begins with what the shard was told of the connection.
-    pub(super) fn begin(attach: &Attach) -> Self {
+    #[must_use]
+    pub fn begin(attach: &Attach) -> Self {
         Self { identity: identity(attach).encode_to_vec().into(), ..Self::default() }
     }
 
     /// Takes the newest checkpoint, which says all that those before it did.
-    pub(super) fn checkpoint(&mut self, state: &[u8]) {
+    pub fn checkpoint(&mut self, state: &[u8]) {
         if self.identity.is_empty() {
             return;
         }
@@ -68,12 +72,14 @@ impl Kept {
         }
     }
 
-    pub(super) fn has_checkpoint(&self) -> bool {
+    /// Whether it can be attached again.
+    #[must_use]
+    pub fn has_checkpoint(&self) -> bool {
         !self.checkpoint.is_empty()
     }
 
     /// The client has had what a slot carries, up to here; an empty position ends the slot.
-    pub(super) fn has_had(&mut self, SlotPosition { slot, position }: &SlotPosition) {
+    pub fn has_had(&mut self, SlotPosition { slot, position }: &SlotPosition) {
         if self.identity.is_empty() {
             return;
         }
@@ -92,17 +98,22 @@ impl Kept {
     }
 
     /// Keeps a message that was passed on.
-    pub(super) fn keep(&mut self, payload: Bytes, binary: bool) {
+    pub fn keep(&mut self, payload: Bytes, binary: bool) {
+        self.keep_again(Unsettled { payload, binary, answered: 0 });
+    }
+
+    /// Keeps a message that was kept elsewhere.
+    pub fn keep_again(&mut self, message: Unsettled) {
         if self.identity.is_empty() {
             return;
         }
         let more = self.more.get_or_insert_default();
-        more.bytes += payload.len();
-        more.unsettled.push_back(Unsettled { payload, binary, answered: false });
+        more.bytes += message.payload.len();
+        more.unsettled.push_back(message);
     }
 
     /// So many of the oldest messages are settled.
-    pub(super) fn settle(&mut self, count: u64) {
+    pub fn settle(&mut self, count: u64) {
         let Some(more) = &mut self.more else { return };
         for _ in 0..count {
             let Some(settled) = more.unsettled.pop_front() else { break };
@@ -111,29 +122,31 @@ impl Kept {
         self.tidy();
     }
 
-    /// The message so many behind the last settled one, counted from 0, has its answer.
-    pub(super) fn answered(&mut self, index: u64) {
+    /// The message so many behind the last settled one, counted from 0, has a part of its answer.
+    pub fn answered(&mut self, index: u64, part: u32) {
         if let Some(more) = &mut self.more
             && let Ok(index) = usize::try_from(index)
             && let Some(message) = more.unsettled.get_mut(index)
         {
-            message.answered = true;
+            message.answered |= 1u64.checked_shl(part).unwrap_or(0);
         }
     }
 
     /// The message so many behind the last settled one, counted from 0.
-    pub(super) fn unsettled(&self, index: u64) -> Option<&Unsettled> {
+    #[must_use]
+    pub fn unsettled(&self, index: u64) -> Option<&Unsettled> {
         self.more.as_ref()?.unsettled.get(usize::try_from(index).ok()?)
     }
 
     /// What the payloads of the unsettled messages take.
-    pub(super) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         self.more.as_ref().map_or(0, |more| more.bytes)
     }
 
     /// Takes the positions of the groups that the connection was in when its trunk broke. If one
     /// was there before, what is newer stands behind it.
-    pub(super) fn hold(&mut self, positions: Vec<Bytes>) {
+    pub fn hold(&mut self, positions: Vec<Bytes>) {
         if positions.is_empty() {
             return;
         }
@@ -144,7 +157,8 @@ impl Kept {
 
     /// The Attach that takes the session up where it was, but for the connection's number and what
     /// is settled.
-    pub(super) fn attach(&self) -> Option<Attach> {
+    #[must_use]
+    pub fn attach(&self) -> Option<Attach> {
         let identity = Attach::decode(&*self.identity).ok()?;
         let slot = |s: &Slot| SlotPosition { slot: s.number, position: s.position.to_bytes() };
         Some(Attach {
@@ -187,7 +201,7 @@ fn identity(attach: &Attach) -> Attach {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_proto::trunk::{Dialect, Position, Right, Rights};
+    use crate::trunk::{Dialect, Position, Right, Rights};
 
     fn attach() -> Attach {
         let right = Right { pattern: "a*".to_owned(), join: true, publish: false, history: true };
@@ -257,17 +271,22 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_known_to_be_answered_until_it_is_settled() {
+    fn the_parts_of_an_answer_are_known_until_its_message_is_settled() {
         let mut kept = Kept::begin(&attach());
         for _ in 0..3 {
             kept.keep(Bytes::from_static(b"x"), true);
         }
-        kept.answered(1);
-        kept.answered(7);
+        kept.answered(1, 0);
+        kept.answered(1, 63);
+        kept.answered(2, 64);
+        kept.answered(7, 0);
         let answered = |kept: &Kept, index| kept.unsettled(index).map(|message| message.answered);
-        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [false, true, false].map(Some));
+        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [0, 1 | 1 << 63, 0].map(Some));
         kept.settle(1);
-        assert_eq!([0, 1, 2].map(|index| answered(&kept, index)), [Some(true), Some(false), None]);
+        assert_eq!(
+            [0, 1, 2].map(|index| answered(&kept, index)),
+            [Some(1 | 1 << 63), Some(0), None]
+        );
     }
 
     #[test]

@@ -1,18 +1,20 @@
-//! Bytes of a shard's that are kept for it: nobody here knows what they mean.
+//! Bytes that are kept for a shard's core: nobody else knows what they mean.
 
 use bytes::Bytes;
 
 /// The newest of them. They are a copy: what came with a batch would keep all of its memory.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Opaque(Box<[u8]>);
+pub struct Opaque(Box<[u8]>);
 
 impl Opaque {
-    pub(crate) fn new(bytes: &[u8]) -> Self {
+    /// Copies them.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
         Self(bytes.into())
     }
 
     /// Takes newer ones in their place. Mostly these are as long, and then nothing is allocated.
-    pub(crate) fn replace(&mut self, newer: &[u8]) {
+    pub fn replace(&mut self, newer: &[u8]) {
         if self.0.len() == newer.len() {
             self.0.copy_from_slice(newer);
         } else {
@@ -20,12 +22,15 @@ impl Opaque {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// As they are sent.
-    pub(crate) fn to_bytes(&self) -> Bytes {
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
         Bytes::copy_from_slice(&self.0)
     }
 }
