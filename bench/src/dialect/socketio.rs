@@ -19,9 +19,13 @@ impl Dialect for SocketIo {
         Message::text(match what {
             Say::Join { room } => format!(r#"42{id}["join","{room}"]"#),
             Say::Leave { room } => format!(r#"42{id}["leave","{room}"]"#),
-            Say::Publish { room, payload, .. } => format!(r#"42{id}["message","{room}",{payload}]"#),
+            Say::Publish { room, payload, .. } => {
+                format!(r#"42{id}["message","{room}",{payload}]"#)
+            }
             Say::Typing { room, payload } => format!(r#"42{id}["typing","{room}",{payload}]"#),
-            Say::Private { user, payload, .. } => format!(r#"42{id}["private","{user}",{payload}]"#),
+            Say::Private { user, payload, .. } => {
+                format!(r#"42{id}["private","{user}",{payload}]"#)
+            }
         })
     }
 
