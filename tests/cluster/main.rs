@@ -19,6 +19,7 @@ mod page;
 mod placement;
 mod presence;
 mod private;
+mod promise;
 mod rooms;
 mod socketio;
 mod tls;

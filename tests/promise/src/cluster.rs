@@ -20,6 +20,7 @@ use crate::process::{Process, run};
 const ROUTERS: usize = 2;
 /// How long routers may take to reach all shards.
 const REACHED: Duration = Duration::from_secs(60);
+const HASH_KEY: &str = "0123456789abcdef0123456789abcdef";
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What the cluster is made of.
@@ -221,8 +222,7 @@ impl Cluster {
     fn write_map(&mut self) -> Result<(), PromiseError> {
         self.version += 1;
         let host = self.parts.network.shards_address();
-        let mut map =
-            format!("version = {}\nhash_key = \"promise-promise-promise\"\n", self.version);
+        let mut map = format!("version = {}\nhash_key = \"{HASH_KEY}\"\n", self.version);
         for (id, Shard { grpc, metrics, .. }) in &self.shards {
             let _ = write!(
                 map,

@@ -1,6 +1,6 @@
 //! The clients: all of them on one thread, which keeps what they say and hear.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -74,14 +74,12 @@ pub(crate) struct Crowd {
     origin: Instant,
     members: RefCell<Vec<Member>>,
     history: RefCell<History>,
-    /// Everybody is in, so that nobody is to be announced any more.
-    is_complete: Cell<bool>,
 }
 
 impl Crowd {
     pub(crate) fn new(census: Census, origin: Instant) -> Rc<Self> {
         let (members, history) = (RefCell::default(), RefCell::default());
-        Rc::new(Self { census, origin, members, history, is_complete: Cell::new(false) })
+        Rc::new(Self { census, origin, members, history })
     }
 
     /// Connects a client, which is taken in when those before it are.
@@ -100,11 +98,6 @@ impl Crowd {
         let client = Client::new(self.census.speech(number), self.census.room(number));
         self.history.borrow_mut().clients.push(client);
         tokio::task::spawn_local(Rc::clone(self).live(number, stream));
-    }
-
-    /// From here on nobody comes or goes.
-    pub(crate) fn is_complete(&self) {
-        self.is_complete.set(true);
     }
 
     pub(crate) fn time(&self, moment: Instant) -> u64 {
@@ -255,8 +248,8 @@ impl Crowd {
                     complain(&why);
                 }
             }
-            Heard::Presence if self.is_complete.get() => client.announced.push(at),
-            Heard::Presence | Heard::Welcome => {}
+            Heard::Presence => client.announced.push(at),
+            Heard::Welcome => {}
         });
     }
 

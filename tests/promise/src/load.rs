@@ -66,7 +66,6 @@ async fn run(load: Load) -> History {
     let is_in = entered.is_ok();
     let _ = ready.send(entered);
     if is_in {
-        crowd.is_complete();
         reaches(&phase, Phase::Talking).await;
         let pace = Pace { rate, thread: 0, threads: 1, start: Instant::now(), span: longest };
         let is_ending = tokio::select! {

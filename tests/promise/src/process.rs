@@ -19,6 +19,7 @@ const END: Duration = Duration::from_secs(90);
 const COMMAND: Duration = Duration::from_secs(90);
 
 pub(crate) struct Process {
+    /// What people call it, and where what it said is.
     name: String,
     child: Child,
     /// Its line of life: it ends when this is closed, however its parent has ended.
@@ -32,6 +33,7 @@ impl Process {
     /// # Errors
     /// If it can't be started.
     pub(crate) fn start(name: &str, command: &[String], log: &Path) -> Result<Self, PromiseError> {
+        let name = format!("{name} ({})", log.display());
         let log = File::options().create(true).append(true).open(log)?;
         let mut child = Command::new(&command[0])
             .args(&command[1..])
@@ -42,10 +44,10 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(cluster(name, "has no pipes"));
+            return Err(cluster(&name, "has no pipes"));
         };
         let lines = BufReader::new(output).lines();
-        Ok(Self { name: name.to_owned(), child, _input: input, lines })
+        Ok(Self { name, child, _input: input, lines })
     }
 
     /// Waits until it says that it is ready.

@@ -15,6 +15,10 @@ use crate::kind::Kind;
 /// need not have reached it: that it broke is what is counted. In microseconds.
 const ON_ITS_WAY: u64 = 30_000_000;
 
+/// What was said up to this long before a disruption and had not come when it began, suffers from
+/// it. In microseconds.
+const BEFORE: u64 = 1_000_000;
+
 /// What clients that speak alike have noticed of one kind of disruption.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Noticed {
@@ -146,10 +150,13 @@ impl Judge<'_> {
 
     fn senders(&mut self) {
         for message in &self.history.messages {
-            let noticed = self.noticed(&self.history.clients[message.from], message.intended);
+            let sender = &self.history.clients[message.from];
+            let noticed = self.noticed(sender, message.intended);
             noticed.unavailable += u64::from(message.refused);
-            noticed.lost += u64::from(message.is_open());
             noticed.repeated += u64::from(message.granted.saturating_sub(1));
+            if message.is_open() {
+                self.noticed(sender, suffers(message, u64::MAX)).lost += 1;
+            }
         }
     }
 
@@ -157,7 +164,8 @@ impl Judge<'_> {
         for gone in &client.breaks {
             self.noticed(client, gone.from).disconnects += 1;
         }
-        for at in &client.announced {
+        // In the first, those who came last may still be announced.
+        for at in client.announced.iter().filter(|at| self.history.span_at(**at) > 0) {
             self.noticed(client, *at).announced += 1;
         }
         for at in &client.errors {
@@ -178,10 +186,11 @@ impl Judge<'_> {
                 self.noticed(client, message.intended).errors += 1;
             }
             if came.insert(got.number, got.at).is_some() {
-                self.noticed(client, message.intended).repeated += 1;
+                self.noticed(client, suffers(message, got.at)).repeated += 1;
             } else if message.granted > 0 {
                 let pause = got.at.saturating_sub(message.intended);
-                let longest = pauses.entry(history.span_at(message.intended)).or_default();
+                let span = history.span_at(suffers(message, got.at));
+                let longest = pauses.entry(span).or_default();
                 *longest = pause.max(*longest);
             }
         }
@@ -194,10 +203,15 @@ impl Judge<'_> {
                 && is_for(message, number, client)
                 && !came.contains_key(&index);
             if is_missed && !was_away(client, message.intended) {
-                self.noticed(client, message.intended).lost += 1;
+                self.noticed(client, suffers(message, u64::MAX)).lost += 1;
             }
         }
     }
+}
+
+/// The time to whose disruption it counts what became of a message that came `at` this time.
+fn suffers(message: &Message, at: u64) -> u64 {
+    at.min(message.intended + BEFORE)
 }
 
 fn is_for(message: &Message, number: usize, client: &Client) -> bool {

@@ -151,7 +151,7 @@ fn a_connection_that_ends_is_counted_and_not_what_it_missed() {
 #[test]
 fn what_is_announced_told_or_meant_for_others_is_counted() {
     let mut history = whole();
-    history.clients[0].announced.push(600 * MS);
+    history.clients[0].announced.extend([100 * MS, 600 * MS]);
     assert_eq!(noticed(&history).announced, 1);
     let mut history = whole();
     history.clients[0].errors.push(600 * MS);
@@ -166,13 +166,25 @@ fn what_is_announced_told_or_meant_for_others_is_counted() {
 }
 
 #[test]
-fn a_pause_counts_to_the_disruption_in_which_the_message_was_said() {
-    let mut history = whole();
-    history.spans.push(Span { kind: Kind::Restart, from: 1500 * MS });
-    history.clients[2].got.last_mut().expect("it got something").at = 3900 * MS;
-    let all = noticed(&history);
-    assert_eq!(all.pause_ms(1.0), Some(3000.0));
-    assert_eq!(all.pause_ms(0.5), Some(2.0));
-    let restart = judge(&history)[&Kind::Restart].all();
-    assert_eq!((restart.pause_ms(1.0), restart.pauses.len()), (None, 0));
+fn a_pause_counts_to_the_disruption_in_which_the_message_was_said_or_just_after() {
+    // Said at 900 ms, and not there a second later.
+    for (from, kind, other) in
+        [(1900 * MS + 1, Kind::Kill, Kind::Restart), (1900 * MS, Kind::Restart, Kind::Kill)]
+    {
+        let mut history = whole();
+        history.clients[2].got.last_mut().expect("it got something").at = 3900 * MS;
+        history.spans.push(Span { kind: Kind::Restart, from });
+        let rows = judge(&history);
+        assert_eq!(rows[&kind].all().pause_ms(1.0), Some(3000.0));
+        assert_ne!(rows[&other].all().pause_ms(1.0), Some(3000.0));
+    }
+}
+
+#[test]
+fn a_pause_is_told_by_quantiles() {
+    let pauses = (1..=200).rev().map(|ms| ms * MS).collect();
+    let noticed = Noticed { pauses, ..Noticed::default() };
+    let told = [0.5, 0.99, 1.0].map(|quantile| noticed.pause_ms(quantile));
+    assert_eq!(told, [Some(100.0), Some(198.0), Some(200.0)]);
+    assert_eq!(Noticed::default().pause_ms(1.0), None);
 }
