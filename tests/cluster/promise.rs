@@ -82,6 +82,7 @@ fn nobody_notices_that_routers_and_shards_are_cut_off_from_each_other() {
 #[test]
 #[ignore = "runs inside of namespaces, where the test above runs it"]
 fn inside_of_namespaces_nobody_notices_cuts() {
-    let plan = Plan { network: Network::Namespaces, ..plan("cuts", &[Kind::Partition]) };
+    let plan =
+        Plan { network: Network::Namespaces, ..plan("cuts", &[Kind::Partition, Kind::Partition]) };
     keeps(&plan);
 }

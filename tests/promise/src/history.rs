@@ -14,7 +14,8 @@ pub(crate) struct History {
     pub(crate) clients: Vec<Client>,
     /// By their number.
     pub(crate) messages: Vec<Message>,
-    /// In the order of their beginnings. Each lasts until the next.
+    /// In the order of their beginnings. Each lasts until the next. How long anybody waited before
+    /// the first does not count.
     pub(crate) spans: Vec<Span>,
     /// Why connections have ended, and what clients were told that they should not be, with how
     /// often: for people.

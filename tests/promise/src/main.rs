@@ -32,7 +32,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1000)]
     clients: usize,
     /// Messages a second, all clients together
-    #[arg(long, default_value_t = 100.0)]
+    #[arg(long, default_value_t = 300.0)]
     rate: f64,
     /// How many shards there are at first
     #[arg(long, default_value_t = 4)]

@@ -13,12 +13,15 @@ use crate::kind::Kind;
 use crate::network::Network;
 use crate::process::run;
 
+/// How long clients talk before it counts how long they wait: rooms are opened, and their files grow.
+const WARM_UP: Duration = Duration::from_secs(3);
 /// How long a shard stays dead while another takes over.
 const DEAD: Duration = Duration::from_secs(8);
 /// How long a shard stays drained.
 const DRAINED: Duration = Duration::from_secs(1);
 /// How long the network is cut, in turn: shorter than anybody could notice, and longer.
-const CUTS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(15)];
+const CUTS: [Duration; 3] =
+    [Duration::from_secs(3), Duration::from_secs(15), Duration::from_secs(8)];
 /// How many shards a map has.
 const FEWEST: usize = 3;
 const MOST: usize = 6;
@@ -44,6 +47,7 @@ impl Script<'_> {
     /// # Errors
     /// If the cluster doesn't do what it is told to.
     pub(crate) async fn play(&mut self, cluster: &mut Cluster) -> Result<Vec<Span>, PromiseError> {
+        sleep(WARM_UP).await;
         let mut spans = vec![Span { kind: Kind::Quiet, from: self.now() }];
         sleep(self.quiet).await;
         for round in 0.. {
@@ -51,8 +55,9 @@ impl Script<'_> {
                 if round > 0 && Instant::now() >= self.until {
                     return Ok(spans);
                 }
+                let nth = spans.iter().filter(|span| span.kind == kind).count();
                 spans.push(Span { kind, from: self.now() });
-                self.disturb(cluster, kind, round).await?;
+                self.disturb(cluster, kind, nth).await?;
                 cluster.settle().await?;
                 sleep(self.settle).await;
             }
@@ -60,11 +65,12 @@ impl Script<'_> {
         Ok(spans)
     }
 
+    /// Does it, for the `nth` time.
     async fn disturb(
         &mut self,
         cluster: &mut Cluster,
         kind: Kind,
-        round: usize,
+        nth: usize,
     ) -> Result<(), PromiseError> {
         let ids = cluster.ids();
         let id = &ids[self.chance.random_range(0..ids.len())];
@@ -95,7 +101,7 @@ impl Script<'_> {
             Kind::Add | Kind::Remove => {}
             Kind::Partition => {
                 run(&Network::passes(false)).await?;
-                sleep(CUTS[round % CUTS.len()]).await;
+                sleep(CUTS[nth % CUTS.len()]).await;
                 run(&Network::passes(true)).await?;
             }
         }

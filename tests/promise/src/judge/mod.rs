@@ -175,6 +175,7 @@ impl Judge<'_> {
 
     fn deliveries(&mut self, number: usize, client: &Client) {
         let history = self.history;
+        let begin = history.spans.first().map_or(0, |first| first.from);
         let mut came: HashMap<usize, u64> = HashMap::new();
         let mut pauses: BTreeMap<usize, u64> = BTreeMap::new();
         for got in &client.got {
@@ -187,7 +188,7 @@ impl Judge<'_> {
             }
             if came.insert(got.number, got.at).is_some() {
                 self.noticed(client, suffers(message, got.at)).repeated += 1;
-            } else if message.granted > 0 {
+            } else if message.granted > 0 && message.intended >= begin {
                 let pause = got.at.saturating_sub(message.intended);
                 let span = history.span_at(suffers(message, got.at));
                 let longest = pauses.entry(span).or_default();

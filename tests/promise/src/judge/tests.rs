@@ -181,6 +181,16 @@ fn a_pause_counts_to_the_disruption_in_which_the_message_was_said_or_just_after(
 }
 
 #[test]
+fn before_the_first_disruption_only_pauses_do_not_count() {
+    let mut history = whole();
+    history.spans[0].from = 150 * MS;
+    history.clients[0].got[0].at += 5000 * MS;
+    history.clients[0].got.remove(1);
+    let row = judge(&history)[&Kind::Quiet].all();
+    assert_eq!((row.lost, row.pause_ms(1.0)), (1, Some(3.0)));
+}
+
+#[test]
 fn a_pause_is_told_by_quantiles() {
     let pauses = (1..=200).rev().map(|ms| ms * MS).collect();
     let noticed = Noticed { pauses, ..Noticed::default() };
