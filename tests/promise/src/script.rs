@@ -19,9 +19,9 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const DEAD: Duration = Duration::from_secs(8);
 /// How long a shard stays drained.
 const DRAINED: Duration = Duration::from_secs(1);
-/// How long the network is cut, in turn: shorter than anybody could notice, and longer.
-const CUTS: [Duration; 3] =
-    [Duration::from_secs(3), Duration::from_secs(15), Duration::from_secs(8)];
+/// How long the network is cut, in turn: shorter than any process notices, and longer. Longer than
+/// `presence.grace` beyond that, and people are said to have left.
+const CUTS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(8)];
 /// How many shards a map has.
 const FEWEST: usize = 3;
 const MOST: usize = 6;
