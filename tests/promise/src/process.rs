@@ -87,8 +87,9 @@ impl Process {
             run(&["kill", "-s", "TERM", &id.to_string()].map(str::to_owned)).await?;
         }
         match timeout(END, self.child.wait()).await {
-            Ok(status) if status.as_ref().is_ok_and(|status| status.success()) => Ok(()),
-            Ok(status) => Err(cluster(&self.name, &format!("has not ended well: {status:?}"))),
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(cluster(&self.name, &format!("has not ended well: {status}"))),
+            Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(cluster(&self.name, "does not end when it is asked to")),
         }
     }
