@@ -112,9 +112,11 @@ impl Crowd {
     /// Lets a client say something new that was due at this moment.
     pub(crate) fn speak(&self, from: usize, to: To, due: Instant) {
         let number = {
-            let messages = &mut self.history.borrow_mut().messages;
-            messages.push(Message::new(from, to, self.time(due)));
-            messages.len() - 1
+            let intended = self.time(due);
+            let mut history = self.history.borrow_mut();
+            history.late = history.late.max(self.now().saturating_sub(intended));
+            history.messages.push(Message::new(from, to, intended));
+            history.messages.len() - 1
         };
         self.say(number);
     }

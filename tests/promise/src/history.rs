@@ -17,6 +17,8 @@ pub(crate) struct History {
     /// In the order of their beginnings. Each lasts until the next. How long anybody waited before
     /// the first does not count.
     pub(crate) spans: Vec<Span>,
+    /// By how much the latest message was said later than it was to be: the fault of this program.
+    pub(crate) late: u64,
     /// Why connections have ended, and what clients were told that they should not be, with how
     /// often: for people.
     pub(crate) reasons: BTreeMap<String, u64>,

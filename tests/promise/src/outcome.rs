@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::history::History;
-use crate::judge::{Noticed, Row, judge};
+use crate::judge::{Noticed, Row, judge, millis};
 use crate::kind::{Kind, Store};
 use crate::plan::Plan;
 
@@ -25,6 +25,9 @@ pub struct Outcome {
     pub said: usize,
     /// Messages that came to clients.
     pub came: usize,
+    /// By how much this program was late with what it said, at most, in milliseconds: it is part of
+    /// the pauses.
+    pub late_max_ms: f64,
     /// Whether nobody has noticed anything but pauses.
     pub kept: bool,
     /// Of each kind of disruption.
@@ -88,6 +91,7 @@ impl Outcome {
             seconds,
             said: history.messages.len(),
             came: history.clients.iter().map(|client| client.got.len()).sum(),
+            late_max_ms: millis(history.late),
             kept: disruptions.iter().all(|disruption| disruption.kept),
             disruptions,
             reasons: history.reasons.clone(),
@@ -130,8 +134,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} clients, store {}: {} messages said, {} delivered, in {:.0} s\n",
-            self.clients, self.store, self.said, self.came, self.seconds
+            "{} clients, store {}: {} messages said, at most {:.0} ms late, and {} delivered in {:.0} s\n",
+            self.clients, self.store, self.said, self.late_max_ms, self.came, self.seconds
         )?;
         writeln!(
             f,

@@ -78,16 +78,23 @@ impl Noticed {
     pub(crate) fn pause_ms(&self, quantile: f64) -> Option<f64> {
         let mut pauses = self.pauses.clone();
         pauses.sort_unstable();
-        // There are far less than 2^53 pauses, of far less than 2^53 microseconds.
+        // There are far fewer than 2^53 pauses.
         #[allow(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss
         )]
         let index = ((pauses.len() as f64 * quantile).ceil() as usize).saturating_sub(1);
-        #[allow(clippy::cast_precision_loss)]
-        pauses.get(index).map(|pause| *pause as f64 / 1000.0)
+        pauses.get(index).map(|pause| millis(*pause))
     }
+}
+
+/// Microseconds in milliseconds.
+pub(crate) fn millis(micros: u64) -> f64 {
+    // No run takes 2^53 microseconds.
+    #[allow(clippy::cast_precision_loss)]
+    let millis = micros as f64 / 1000.0;
+    millis
 }
 
 /// One kind of disruption.
