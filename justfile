@@ -32,6 +32,14 @@ compare *ARGS:
 cost *ARGS:
     tests/cost/check {{ARGS}}
 
+# Disturb a cluster under load and see what clients notice: `just promise --store jetstream`.
+promise *ARGS:
+    tests/promise/run {{ARGS}}
+
+# The same, with the network cut between routers and shards.
+promise-partition *ARGS:
+    tests/promise/partition {{ARGS}}
+
 # Everything that a change must pass.
 all:
     tests/run

@@ -1,7 +1,9 @@
-//! One client's socket: how it is opened, and its two halves.
+//! One client's socket: how it is opened, its two halves, and how it is written to without waiting.
 
-use futures_util::StreamExt;
+use std::task::{Context, Poll, Waker};
+
 use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{Sink as _, SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -10,9 +12,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_c
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// What the client says goes here.
-pub(crate) type Sink = SplitSink<Socket, Message>;
+pub type Sink = SplitSink<Socket, Message>;
 /// What the client hears comes from here.
-pub(crate) type Stream = SplitStream<Socket>;
+pub type Stream = SplitStream<Socket>;
 
 /// What one client may have unsent: a server that takes nothing is not fed for ever.
 const UNSENT_MAX: usize = 1 << 20;
@@ -50,5 +52,25 @@ pub(crate) async fn connect(
             Err(format!("{}: {}", response.status(), String::from_utf8_lossy(body).trim()))
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Writes at once what the socket takes; the rest stays in the client's buffer and leaves with
+/// what it says next. An open loop waits for nobody.
+///
+/// # Errors
+/// If the connection has ended, or too much is unsent, in words for people.
+pub fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut sink = std::pin::Pin::new(sink);
+    match sink.as_mut().poll_ready(&mut context) {
+        Poll::Ready(Ok(())) => {}
+        Poll::Ready(Err(error)) => return Err(error.to_string()),
+        Poll::Pending => return Err("the server takes nothing more from a client".to_owned()),
+    }
+    sink.start_send_unpin(message).map_err(|error| error.to_string())?;
+    match sink.poll_flush(&mut context) {
+        Poll::Ready(Err(error)) => Err(error.to_string()),
+        Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
 //! How a client gets in: it connects, is welcomed, and joins.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -7,13 +9,29 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::client::{self, Sink, Stream};
 use crate::dialect::{self, Dialect, Heard, Say};
 use crate::identity::Identity;
-use crate::plan::Plan;
+use crate::plan::{Plan, Speech};
 
 /// A client that is in.
-pub(crate) struct Entered {
-    pub(crate) dialect: Box<dyn Dialect>,
-    pub(crate) sink: Sink,
-    pub(crate) stream: Stream,
+#[allow(missing_docs)]
+pub struct Entered {
+    pub dialect: Box<dyn Dialect>,
+    pub sink: Sink,
+    pub stream: Stream,
+}
+
+/// A client that wants in.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Where it connects.
+    pub url: &'a str,
+    /// How it speaks.
+    pub speech: Speech,
+    /// Who it is.
+    pub identity: &'a Identity,
+    /// What it joins.
+    pub room: Option<&'a str>,
+    /// How long all of it may take.
+    pub deadline: Duration,
 }
 
 /// The number of the request by which a client joins; those of the load come after it.
@@ -28,15 +46,27 @@ pub(crate) async fn enter(
     client: usize,
     room: Option<&str>,
 ) -> Result<Entered, String> {
-    let late = |_| format!("it is not in after {:?}", plan.deadline);
-    timeout(plan.deadline, enter_in_time(plan, client, room)).await.map_err(late)?
+    let identity = &Identity::of(plan, client)?;
+    let url = &plan.urls[client % plan.urls.len()];
+    let Plan { speech, deadline, .. } = *plan;
+    Arrival { url, speech, identity, room, deadline }.enter().await
 }
 
-async fn enter_in_time(plan: &Plan, client: usize, room: Option<&str>) -> Result<Entered, String> {
-    let identity = Identity::of(plan, client)?;
-    let mut dialect = dialect::of(plan.speech);
-    let path = dialect.path(&identity);
-    let url = &plan.urls[client % plan.urls.len()];
+impl Arrival<'_> {
+    /// Connects, waits for the welcome and joins.
+    ///
+    /// # Errors
+    /// Why it was not let in, in words for people.
+    pub async fn enter(self) -> Result<Entered, String> {
+        let late = |_| format!("it is not in after {:?}", self.deadline);
+        timeout(self.deadline, enter_in_time(self)).await.map_err(late)?
+    }
+}
+
+async fn enter_in_time(arrival: Arrival<'_>) -> Result<Entered, String> {
+    let Arrival { url, speech, identity, room, deadline: _ } = arrival;
+    let mut dialect = dialect::of(speech);
+    let path = dialect.path(identity);
     let (sink, stream) = client::connect(url, &path, dialect.subprotocol()).await?;
     let mut entered = Entered { dialect, sink, stream };
     entered.wait_for(|heard| matches!(heard, Heard::Welcome)).await?;

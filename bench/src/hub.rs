@@ -4,14 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use futures_util::{Sink as _, SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Sink, Stream};
-use crate::dialect::{Dialect, Heard, Say};
+use crate::client::{Sink, Stream, send};
+use crate::dialect::{Dialect, Heard, Say, Stamp};
 use crate::entry::Entered;
 use crate::progress::Progress;
 use crate::tally::{Tally, micros};
@@ -112,7 +111,7 @@ impl Hub {
     fn hear(&self, index: usize, message: &[u8]) {
         let Member { dialect, sink } = &mut self.members.borrow_mut()[index];
         dialect.hear(message, &mut |heard| match heard {
-            Heard::Delivery(time) if time >= self.from.get() => {
+            Heard::Delivery(Stamp { time, .. }) if time >= self.from.get() => {
                 let latency = self.time(Instant::now()).saturating_sub(time);
                 let mut tally = self.tally.borrow_mut();
                 tally.delivered += 1;
@@ -135,7 +134,7 @@ impl Hub {
                     self.tally.borrow_mut().fail(why);
                 }
             }
-            Heard::Delivery(_) | Heard::Welcome => {}
+            Heard::Delivery(_) | Heard::Welcome | Heard::Presence => {}
         });
     }
 }
@@ -158,21 +157,4 @@ async fn listen(hub: Rc<Hub>, index: usize, mut stream: Stream) {
         tally.lost += 1;
         tally.error.get_or_insert(why);
     });
-}
-
-/// Writes at once what the socket takes; the rest stays in the client's buffer and leaves with
-/// what it says next. An open loop waits for nobody.
-fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
-    let mut context = Context::from_waker(Waker::noop());
-    let mut sink = std::pin::Pin::new(sink);
-    match sink.as_mut().poll_ready(&mut context) {
-        Poll::Ready(Ok(())) => {}
-        Poll::Ready(Err(error)) => return Err(error.to_string()),
-        Poll::Pending => return Err("the server takes nothing more from a client".to_owned()),
-    }
-    sink.start_send_unpin(message).map_err(|error| error.to_string())?;
-    match sink.poll_flush(&mut context) {
-        Poll::Ready(Err(error)) => Err(error.to_string()),
-        Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
-    }
 }

@@ -11,10 +11,14 @@ use crate::plan::Plan;
 const TOKEN_SECONDS: u64 = 24 * 60 * 60;
 
 /// As whom a client connects, and by what it wants to be placed.
-pub(crate) struct Identity {
-    pub(crate) user: String,
-    pub(crate) room: Option<String>,
-    pub(crate) token: Option<String>,
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its name.
+    pub user: String,
+    /// The room that places the connection, if it isn't the user.
+    pub room: Option<String>,
+    /// What proves the name.
+    pub token: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,8 @@
 //! stands still is not forgiven for what was held back meanwhile. What the servers cost is read
 //! from the operating system: the CPU time and the memory of all their processes together.
 //!
+//! How its clients connect, speak and hear is open to other tools that need many of them.
+//!
 //! It says when it was itself what was too slow. It deliberately knows nothing of what is inside
 //! the servers, so that different ones can be measured by the same work.
 
@@ -23,7 +25,12 @@ mod servers;
 mod storm;
 mod tally;
 
+pub use client::{Sink, Stream, send};
+pub use dialect::{Dialect, Heard, Say, Stamp, payload};
+pub use entry::{Arrival, Entered};
+pub use identity::Identity;
 pub use outcome::{Driver, Latency, Outcome, Process, Servers};
+pub use pace::Pace;
 pub use plan::{Plan, Scenario, Speech};
 pub use progress::{Progress, Stage};
 pub use servers::Selection;

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::BenchError;
-use crate::dialect::{Say, payload};
+use crate::dialect::{Say, Stamp, payload};
 use crate::driver::Thread;
 use crate::entry::enter;
 use crate::hub::Hub;
@@ -124,13 +124,13 @@ impl Speaker<'_> {
     fn publish(&mut self, time: u64, typing: bool) {
         let (index, client) = self.someone();
         let room = self.plan.room_of(client);
-        let payload = &payload(time, self.number, self.plan.payload);
+        let payload = &payload(Stamp { time, number: self.number }, self.plan.payload);
         let members = self.plan.members(room);
         let room = &self.plan.room(room);
         let (what, expected) = if typing {
             (Say::Typing { room, payload }, members - 1)
         } else {
-            (Say::Publish { room, payload }, members)
+            (Say::Publish { room, payload, key: None }, members)
         };
         self.hub.say(index, &what, self.asks(!typing), time, expected);
     }
@@ -143,9 +143,10 @@ impl Speaker<'_> {
             let why = "no user of another shard was found to write to; is --apart this cluster's?";
             return self.hub.tally(|tally| tally.fail(why));
         };
-        let payload = &payload(time, self.number, self.plan.payload);
+        let payload = &payload(Stamp { time, number: self.number }, self.plan.payload);
         let user = &self.plan.user(recipient);
-        self.hub.say(index, &Say::Private { user, payload }, self.asks(true), time, 1);
+        let what = Say::Private { user, payload, key: None };
+        self.hub.say(index, &what, self.asks(true), time, 1);
     }
 
     /// A look into a room of its own, which nobody publishes to.

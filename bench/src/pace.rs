@@ -11,14 +11,17 @@ use tokio::sync::mpsc;
 
 /// One driver thread's share of an even stream of messages.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Messages a second, all threads together.
-    pub(crate) rate: f64,
-    /// This thread, of how many.
-    pub(crate) thread: usize,
-    pub(crate) threads: usize,
-    pub(crate) start: Instant,
-    pub(crate) span: Duration,
+    pub rate: f64,
+    /// This thread.
+    pub thread: usize,
+    /// Of how many.
+    pub threads: usize,
+    /// When the first message is due.
+    pub start: Instant,
+    /// Nothing is due this long after.
+    pub span: Duration,
 }
 
 impl Pace {
@@ -32,7 +35,8 @@ impl Pace {
     }
 
     /// Says when each message is due, at that time or as soon after as it can.
-    pub(crate) fn begin(self) -> mpsc::UnboundedReceiver<Instant> {
+    #[must_use]
+    pub fn begin(self) -> mpsc::UnboundedReceiver<Instant> {
         let (send, receive) = mpsc::unbounded_channel();
         thread::spawn(move || {
             for index in 0.. {

@@ -22,6 +22,7 @@ mod placement;
 mod presence;
 mod private;
 mod reshard;
+mod promise;
 mod rooms;
 mod socketio;
 mod tls;

@@ -9,22 +9,44 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::identity::Identity;
 use crate::plan::Speech;
 
-/// What a client says. Payloads are JSON.
-pub(crate) enum Say<'a> {
-    Join { room: &'a str },
-    Leave { room: &'a str },
-    Publish { room: &'a str, payload: &'a str },
-    Typing { room: &'a str, payload: &'a str },
-    Private { user: &'a str, payload: &'a str },
+/// What a client says. Payloads are JSON, made by [`payload`].
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum Say<'a> {
+    Join {
+        room: &'a str,
+    },
+    Leave {
+        room: &'a str,
+    },
+    /// With an idempotency key, where the dialect has a place for one. To Socket.IO's servers a
+    /// rule says which part of the payload is the key.
+    Publish {
+        room: &'a str,
+        payload: &'a str,
+        key: Option<u64>,
+    },
+    Typing {
+        room: &'a str,
+        payload: &'a str,
+    },
+    /// The key as of [`Say::Publish`].
+    Private {
+        user: &'a str,
+        payload: &'a str,
+        key: Option<u64>,
+    },
 }
 
 /// What a client hears.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard<'a> {
+pub enum Heard<'a> {
     /// It has been let in.
     Welcome,
-    /// A message of the load, by the time that it carries.
-    Delivery(u64),
+    /// A message of the load, by what it carries.
+    Delivery(Stamp),
+    /// Somebody has come into a room or gone from it.
+    Presence,
     /// A request has been carried out.
     Done(u64),
     /// A request has not.
@@ -36,7 +58,7 @@ pub(crate) enum Heard<'a> {
 }
 
 /// A dialect, with what one client's connection needs to remember.
-pub(crate) trait Dialect {
+pub trait Dialect {
     /// Path and query of the upgrade.
     fn path(&mut self, identity: &Identity) -> String;
     /// The WebSocket's subprotocol.
@@ -57,11 +79,23 @@ pub(crate) fn of(speech: Speech) -> Box<dyn Dialect> {
     }
 }
 
-/// The name under which a payload carries its intended time, in microseconds since the start.
+/// What a payload begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The intended time, in microseconds since the start.
+    pub time: u64,
+    /// The message's number.
+    pub number: u64,
+}
+
+/// The names under which a payload carries them.
 const TIME: &[u8] = b"\"t\":";
+const NUMBER: &[u8] = b",\"n\":";
 
 /// A payload of about `size` bytes.
-pub(crate) fn payload(time: u64, number: u64, size: usize) -> String {
+#[must_use]
+pub fn payload(stamp: Stamp, size: usize) -> String {
+    let Stamp { time, number } = stamp;
     let mut payload = format!("{{\"t\":{time},\"n\":{number},\"p\":\"");
     let rest = size.saturating_sub(payload.len() + 2);
     payload.extend(std::iter::repeat_n('x', rest));
@@ -69,9 +103,12 @@ pub(crate) fn payload(time: u64, number: u64, size: usize) -> String {
     payload
 }
 
-/// The intended time in a message, wherever the payload stands in it.
-fn time_in(message: &[u8]) -> Option<u64> {
-    number_after(message, TIME)
+/// The stamp in a message, wherever the payload stands in it.
+fn stamp_in(message: &[u8]) -> Option<Stamp> {
+    let rest = &message[memchr::memmem::find(message, TIME)? + TIME.len()..];
+    let (time, length) = number_at(rest)?;
+    let (number, _) = number_at(rest[length..].strip_prefix(NUMBER)?)?;
+    Some(Stamp { time, number })
 }
 
 /// The number that follows a text.
@@ -96,23 +133,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_has_its_size_and_gives_its_time_back() {
-        let payload = payload(1_234_567, 42, 100);
+    fn a_payload_has_its_size_and_gives_its_stamp_back() {
+        let stamp = Stamp { time: 1_234_567, number: 42 };
+        let payload = payload(stamp, 100);
         assert_eq!(payload.len(), 100);
-        assert_eq!(time_in(payload.as_bytes()), Some(1_234_567));
+        assert_eq!(stamp_in(payload.as_bytes()), Some(stamp));
         let value: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
         assert_eq!((value["t"].as_u64(), value["n"].as_u64()), (Some(1_234_567), Some(42)));
     }
 
     #[test]
     fn a_payload_that_is_too_short_for_its_numbers_has_no_padding() {
-        assert_eq!(payload(1, 2, 0), r#"{"t":1,"n":2,"p":""}"#);
+        assert_eq!(payload(Stamp { time: 1, number: 2 }, 0), r#"{"t":1,"n":2,"p":""}"#);
     }
 
     #[test]
     fn numbers_that_are_too_long_or_missing_are_none() {
-        assert_eq!(time_in(br#"{"t":x}"#), None);
-        assert_eq!(time_in(br#"{"t":99999999999999999999999}"#), None);
-        assert_eq!(time_in(b""), None);
+        assert_eq!(stamp_in(br#"{"t":x,"n":1}"#), None);
+        assert_eq!(stamp_in(br#"{"t":1}"#), None);
+        assert_eq!(stamp_in(br#"{"t":99999999999999999999999,"n":1}"#), None);
+        assert_eq!(stamp_in(b""), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Dialect, Heard, Say, number_after, text, time_in};
+use super::{Dialect, Heard, Say, number_after, stamp_in, text};
 use crate::identity::Identity;
 
 pub(super) struct Native;
@@ -22,15 +22,17 @@ impl Dialect for Native {
         Message::text(match what {
             Say::Join { room } => format!(r#"{{"type":"join"{id},"room":"{room}"}}"#),
             Say::Leave { room } => format!(r#"{{"type":"leave"{id},"room":"{room}"}}"#),
-            Say::Publish { room, payload } => format!(
-                r#"{{"type":"publish"{id},"room":"{room}","event":"message","data":{payload}}}"#
+            Say::Publish { room, payload, key } => format!(
+                r#"{{"type":"publish"{id}{},"room":"{room}","event":"message","data":{payload}}}"#,
+                idempotency(*key)
             ),
             Say::Typing { room, payload } => format!(
                 r#"{{"type":"publish"{id},"room":"{room}","event":"typing","ephemeral":true,"echo":false,"data":{payload}}}"#
             ),
-            Say::Private { user, payload } => {
-                format!(r#"{{"type":"send"{id},"to":"{user}","event":"private","data":{payload}}}"#)
-            }
+            Say::Private { user, payload, key } => format!(
+                r#"{{"type":"send"{id}{},"to":"{user}","event":"private","data":{payload}}}"#,
+                idempotency(*key)
+            ),
         })
     }
 
@@ -39,8 +41,8 @@ impl Dialect for Native {
         let kind = &rest[..memchr::memchr(b'"', rest).unwrap_or(rest.len())];
         match kind {
             b"message" | b"private" | b"ephemeral" => {
-                if let Some(time) = time_in(message) {
-                    heard(Heard::Delivery(time));
+                if let Some(stamp) = stamp_in(message) {
+                    heard(Heard::Delivery(stamp));
                 }
             }
             b"ok" => {
@@ -53,13 +55,19 @@ impl Dialect for Native {
                 None => heard(Heard::Error(text(message))),
             },
             b"welcome" => heard(Heard::Welcome),
+            b"joined" | b"left" => heard(Heard::Presence),
             _ => {}
         }
     }
 }
 
+fn idempotency(key: Option<u64>) -> String {
+    key.map(|key| format!(",\"key\":\"{key}\"")).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Stamp;
     use super::*;
 
     fn hear(message: &str) -> Vec<String> {
@@ -70,18 +78,23 @@ mod tests {
 
     #[test]
     fn what_it_says_is_json() {
-        let payload = super::super::payload(5, 6, 60);
+        let payload = super::super::payload(Stamp { time: 5, number: 6 }, 60);
         for what in [
             Say::Join { room: "r" },
             Say::Leave { room: "r" },
-            Say::Publish { room: "r", payload: &payload },
+            Say::Publish { room: "r", payload: &payload, key: None },
+            Say::Publish { room: "r", payload: &payload, key: Some(8) },
             Say::Typing { room: "r", payload: &payload },
-            Say::Private { user: "u", payload: &payload },
+            Say::Private { user: "u", payload: &payload, key: Some(8) },
         ] {
             for number in [None, Some(7)] {
                 let message = Native.say(&what, number).into_text().expect("text");
                 let value: serde_json::Value = serde_json::from_str(&message).expect("JSON");
                 assert_eq!(value["id"].as_u64(), number);
+                if let Say::Publish { key, .. } | Say::Private { key, .. } = what {
+                    let key = key.map(|key| key.to_string());
+                    assert_eq!(value["key"].as_str(), key.as_deref());
+                }
             }
         }
     }
@@ -89,10 +102,10 @@ mod tests {
     #[test]
     fn messages_answers_and_errors_are_told_apart() {
         let message = r#"{"type":"message","room":"r","epoch":"e","offset":1,"from":"a","event":"message","data":{"t":12,"n":1,"p":""},"time":1790000000000}"#;
-        assert_eq!(hear(message), ["Delivery(12)"]);
+        assert_eq!(hear(message), ["Delivery(Stamp { time: 12, number: 1 })"]);
         assert_eq!(hear(r#"{"type":"ok","id":3}"#), ["Done(3)"]);
         assert_eq!(hear(r#"{"type":"welcome","session":"~x"}"#), ["Welcome"]);
-        assert_eq!(hear(r#"{"type":"joined","room":"r","user":"b"}"#), [""; 0]);
+        assert_eq!(hear(r#"{"type":"joined","room":"r","user":"b"}"#), ["Presence"]);
         let error = r#"{"type":"error","id":3,"code":"forbidden"}"#;
         assert!(hear(error)[0].starts_with("Failed(3"));
         assert!(hear(r#"{"type":"error","code":"bad_request"}"#)[0].starts_with("Error("));

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Dialect, Heard, Say, text, time_in};
+use super::{Dialect, Heard, Say, stamp_in, text};
 use crate::identity::Identity;
 
 /// More than this without the end of a line is not NATS.
@@ -35,10 +35,10 @@ impl Dialect for Nats {
             // room may have the name of a user.
             Say::Join { room } => format!("SUB room.{room} room.{room}\r\n"),
             Say::Leave { room } => format!("UNSUB room.{room}\r\n"),
-            Say::Publish { room, payload } | Say::Typing { room, payload } => {
+            Say::Publish { room, payload, .. } | Say::Typing { room, payload } => {
                 format!("PUB room.{room} {}\r\n{payload}\r\n", payload.len())
             }
-            Say::Private { user, payload } => {
+            Say::Private { user, payload, .. } => {
                 format!("PUB user.{user} {}\r\n{payload}\r\n", payload.len())
             }
         };
@@ -63,8 +63,8 @@ impl Dialect for Nats {
                     break;
                 };
                 let Some(body) = self.rest.get(after..after + length + 2) else { break };
-                if let Some(time) = time_in(body) {
-                    heard(Heard::Delivery(time));
+                if let Some(stamp) = stamp_in(body) {
+                    heard(Heard::Delivery(stamp));
                 }
                 start = after + length + 2;
                 continue;
@@ -121,10 +121,11 @@ mod tests {
             for part in [&stream[..cut], &stream[cut..]] {
                 nats.hear(part, &mut |heard| match heard {
                     Heard::Answer(_) => all.push("answer".to_owned()),
+                    Heard::Delivery(stamp) => all.push(stamp.time.to_string()),
                     other => all.push(format!("{other:?}")),
                 });
             }
-            assert_eq!(all, ["Welcome", "Delivery(1)", "answer", "Delivery(3)"], "cut at {cut}");
+            assert_eq!(all, ["Welcome", "1", "answer", "3"], "cut at {cut}");
         }
     }
 

@@ -4,7 +4,7 @@
 
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Dialect, Heard, Say, number_at, text, time_in};
+use super::{Dialect, Heard, Say, number_at, stamp_in, text};
 use crate::identity::Identity;
 
 pub(super) struct SocketIo;
@@ -19,9 +19,13 @@ impl Dialect for SocketIo {
         Message::text(match what {
             Say::Join { room } => format!(r#"42{id}["join","{room}"]"#),
             Say::Leave { room } => format!(r#"42{id}["leave","{room}"]"#),
-            Say::Publish { room, payload } => format!(r#"42{id}["message","{room}",{payload}]"#),
+            Say::Publish { room, payload, .. } => {
+                format!(r#"42{id}["message","{room}",{payload}]"#)
+            }
             Say::Typing { room, payload } => format!(r#"42{id}["typing","{room}",{payload}]"#),
-            Say::Private { user, payload } => format!(r#"42{id}["private","{user}",{payload}]"#),
+            Say::Private { user, payload, .. } => {
+                format!(r#"42{id}["private","{user}",{payload}]"#)
+            }
         })
     }
 
@@ -31,8 +35,8 @@ impl Dialect for SocketIo {
                 heard(Heard::Error(text(rest)));
             }
             [b'4', b'2', rest @ ..] => {
-                if let Some(time) = time_in(rest) {
-                    heard(Heard::Delivery(time));
+                if let Some(stamp) = stamp_in(rest) {
+                    heard(Heard::Delivery(stamp));
                 }
             }
             [b'4', b'3', rest @ ..] => {
@@ -44,6 +48,7 @@ impl Dialect for SocketIo {
                 }
             }
             [b'4', b'0', ..] => heard(Heard::Welcome),
+            [b'4', b'1', ..] => heard(Heard::Error("taken out of the namespace")),
             [b'4', b'4', rest @ ..] => heard(Heard::Error(text(rest))),
             [b'2', ..] => heard(Heard::Answer(Message::text("3"))),
             [b'0', ..] => heard(Heard::Answer(Message::text("40"))),
@@ -66,13 +71,14 @@ mod tests {
     fn packets_are_told_apart() {
         assert_eq!(
             hear(r#"42["message",{"t":12,"n":1,"p":""},{"room":"r"},"s"]"#),
-            ["Delivery(12)"]
+            ["Delivery(Stamp { time: 12, number: 1 })"]
         );
         assert_eq!(hear(r#"437[{"type":"ok"}]"#), ["Done(7)"]);
         assert_eq!(hear("437[]"), ["Done(7)"]);
         assert!(hear(r#"437[{"type":"error","code":"forbidden"}]"#)[0].starts_with("Failed(7"));
         assert!(hear(r#"42["error",{"code":"forbidden"}]"#)[0].starts_with("Error("));
         assert!(hear(r#"44{"message":"no"}"#)[0].starts_with("Error("));
+        assert!(hear("41")[0].starts_with("Error("));
         assert_eq!(hear(r#"40{"sid":"x"}"#), ["Welcome"]);
         assert!(hear(r#"0{"sid":"x"}"#)[0].contains("40"));
         assert!(hear("2")[0].contains('3'));

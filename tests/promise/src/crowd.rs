@@ -1,0 +1,269 @@
+//! The clients: all of them on one thread, which keeps what they say and hear.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use trunkline_bench::{
+    Arrival, Dialect, Entered, Heard, Identity, Say, Sink, Speech, Stamp, Stream, payload, send,
+};
+
+use crate::history::{Break, Client, Got, History, Message, To};
+
+/// How long a client may take to get in.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// How long one who was refused waits before it tries again, and one who was cut off.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of a message's payload.
+const PAYLOAD: usize = 100;
+
+/// Who the clients are.
+#[derive(Clone, Debug)]
+pub(crate) struct Census {
+    pub(crate) urls: Vec<String>,
+    pub(crate) speeches: Vec<Speech>,
+    pub(crate) clients: usize,
+    pub(crate) rooms: usize,
+}
+
+impl Census {
+    pub(crate) fn speech(&self, client: usize) -> Speech {
+        self.speeches[client % self.speeches.len()]
+    }
+
+    /// Every room has clients of all dialects.
+    pub(crate) fn room(&self, client: usize) -> usize {
+        client / self.speeches.len() % self.rooms
+    }
+
+    /// Every room has clients at all routers.
+    fn url(&self, client: usize) -> &str {
+        &self.urls[client / self.speeches.len() / self.rooms % self.urls.len()]
+    }
+
+    async fn enter(&self, client: usize) -> Result<Entered, String> {
+        let identity = &Identity { user: user_name(client), room: None, token: None };
+        let (speech, room) = (self.speech(client), &room_name(self.room(client)));
+        let url = self.url(client);
+        Arrival { url, speech, identity, room: Some(room), deadline: DEADLINE }.enter().await
+    }
+}
+
+fn user_name(client: usize) -> String {
+    format!("promise-{client}")
+}
+
+fn room_name(room: usize) -> String {
+    format!("promise-{room}")
+}
+
+/// One of them.
+struct Member {
+    dialect: Box<dyn Dialect>,
+    sink: Sink,
+    /// Its messages that have no answer yet.
+    asked: BTreeSet<usize>,
+}
+
+/// All of them.
+pub(crate) struct Crowd {
+    pub(crate) census: Census,
+    origin: Instant,
+    members: RefCell<Vec<Member>>,
+    history: RefCell<History>,
+}
+
+impl Crowd {
+    pub(crate) fn new(census: Census, origin: Instant) -> Rc<Self> {
+        let (members, history) = (RefCell::default(), RefCell::default());
+        Rc::new(Self { census, origin, members, history })
+    }
+
+    /// Connects a client, which is taken in when those before it are.
+    ///
+    /// # Errors
+    /// Why it is not let in.
+    pub(crate) async fn enter(&self, client: usize) -> Result<Entered, String> {
+        self.census.enter(client).await.map_err(|why| format!("client {client}: {why}"))
+    }
+
+    pub(crate) fn admit(self: &Rc<Self>, entered: Entered) {
+        let Entered { dialect, sink, stream } = entered;
+        let mut members = self.members.borrow_mut();
+        let number = members.len();
+        members.push(Member { dialect, sink, asked: BTreeSet::new() });
+        let client = Client::new(self.census.speech(number), self.census.room(number));
+        self.history.borrow_mut().clients.push(client);
+        tokio::task::spawn_local(Rc::clone(self).live(number, stream));
+    }
+
+    pub(crate) fn time(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.origin);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn now(&self) -> u64 {
+        self.time(Instant::now())
+    }
+
+    /// Lets a client say something new that was due at this moment.
+    pub(crate) fn speak(&self, from: usize, to: To, due: Instant) {
+        let number = {
+            let intended = self.time(due);
+            let mut history = self.history.borrow_mut();
+            history.late = history.late.max(self.now().saturating_sub(intended));
+            history.messages.push(Message::new(from, to, intended));
+            history.messages.len() - 1
+        };
+        self.say(number);
+    }
+
+    /// Says a message, for the first time or again, always under the same key.
+    fn say(&self, number: usize) {
+        let mut history = self.history.borrow_mut();
+        let message = &mut history.messages[number];
+        let stamp = Stamp { time: message.intended, number: number as u64 };
+        let (payload, key) = (&payload(stamp, PAYLOAD), Some(stamp.number));
+        let member = &mut self.members.borrow_mut()[message.from];
+        let frame = match message.to {
+            To::Room(room) => {
+                let room = &room_name(room);
+                member.dialect.say(&Say::Publish { room, payload, key }, key)
+            }
+            To::User(user) => {
+                let user = &user_name(user);
+                member.dialect.say(&Say::Private { user, payload, key }, key)
+            }
+        };
+        member.asked.insert(number);
+        if send(&mut member.sink, frame).is_err() {
+            member.asked.remove(&number);
+            message.abandoned = true;
+        }
+    }
+
+    /// Whether every message has its answer, and has come to all whom it is for.
+    pub(crate) fn is_drained(&self) -> bool {
+        let history = self.history.borrow();
+        let mut members = vec![0; self.census.rooms];
+        for client in &history.clients {
+            members[client.room] += 1;
+        }
+        let due = |message: &Message| match message.to {
+            To::Room(room) => members[room],
+            To::User(_) => 1,
+        };
+        let granted = history.messages.iter().filter(|message| message.granted > 0);
+        let expected: usize = granted.map(due).sum();
+        let came: usize = history.clients.iter().map(|client| client.got.len()).sum();
+        came >= expected && !history.messages.iter().any(Message::is_open)
+    }
+
+    pub(crate) fn into_history(self: Rc<Self>) -> History {
+        std::mem::take(&mut self.history.borrow_mut())
+    }
+
+    /// Hears all that comes for a client, over one connection after the other.
+    async fn live(self: Rc<Self>, number: usize, mut stream: Stream) {
+        loop {
+            let why = self.listen(number, &mut stream).await;
+            self.has_gone(number, why);
+            stream = self.come_back(number).await;
+        }
+    }
+
+    async fn listen(self: &Rc<Self>, number: usize, stream: &mut Stream) -> String {
+        loop {
+            match stream.next().await {
+                Some(Ok(Frame::Text(text))) => self.hear(number, text.as_bytes()),
+                Some(Ok(Frame::Binary(bytes))) => self.hear(number, &bytes),
+                Some(Ok(Frame::Close(frame))) => {
+                    return frame.map_or_else(|| "closed".to_owned(), |frame| frame.to_string());
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return error.to_string(),
+                None => return "the connection has ended".to_owned(),
+            }
+        }
+    }
+
+    fn has_gone(&self, number: usize, why: String) {
+        let from = self.now();
+        let asked = std::mem::take(&mut self.members.borrow_mut()[number].asked);
+        let mut history = self.history.borrow_mut();
+        for message in asked {
+            history.messages[message].abandoned = true;
+        }
+        history.reasons.entry(why).and_modify(|count| *count += 1).or_insert(1);
+        history.clients[number].breaks.push(Break { from, until: None });
+    }
+
+    async fn come_back(&self, number: usize) -> Stream {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let Ok(entered) = self.census.enter(number).await else { continue };
+            let Entered { dialect, sink, stream } = entered;
+            let member = &mut self.members.borrow_mut()[number];
+            (member.dialect, member.sink) = (dialect, sink);
+            let until = self.now();
+            if let Some(gone) = self.history.borrow_mut().clients[number].breaks.last_mut() {
+                gone.until = Some(until);
+            }
+            return stream;
+        }
+    }
+
+    fn hear(self: &Rc<Self>, number: usize, frame: &[u8]) {
+        let at = self.now();
+        let Member { dialect, sink, asked } = &mut self.members.borrow_mut()[number];
+        let History { clients, messages, reasons, .. } = &mut *self.history.borrow_mut();
+        let client = &mut clients[number];
+        let mut complain = |why: &str| {
+            client.errors.push(at);
+            reasons.entry(why.to_owned()).and_modify(|count| *count += 1).or_insert(1);
+        };
+        dialect.hear(frame, &mut |heard| match heard {
+            Heard::Delivery(stamp) => {
+                client.got.push(Got { number: place(stamp.number), at });
+            }
+            Heard::Done(answered) => match messages.get_mut(place(answered)) {
+                Some(message) if message.from == number => {
+                    asked.remove(&place(answered));
+                    message.granted += 1;
+                }
+                _ => complain("an answer to a question that was not asked"),
+            },
+            Heard::Failed(answered, why) if why.contains("\"unavailable\"") => {
+                if asked.remove(&place(answered)) {
+                    messages[place(answered)].refused += 1;
+                    tokio::task::spawn_local(Rc::clone(self).try_again(place(answered)));
+                } else {
+                    complain("a refusal of what was not asked");
+                }
+            }
+            Heard::Failed(_, why) | Heard::Error(why) => complain(why),
+            Heard::Answer(answer) => {
+                if let Err(why) = send(sink, answer) {
+                    complain(&why);
+                }
+            }
+            Heard::Presence => client.announced.push(at),
+            Heard::Welcome => {}
+        });
+    }
+
+    async fn try_again(self: Rc<Self>, number: usize) {
+        tokio::time::sleep(PAUSE).await;
+        if !self.history.borrow().messages[number].abandoned {
+            self.say(number);
+        }
+    }
+}
+
+/// A message's number as its place in the history; what is no place is none of ours.
+fn place(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,201 @@
+//! Each way of breaking the promise, once.
+
+use super::*;
+use crate::history::{Break, Got, Span};
+
+const MS: u64 = 1000;
+
+/// Three clients in a room, the last of which speaks Socket.IO, and one outside. Client 0 says ten
+/// messages to the room, 1 writes one to 3; all is as it should be. The shard is killed half-way.
+fn whole() -> History {
+    let speeches = [Speech::Native, Speech::Native, Speech::SocketIo, Speech::Native];
+    let rooms = [0, 0, 0, 1];
+    let clients = speeches.into_iter().zip(rooms);
+    let mut history = History {
+        clients: clients.map(|(speech, room)| Client::new(speech, room)).collect(),
+        spans: vec![Span { kind: Kind::Quiet, from: 0 }, Span { kind: Kind::Kill, from: 500 * MS }],
+        ..History::default()
+    };
+    for number in 0..11 {
+        let intended = number as u64 * 100 * MS;
+        let (from, to) = if number < 10 { (0, To::Room(0)) } else { (1, To::User(3)) };
+        let message = Message { granted: 1, ..Message::new(from, to, intended) };
+        for (index, client) in history.clients.iter_mut().enumerate() {
+            if is_for(&message, index, client) {
+                client.got.push(Got { number, at: intended + (index as u64 + 1) * MS });
+            }
+        }
+        history.messages.push(message);
+    }
+    history
+}
+
+/// What all have noticed of the kill. Nothing may have been noticed of the time before.
+fn noticed(history: &History) -> Noticed {
+    let rows = judge(history);
+    assert!(rows[&Kind::Quiet].all().is_nothing(false), "{rows:?}");
+    rows[&Kind::Kill].all()
+}
+
+#[test]
+fn a_whole_history_is_as_promised() {
+    let rows = judge(&whole());
+    for row in rows.values() {
+        assert_eq!(row.times, 1);
+        assert!(row.all().is_nothing(false), "{rows:?}");
+    }
+    // Clients 0 to 2 got what was said in both; 3 only what was written to it.
+    assert_eq!(rows[&Kind::Quiet].native.pauses, [MS, 2 * MS]);
+    assert_eq!(rows[&Kind::Quiet].socketio.pauses, [3 * MS]);
+    assert_eq!(rows[&Kind::Kill].native.pauses, [MS, 2 * MS, 4 * MS]);
+}
+
+#[test]
+fn a_message_that_one_did_not_get_is_lost() {
+    let mut history = whole();
+    history.clients[2].got.remove(7);
+    let all = noticed(&history);
+    assert_eq!((all.lost, all.repeated, all.out_of_order), (1, 0, 0));
+    assert!(!all.is_nothing(false) && all.is_nothing(true));
+    assert_eq!(judge(&history)[&Kind::Kill].socketio.lost, 1);
+}
+
+#[test]
+fn a_private_message_that_did_not_come_is_lost() {
+    let mut history = whole();
+    history.clients[3].got.clear();
+    assert_eq!(noticed(&history).lost, 1);
+}
+
+#[test]
+fn what_was_never_acknowledged_may_come_or_not() {
+    let mut history = whole();
+    history.clients[2].got.remove(7);
+    history.messages[7].granted = 0;
+    history.messages[7].abandoned = true;
+    assert!(noticed(&history).is_nothing(false));
+}
+
+#[test]
+fn a_message_that_one_got_twice_is_repeated() {
+    let mut history = whole();
+    let again = Got { number: 7, at: 2000 * MS };
+    history.clients[1].got.push(again);
+    let all = noticed(&history);
+    assert_eq!((all.lost, all.repeated, all.out_of_order), (0, 1, 0));
+}
+
+#[test]
+fn two_messages_that_one_got_the_other_way_round_are_out_of_order() {
+    for client in 0..3 {
+        let mut history = whole();
+        history.clients[client].got.swap(7, 8);
+        let all = noticed(&history);
+        assert_eq!((all.lost, all.repeated), (0, 0));
+        assert!(all.out_of_order > 0, "of {client}: {all:?}");
+    }
+}
+
+#[test]
+fn two_messages_that_nobody_got_in_their_senders_order_are_out_of_order() {
+    let mut history = whole();
+    for client in &mut history.clients[..3] {
+        client.got.swap(7, 8);
+    }
+    assert_eq!(noticed(&history).out_of_order, 1);
+    // One that was refused first and said again comes later than the next.
+    history.messages[7].refused = 1;
+    let all = noticed(&history);
+    assert!(all.is_nothing(false));
+    assert_eq!(all.unavailable, 1);
+}
+
+#[test]
+fn private_messages_keep_their_senders_order() {
+    let mut history = whole();
+    history.messages.push(Message { granted: 1, ..Message::new(1, To::User(3), 1100 * MS) });
+    history.clients[3].got.insert(0, Got { number: 11, at: 1101 * MS });
+    assert_eq!(noticed(&history).out_of_order, 1);
+}
+
+#[test]
+fn a_request_without_an_answer_is_lost() {
+    let mut history = whole();
+    history.messages[7].granted = 0;
+    assert_eq!(noticed(&history).lost, 1);
+}
+
+#[test]
+fn a_request_that_is_answered_twice_is_repeated() {
+    let mut history = whole();
+    history.messages[7].granted = 2;
+    assert_eq!(noticed(&history).repeated, 1);
+}
+
+#[test]
+fn a_connection_that_ends_is_counted_and_not_what_it_missed() {
+    let mut history = whole();
+    let client = &mut history.clients[1];
+    client.got.remove(7);
+    client.breaks.push(Break { from: 701 * MS, until: Some(790 * MS) });
+    let all = noticed(&history);
+    assert_eq!((all.disconnects, all.lost), (1, 0));
+    assert!(!all.is_nothing(true));
+    // Back is back.
+    history.clients[1].got.remove(8);
+    history.clients[1].breaks[0].from = 0;
+    history.clients[1].breaks[0].until = Some(1);
+    assert_eq!(judge(&history)[&Kind::Kill].all().lost, 2);
+}
+
+#[test]
+fn what_is_announced_told_or_meant_for_others_is_counted() {
+    let mut history = whole();
+    history.clients[0].announced.extend([100 * MS, 600 * MS]);
+    assert_eq!(noticed(&history).announced, 1);
+    let mut history = whole();
+    history.clients[0].errors.push(600 * MS);
+    assert_eq!(noticed(&history).errors, 1);
+    for number in [10, 99] {
+        let mut history = whole();
+        history.clients[0].got.push(Got { number, at: 1200 * MS });
+        let all = noticed(&history);
+        assert_eq!(all.errors, 1);
+        assert!(!all.is_nothing(true));
+    }
+}
+
+#[test]
+fn a_pause_counts_to_the_disruption_in_which_the_message_was_said_or_just_after() {
+    // Said at 900 ms, and not there a second later.
+    for (from, kind, other) in
+        [(1900 * MS + 1, Kind::Kill, Kind::Restart), (1900 * MS, Kind::Restart, Kind::Kill)]
+    {
+        let mut history = whole();
+        history.clients[2].got.last_mut().expect("it got something").at = 3900 * MS;
+        history.spans.push(Span { kind: Kind::Restart, from });
+        let rows = judge(&history);
+        assert_eq!(rows[&kind].all().pause_ms(1.0), Some(3000.0));
+        assert_ne!(rows[&other].all().pause_ms(1.0), Some(3000.0));
+    }
+}
+
+#[test]
+fn before_the_first_disruption_only_pauses_do_not_count() {
+    let mut history = whole();
+    history.spans[0].from = 150 * MS;
+    history.clients[0].got[0].at += 5000 * MS;
+    history.clients[0].got.remove(1);
+    let rows = judge(&history);
+    assert_eq!(rows[&Kind::Quiet].all().pause_ms(1.0), Some(3.0));
+    assert_eq!(rows.values().map(|row| row.all().lost).sum::<u64>(), 1);
+}
+
+#[test]
+fn a_pause_is_told_by_quantiles() {
+    let pauses = (1..=200).rev().map(|ms| ms * MS).collect();
+    let noticed = Noticed { pauses, ..Noticed::default() };
+    let told = [0.5, 0.99, 1.0].map(|quantile| noticed.pause_ms(quantile));
+    assert_eq!(told, [Some(100.0), Some(198.0), Some(200.0)]);
+    assert_eq!(Noticed::default().pause_ms(1.0), None);
+}
