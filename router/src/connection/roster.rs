@@ -120,7 +120,9 @@ impl Roster {
     pub(crate) async fn close_all(&self) {
         self.closing.set(true);
         let emptied = self.emptied.notified();
-        for connection in self.connections.borrow().values() {
+        let mut connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+        connections.sort_unstable_by_key(|connection| connection.number);
+        for connection in connections {
             connection.close(&CloseReason::GOING_AWAY);
         }
         if self.len() > 0 {
