@@ -161,10 +161,13 @@ impl Kept {
     pub fn attach(&self) -> Option<Attach> {
         let identity = Attach::decode(&*self.identity).ok()?;
         let slot = |s: &Slot| SlotPosition { slot: s.number, position: s.position.to_bytes() };
+        let more =
+            self.more.as_ref().filter(|_| !trunkline_planted::is("attach without positions"));
+        let slots = self.slots.iter().filter(|_| !trunkline_planted::is("attach without slots"));
         Some(Attach {
             checkpoint: self.checkpoint.to_bytes(),
-            positions: self.more.as_ref().map(|more| more.positions.clone()).unwrap_or_default(),
-            slots: self.slots.iter().map(slot).collect(),
+            positions: more.map(|more| more.positions.clone()).unwrap_or_default(),
+            slots: slots.map(slot).collect(),
             ..identity
         })
     }

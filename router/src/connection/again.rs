@@ -67,14 +67,19 @@ impl Connection {
     pub(crate) fn unsettled_after(&self, sequence: u64) -> Option<ClientMessage> {
         let state = self.state.borrow();
         let index = sequence.saturating_sub(state.settled);
-        let message = state.kept.unsettled(index)?;
+        let kept = state.kept.unsettled(index);
+        let message = kept.filter(|_| !trunkline_planted::is("say nothing again"))?;
         Some(ClientMessage {
             connection: self.number,
             sequence: state.settled + index + 1,
             payload: message.payload.clone(),
             binary: message.binary,
             control: false,
-            answered: message.answered,
+            answered: if trunkline_planted::is("forget what was answered") {
+                0
+            } else {
+                message.answered
+            },
         })
     }
 }

@@ -121,6 +121,10 @@ impl OutQueue {
             self.first = Some(frame);
         } else {
             self.rest.push_back(frame);
+            if self.rest.len() > 1 && trunkline_planted::is("swap two frames") {
+                let last = self.rest.len() - 1;
+                self.rest.swap(last - 1, last);
+            }
         }
     }
 

@@ -119,7 +119,9 @@ impl Roster {
     /// Closes every connection, at once, and returns when all have gone.
     pub(crate) async fn close_all(&self) {
         self.closing.set(true);
-        for connection in self.connections.borrow().values() {
+        let mut connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+        connections.sort_unstable_by_key(|connection| connection.number);
+        for connection in connections {
             connection.close(&CloseReason::RESTART);
         }
         self.empties().await;

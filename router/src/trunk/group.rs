@@ -85,13 +85,15 @@ impl Members {
         self.connections.get(&connection).map(|member| &member.connection)
     }
 
-    /// Every connection, with the positions of the groups that it was in.
+    /// Every connection in order of its number, with the positions of the groups that it was in.
     pub(super) fn part(self) -> impl Iterator<Item = (Rc<Connection>, Vec<Bytes>)> {
         let Self { connections, groups } = self;
         let known = groups.into_iter().filter(|(_, group)| !group.position.is_empty());
         let positions: HashMap<u64, Bytes> =
             known.map(|(number, group)| (number, group.position.to_bytes())).collect();
-        connections.into_values().map(move |Member { connection, joined }| {
+        let mut connections: Vec<_> = connections.into_iter().collect();
+        connections.sort_unstable_by_key(|(number, _)| *number);
+        connections.into_iter().map(move |(_, Member { connection, joined })| {
             let of = |place: &Place| positions.get(&place.group).cloned();
             (connection, joined.iter().filter_map(of).collect())
         })

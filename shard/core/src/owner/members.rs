@@ -104,6 +104,9 @@ impl Members {
             None => {
                 let connections = self.users.get_or_insert_with(user.clone(), || 0);
                 *connections += 1;
+                if trunkline_planted::is("count a user twice") {
+                    *connections += 1;
+                }
                 if *connections == 1 { Change::User } else { Change::Nothing }
             }
         };

@@ -60,6 +60,7 @@ impl Owner {
         let dedupe = owned.dedupe.get_or_insert_with(|| Box::new(Dedupe::new(window)));
         match dedupe.begin(io.now.mono, &pending.identity, pending.asker) {
             Seen::New => {}
+            Seen::Done(_) if trunkline_planted::is("forget what was published") => {}
             Seen::Pending => return,
             Seen::Done(reply) => return pending.asker.answer(io, Ok(reply)),
         }
@@ -157,6 +158,9 @@ impl Owner {
     /// Removes a member and says so to those who stay.
     pub(super) fn remove_member(&mut self, io: &mut Io, topic: &Topic, session: SessionId) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
+        if trunkline_planted::is("let nobody leave") {
+            return;
+        }
         let users = owned.members.users();
         let Some((user, change)) = owned.members.leave(session) else { return };
         let Topic::Room(..) = topic else { return };

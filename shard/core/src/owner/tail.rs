@@ -90,6 +90,9 @@ impl Tail {
             let start = if after.epoch == self.epoch { self.last } else { oldest };
             return (start, Some(start));
         }
+        if after.offset < self.last && trunkline_planted::is("begin one too late") {
+            return (after.offset + 1, None);
+        }
         if after.offset < oldest { (oldest, Some(oldest)) } else { (after.offset, None) }
     }
 

@@ -1,0 +1,78 @@
+//! When nothing breaks any more, everything is as it should be.
+
+use crate::cluster::World;
+use crate::held;
+use crate::people::present;
+use crate::person::Individual;
+use crate::plan::room_name;
+use crate::truth::{Truth, inbox_topic, room_topic};
+
+/// What is not yet as it should be in the end, if anything.
+pub(crate) fn unsettled(world: &World) -> Option<String> {
+    let people = world.people.borrow();
+    let truth = held(&world.truth);
+    for person in people.iter() {
+        if !person.is_settled() {
+            return Some(format!("{} still waits: {person:?}", person.name()));
+        }
+        if let Some(lost) = unheard(person, &truth) {
+            return Some(lost);
+        }
+    }
+    for room in (0..world.plan.rooms).map(room_name) {
+        let there = present(&people, &room);
+        if there.is_empty() {
+            continue;
+        }
+        let says = world.presence(&room);
+        if says.as_ref() != Some(&(there.clone(), true)) {
+            return Some(format!("{there:?} are in {room}, and it is said to be {says:?}"));
+        }
+    }
+    None
+}
+
+/// What is kept and somebody never heard.
+fn unheard(person: &Individual, truth: &Truth) -> Option<String> {
+    for (room, hearing) in &person.rooms {
+        let last = truth.last(&room_topic(room));
+        if last.is_some() && hearing.place != last {
+            let (name, heard) = (person.name(), &hearing.place);
+            return Some(format!("{name} has heard {room} up to {heard:?} of {last:?}"));
+        }
+    }
+    let last = truth.last(&inbox_topic(&person.user));
+    if last.is_some() && person.inbox.is_some() && person.inbox != last {
+        let (name, inbox) = (person.name(), &person.inbox);
+        return Some(format!("{name} has had private messages up to {inbox:?} of {last:?}"));
+    }
+    None
+}
+
+/// Judges what can be judged in the end alone.
+pub(crate) fn judge(world: &World) {
+    let people = world.people.borrow();
+    let durable = world.plan.store.durable;
+    let mut truth = held(&world.truth);
+    let mut problems = Vec::new();
+    for (payload, said) in &truth.said {
+        let lost = said.acknowledged > 0 && said.kept.is_empty();
+        if lost || said.acknowledged > 1 && !said.keyed {
+            problems.push(format!("{payload} was acknowledged: {said:?}"));
+        }
+    }
+    for user in world.plan.people.iter().map(|person| &person.user) {
+        let theirs = || people.iter().filter(|it| it.user == *user);
+        if !durable || theirs().any(|it| it.may_have_lost) {
+            continue;
+        }
+        for payload in truth.history(&inbox_topic(user)) {
+            if truth.said.get(payload).is_some_and(|said| said.heard.is_empty()) {
+                problems.push(format!("{payload} is for {user}, who never got it"));
+            }
+        }
+    }
+    for problem in problems {
+        truth.wrong(problem);
+    }
+}

@@ -1,0 +1,86 @@
+//! Many seeds, each to its end.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use crate::cluster::{Outcome, run};
+use crate::held;
+
+const SEEDS: u64 = 500;
+/// So many seeds have seen everything there is to see.
+const ENOUGH: u64 = 200;
+/// Lines of a failing seed's trace.
+const LINES: u64 = 200;
+
+#[allow(clippy::disallowed_methods)] // how many seeds is for whoever runs the test to say
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number")),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn whatever_breaks_nobody_is_disconnected_and_nothing_is_lost() {
+    let first = number("CLUSTER_SEED", 1);
+    let count = number("CLUSTER_SEEDS", SEEDS);
+    let next = AtomicU64::new(first);
+    let observed = Mutex::new(BTreeMap::<&'static str, u64>::new());
+    let failed = Mutex::new(None::<u64>);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count || held(&failed).is_some() {
+                        return;
+                    }
+                    let Outcome { wrong, tally, .. } = run(seed, false);
+                    if wrong.is_some() {
+                        held(&failed).get_or_insert(seed);
+                    }
+                    let mut observed = held(&observed);
+                    tally
+                        .into_iter()
+                        .for_each(|(what, times)| *observed.entry(what).or_default() += times);
+                }
+            });
+        }
+    });
+    let observed = held(&observed);
+    println!("{observed:?}");
+    if let Some(seed) = *held(&failed) {
+        let Outcome { wrong, lines, .. } = run(seed, true);
+        let most = usize::try_from(number("CLUSTER_LINES", LINES)).unwrap_or(usize::MAX);
+        for line in &lines[lines.len().saturating_sub(most)..] {
+            println!("{line}");
+        }
+        println!("{:?}", crate::plan::Plan::new(seed));
+        panic!(
+            "seed {seed}: {}; again: CLUSTER_SEED={seed} CLUSTER_SEEDS=1 cargo test -p \
+             trunkline-simulation",
+            wrong.unwrap_or_else(|| "it passes now, so that it isn't deterministic".to_owned())
+        );
+    }
+    if count >= ENOUGH {
+        for what in ["message", "private", "gap", "unavailable", "left", "lost its router"] {
+            assert!(observed.contains_key(what), "no seed has seen: {what}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_does_the_same() {
+    for seed in 1..=6 {
+        let [first, second] = [run(seed, true), run(seed, true)];
+        let parts = first.lines.iter().zip(&second.lines).position(|(a, b)| a != b);
+        if let Some(line) = parts {
+            panic!("seed {seed} parts:\n{}\n{}", first.lines[line], second.lines[line]);
+        }
+        assert_eq!(first.lines.len(), second.lines.len(), "seed {seed}");
+        assert_eq!(first.digest, second.digest, "seed {seed}");
+        assert!(first.lines.len() > 100, "something happens");
+    }
+}
