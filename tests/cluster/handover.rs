@@ -27,7 +27,7 @@ async fn knock(address: SocketAddr, stop: Arc<AtomicBool>) -> usize {
 async fn a_router_takes_over_from_another_while_clients_come_and_none_is_refused() {
     let setup = Setup::new().shards(2).router("handover = \"router.sock\"\nworkers = 2");
     let mut cluster = setup.start().await;
-    let mut alice = cluster.connect(&cluster.user_on("a", 0)).await;
+    let alice = cluster.connect(&cluster.user_on("a", 0)).await;
     let stop = Arc::new(AtomicBool::new(false));
     let knocking: Vec<_> =
         (0..4).map(|_| tokio::spawn(knock(cluster.address(), Arc::clone(&stop)))).collect();
@@ -69,7 +69,7 @@ async fn a_router_that_can_not_take_over_leaves_the_other_one_alone() {
 #[tokio::test]
 async fn a_router_that_is_asked_to_end_sends_its_clients_away_and_ends_at_once_when_asked_again() {
     let mut cluster = Setup::new().shards(1).router("close_rate = 1").start().await;
-    let mut alice = cluster.connect(&cluster.user_on("a", 0)).await;
+    let alice = cluster.connect(&cluster.user_on("a", 0)).await;
     let mut others = Vec::new();
     for nth in 1..40 {
         others.push(cluster.connect(&cluster.user_on("a", nth)).await);
@@ -80,7 +80,7 @@ async fn a_router_that_is_asked_to_end_sends_its_clients_away_and_ends_at_once_w
     assert_eq!(get(cluster.metrics, "/readyz").await.status, 503);
     assert_eq!(get(cluster.port, "/readyz").await.status, 0);
     assert_eq!(router.terminate().await, Some(0), "{}", router.errors());
-    for mut other in others {
+    for other in others {
         assert_eq!(other.closed().await.code, CloseCode(1012));
     }
 }
