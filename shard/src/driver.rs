@@ -264,6 +264,10 @@ impl Driver {
                 self.handle(Input::LinkUp { peer, restarted });
             }
             Event::LinkBatch { peer, link, items } => self.take_link_batch(peer, link, items),
+            Event::PeerDead { peer } => {
+                self.look();
+                self.link_down(peer);
+            }
             Event::LinkDown { peer, link } => {
                 if self.links.get(&peer).is_some_and(|current| current.id == link) {
                     self.link_down(peer);

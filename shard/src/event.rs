@@ -52,4 +52,8 @@ pub(crate) enum Event {
         peer: ShardIndex,
         link: LinkId,
     },
+    /// A peer was found dead. Its machine may be there and its link look whole.
+    PeerDead {
+        peer: ShardIndex,
+    },
 }

@@ -22,6 +22,7 @@ use trunkline_proto::net::Connector;
 
 use self::judge::Judge;
 pub(crate) use self::lease::{Lease, Word};
+use crate::event::Event;
 use crate::streams::Streams;
 
 /// How long the servers may take for one word.
@@ -119,11 +120,7 @@ impl Health {
     async fn read_own(&self) -> Option<Option<u64>> {
         match timeout(WORD, self.bucket.read(&self.streams.id)).await {
             Ok(Ok(Some((vital, revision)))) => {
-                if let Some(by) = &vital.dead
-                    && self.streams.cluster.learn(&vital.status)
-                {
-                    warn!(by, "this shard was found dead; it gives up what it has and serves anew");
-                }
+                self.hear(&vital).await;
                 Some(Some(revision))
             }
             Ok(Ok(None)) => Some(None),
@@ -150,7 +147,7 @@ impl Health {
         loop {
             tokio::select! {
                 Some((vital, revision)) = entries.next() => {
-                    self.streams.cluster.learn(&vital.status);
+                    self.hear(&vital).await;
                     judge.saw(vital, revision, Instant::now());
                 }
                 _ = looks.tick() => self.look(&mut judge).await,
@@ -194,7 +191,21 @@ impl Health {
         // of it is seen.
         if let Ok(Ok(_)) = timeout(WORD, self.bucket.write(&vital, Some(revision))).await {
             info!(shard = vital.status.shard, "found dead; others take over what it had");
-            self.streams.cluster.learn(&vital.status);
+            self.hear(&vital).await;
+        }
+    }
+
+    /// Takes what an entry says.
+    async fn hear(&self, vital: &Vital) {
+        let Vital { status, dead, .. } = vital;
+        let is_news = self.streams.cluster.learn(status);
+        let Some(by) = dead.as_ref().filter(|_| is_news) else { return };
+        let outlook = self.streams.cluster.outlook();
+        let peer = outlook.directory.number_of(&status.shard).map(ShardIndex);
+        if peer == Some(self.streams.me) {
+            warn!(by, "this shard was found dead; it gives up what it has and serves anew");
+        } else if let Some(peer) = peer {
+            self.streams.tell(Event::PeerDead { peer }).await;
         }
     }
 }

@@ -138,12 +138,12 @@ async fn an_up_without_a_folder_keeps_its_data_beside_its_settings() {
         Up { process, url: ready.replace("ready http", "ws") }
     };
     // More shards take over what is theirs now.
-    let up = with("12").await;
+    let mut up = with("12").await;
     let mut alice = up.connect("alice").await;
     let ok = alice.join("lobby").await;
     assert_eq!((&ok["epoch"], &ok["offset"]), (&before["epoch"], &json!(1)));
     assert!(!up.process.errors().contains("are no more"), "{}", up.process.errors());
-    up.pull_the_plug().await;
+    assert_eq!(up.process.terminate().await, Some(0));
     let up = with("2").await;
     assert!(up.process.errors().contains("which are no more"), "{}", up.process.errors());
 }

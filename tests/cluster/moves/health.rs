@@ -1,6 +1,6 @@
 //! Shards that share a log take over from one that is dead.
 
-use std::time::Instant;
+use serde_json::json;
 
 use super::ask;
 use crate::durability::jetstream::store;
@@ -24,17 +24,16 @@ async fn the_rooms_of_a_shard_that_is_dead_go_on_at_others() {
     let returns = survive(&mut cluster, 6, async |cluster, number| {
         let shard = ["a", "b", "c"][number % 3];
         if number % 2 == 0 {
+            let (room, user) = (cluster.room_on(shard), cluster.user_on(shard, 3));
+            let mut person = cluster.connect(&user).await;
+            person.join(&room).await;
             cluster.kill_shard(shard).await;
-            // Dead for as long as it takes others to be used to it.
-            let room = cluster.room_on(shard);
-            let mut person = cluster.connect(&cluster.user_on(shard, 3)).await;
-            let died = Instant::now();
+            // It stays dead, and its clients and rooms go on at others.
             eventually("the room goes on", async || {
-                let join = serde_json::json!({"type": "join", "room": room});
-                person.ask(join).await["type"] == "ok"
+                let leave = json!({"type": "leave", "room": room});
+                person.ask(leave).await["type"] == "ok"
             })
             .await;
-            eprintln!("{shard} was dead, and its room went on after {:?}", died.elapsed());
         } else {
             let shard = ["a", "b", "c"][(number - 1) % 3];
             cluster.start_shard(shard).await;
@@ -51,11 +50,18 @@ async fn a_shard_that_was_stopped_and_goes_on_has_given_up_what_others_have() {
     let before = cluster.ids();
     let returns = survive(&mut cluster, 4, async |cluster, number| {
         let shard = ["a", "b", "c"][number % 3];
+        let (room, user) = (cluster.room_on(shard), cluster.user_on(shard, 3));
+        let mut person = cluster.connect(&user).await;
+        person.join(&room).await;
         cluster.shards[shard].signal("STOP").await;
         let found = |logs: String| logs.matches("found dead; others take over").count();
         eventually("it is found dead", async || found(all_logs(cluster)) > number).await;
         // The others serve what was its own.
-        cluster.connect(&cluster.user_on(shard, 3)).await.join(&cluster.room_on(shard)).await;
+        eventually("the room goes on", async || {
+            let leave = json!({"type": "leave", "room": room});
+            person.ask(leave).await["type"] == "ok"
+        })
+        .await;
         cluster.shards[shard].signal("CONT").await;
         let gave_up =
             || cluster.shards[shard].errors().matches("this shard was found dead").count();
@@ -78,7 +84,7 @@ async fn nobody_is_found_dead_because_the_servers_are() {
         tokio::time::sleep(std::time::Duration::from_secs(4)).await;
         servers[0].restart();
         let publish =
-            serde_json::json!({"type": "publish", "room": "lobby", "event": "e", "data": 1});
+            json!({"type": "publish", "room": "lobby", "event": "e", "data": 1});
         eventually("it goes on", async || alice.ask(publish.clone()).await["type"] == "ok").await;
     }
     assert!(!all_logs(&cluster).contains("found dead"), "{}", all_logs(&cluster));

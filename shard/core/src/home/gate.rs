@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Home;
-use super::requests::{Asked, Pending};
+use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
 use super::subscription::Subscriptions;
 use crate::core::Io;
@@ -196,8 +196,7 @@ impl Home {
         }
         let Some(gate) = self.gates.gates.remove(topic) else { return };
         for request in gate.waiting {
-            if self.requests.get(request).is_some_and(Pending::is_void) {
-                // Its client says it again by its next connection.
+            if self.requests.get(request).is_some_and(|it| self.is_void(it)) {
                 self.requests.end(request);
             } else if io.links.is_up(owner) {
                 self.send_request(io, request, owner);
@@ -205,6 +204,14 @@ impl Home {
                 self.refuse_or_forward(io, &pending, Refusal::Unavailable);
             }
         }
+    }
+
+    /// Whether nobody wants what is asked any more: its client says it again by its next
+    /// connection, or is gone and must not be let in.
+    fn is_void(&self, pending: &Pending) -> bool {
+        let joins = matches!(pending.subject, Subject::Join(_))
+            && matches!(pending.reply_to, ReplyTo::Nobody | ReplyTo::Native(_) | ReplyTo::Event(_));
+        pending.is_void() || (joins && !self.speaks_by(pending.session, pending.line))
     }
 
     /// A request was refused because another shard is to be asked. False if that is for somebody

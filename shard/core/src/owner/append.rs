@@ -166,26 +166,36 @@ impl Owner {
         records: &[Arc<Record>],
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        let unknown = std::mem::take(&mut owned.appends.in_flight);
-        let same = |a: &Record, b: &Record| a.session == b.session && a.sequence == b.sequence;
-        let mut lost = Vec::new();
-        for (pending, record) in unknown {
-            match records.iter().find(|kept| same(kept, &record)) {
-                Some(kept) => {
-                    let reply = match topic {
-                        Topic::Room(..) => Reply::Published(Position {
-                            epoch: tail.epoch().clone(),
-                            offset: kept.offset,
-                        }),
-                        Topic::Inbox(_) => Reply::Sent(crate::peer::SendStatus::Queued),
-                    };
-                    self.answer(io, topic, &pending, &reply);
-                }
-                None => lost.push((pending, record)),
+        let kept_as = |pending: &Pending| {
+            let Identity { member, sequence, .. } = &pending.identity;
+            let is_it = |it: &&Arc<Record>| (it.session, it.sequence) == (member.session, *sequence);
+            records.iter().find(is_it).map(|record| record.offset)
+        };
+        let mut kept = Vec::new();
+        let batch = std::mem::take(&mut owned.appends.in_flight);
+        for (pending, record) in batch {
+            match kept_as(&pending) {
+                Some(offset) => kept.push((pending, offset)),
+                None => owned.appends.in_flight.push((pending, record)),
             }
         }
-        if let Some(owned) = self.topics.get_mut(topic) {
-            owned.appends.in_flight = lost;
+        // Another owner may have been told what waits here, by the same session.
+        for pending in std::mem::take(&mut owned.appends.queued) {
+            match kept_as(&pending) {
+                Some(offset) => {
+                    owned.appends.queued_bytes -= pending.body.size();
+                    kept.push((pending, offset));
+                }
+                None => owned.appends.queued.push_back(pending),
+            }
+        }
+        for (pending, offset) in kept {
+            let epoch = tail.epoch().clone();
+            let reply = match topic {
+                Topic::Room(..) => Reply::Published(Position { epoch, offset }),
+                Topic::Inbox(_) => Reply::Sent(crate::peer::SendStatus::Queued),
+            };
+            self.answer(io, topic, &pending, &reply);
         }
     }
 

@@ -115,8 +115,9 @@ impl Owner {
         let Ok((members, held)) = assembly.finish() else {
             return io.output(Output::CutLink { peer: from, reason: "a transfer has a hole" });
         };
-        if io.owner_of(&topic) != io.links.me() {
-            // Whoever has a topic has it until the one to whom it goes takes it for its own.
+        if io.owner_of(&topic) != io.links.me() || self.has_sent(&topic, from) {
+            // Whoever has a topic has it until the one to whom it goes takes it for its own. Two who
+            // have sent it to each other both keep theirs, and look again whose it is.
             return io.tell(from, PeerMessage::Lacks { topic });
         }
         let from = io.links.via(from);
@@ -223,6 +224,9 @@ impl Owner {
             let nth = self.arrival_grace(io);
             let owned = self.topics.entry(topic.clone()).or_default();
             let (was_empty, before) = (owned.members.is_empty(), owned.members.sessions());
+            if let Topic::Room(..) = topic {
+                owned.expects(members.iter().map(|(_, home)| *home).collect(), nth);
+            }
             for (member, home) in members {
                 owned.members.arrive(home, member, nth);
             }

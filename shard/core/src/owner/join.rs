@@ -184,6 +184,10 @@ impl Owner {
         let CatchUp { who, missed, upto: _, gap } = catch_up;
         match who {
             Who::Session { asker, member, named } => {
+                if let Some(owned) = self.topics.get_mut(topic) {
+                    // Its home hears everything from here on, and has no others to claim.
+                    owned.take_news(asker.via.peer);
+                }
                 self.add_member(io, topic, asker.via.peer, member, None);
                 let handover = self.hand_missed(io, topic, asker.via.peer, &missed);
                 let Some(owned) = self.topics.get(topic) else { return };
@@ -201,6 +205,8 @@ impl Owner {
             Who::Shard(home) => {
                 let Some(owned) = self.topics.get_mut(topic) else { return };
                 let Some(mut claiming) = owned.claiming.remove(&home) else { return };
+                // What its own members' coming is to others is none for itself.
+                let news = owned.take_news(home);
                 for member in claiming.members {
                     self.add_member(io, topic, home, member, Some(home));
                 }
@@ -217,6 +223,9 @@ impl Owner {
                     handover,
                 };
                 io.tell(home, claimed);
+                for delivery in news {
+                    io.tell(home, PeerMessage::Deliver { topic: topic.clone(), delivery });
+                }
                 for (home, message) in claiming.queue.take() {
                     self.resume(io, home, message);
                 }

@@ -154,7 +154,7 @@ impl Owner {
     /// There is another map, or a shard is away or serves again.
     pub(crate) fn view_changed(&mut self, io: &mut Io, before: &View) {
         self.owed_after(io, before);
-        self.sort_out(io);
+        self.sort_out(io, before);
         for (topic, owned) in &self.topics {
             for (session, home) in owned.members.suspended() {
                 let proper = io.home_of(&session);
@@ -410,8 +410,9 @@ impl Owner {
         let topics: Vec<Topic> = self.topics.keys().cloned().collect();
         for topic in topics {
             // Who is in a topic that is on its way is for its next owner to find out.
-            let owned = self.topics.get(&topic).filter(|it| it.may_announce());
+            let owned = self.topics.get_mut(&topic).filter(|it| it.may_announce());
             let Some(owned) = owned else { continue };
+            owned.drop_news(nth);
             for session in owned.members.doubted_since(nth) {
                 self.remove_member(io, &topic, session);
             }
@@ -433,6 +434,9 @@ impl Owner {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         if owned.serves != Serves::Yes {
             self.part_with(io, topic);
+            return self.take_in(io, topic);
+        }
+        if !self.arriving.is_empty() && self.arriving.is_arriving(topic) {
             return self.take_in(io, topic);
         }
         if !owned.is_at_rest() {

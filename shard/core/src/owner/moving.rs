@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use trunkline_config::ViewId;
+use trunkline_config::{View, ViewId};
 
 use super::topic::{OwnedTopic, Serves, Stage};
 use super::transfer;
@@ -161,7 +161,7 @@ impl Moving {
 
 impl Owner {
     /// Finds what is another's now, and what is this shard's again.
-    pub(super) fn sort_out(&mut self, io: &mut Io) {
+    pub(super) fn sort_out(&mut self, io: &mut Io, before: &View) {
         let me = io.links.me();
         let under_way: Vec<Topic> = self.moving.under_way.keys().cloned().collect();
         for topic in under_way {
@@ -182,6 +182,9 @@ impl Owner {
             }
             if io.owner_of(&topic) == me {
                 self.come_home(io, &topic);
+                if before.owner(&topic.key()) != me.0 {
+                    self.look_again(io, &topic);
+                }
             } else {
                 self.queue_to_move(io, &topic);
             }
@@ -266,6 +269,10 @@ impl Owner {
 
     fn begin_to_move(&mut self, io: &mut Io, to: ShardIndex, topic: &Topic) {
         self.moving.deferred.remove(topic);
+        if self.arriving.is_arriving(topic) {
+            // It goes on when it is here.
+            return;
+        }
         let step = Step::Draining;
         self.moving.under_way.insert(topic.clone(), UnderWay { to, step, bytes: 0 });
         self.stop_serving(io, topic, Serves::Leaving { parted: false });
@@ -446,6 +453,11 @@ impl Owner {
         }
     }
 
+    /// Whether a topic was sent to a peer that hasn't answered.
+    pub(super) fn has_sent(&self, topic: &Topic, to: ShardIndex) -> bool {
+        self.moving.under_way.get(topic).is_some_and(|it| it.to == to && it.step == Step::Sent)
+    }
+
     /// A new owner has been asked for a topic.
     pub(crate) fn wanted(&mut self, io: &mut Io, from: ShardIndex, topic: Topic) {
         // It asks again, or is told that everything has gone, when both have the same view.
@@ -476,9 +488,11 @@ impl Owner {
             let nth = self.arrival_grace(io);
             let Some(owned) = self.topics.get_mut(topic) else { return };
             owned.members.doubt_all(nth);
+            owned.expects(owned.members.homes(), nth);
             if is_open && self.owed.may_have(io.links.me(), topic) {
                 owned.stage = Stage::default();
-                return self.open_for_sure(io, topic, None);
+                self.open_for_sure(io, topic, None);
+                return self.take_in(io, topic);
             }
         }
         let asked = |(of, waiting): &(Topic, Waiting)| {
@@ -487,7 +501,21 @@ impl Owner {
         if !is_open && !self.tickets.values().any(asked) {
             self.open_for_sure(io, topic, None);
         }
+        if parted {
+            self.look_again(io, topic);
+        }
+        self.take_in(io, topic);
         self.tidy(io, topic);
+    }
+
+    /// With a log that all shards share, others may have written to a topic that was theirs for a
+    /// while.
+    fn look_again(&mut self, io: &mut Io, topic: &Topic) {
+        let Some(owned) = self.topics.get(topic) else { return };
+        let is_open = matches!(owned.stage, Stage::Open(_)) && owned.serves == Serves::Yes;
+        if io.settings.log == LogReach::Cluster && is_open && owned.appends.is_empty() {
+            self.reopen(io, topic);
+        }
     }
 
     pub(super) fn moving_link_down(&mut self, io: &mut Io, peer: ShardIndex) {

@@ -96,8 +96,10 @@ impl Owner {
         owed.forget_past(io.now.mono);
         let all = before.shards().map(|(number, _)| number);
         let all: BTreeSet<u16> = all.chain(io.view().shards().map(|(number, _)| number)).collect();
+        // When all are away none is: what they own is still theirs.
+        let are_all_away = before.shards().all(|(number, _)| before.is_away(number));
         for peer in all.into_iter().map(ShardIndex).filter(|peer| *peer != me) {
-            if !before.is_away(peer.0) {
+            if are_all_away || !before.is_away(peer.0) {
                 owed.shards.insert(peer);
             }
         }

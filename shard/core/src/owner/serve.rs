@@ -144,8 +144,10 @@ impl Owner {
         if announced {
             // Said before the newcomer's own answer, so that its connection is not among those
             // who hear it.
+            let delivery = Delivery::UserJoined(user);
+            owned.keep_news(&delivery);
             for other in others {
-                let delivery = Delivery::UserJoined(user.clone());
+                let delivery = delivery.clone();
                 let topic = topic.clone();
                 io.tell(other, crate::peer::PeerMessage::Deliver { topic, delivery });
             }
@@ -167,7 +169,9 @@ impl Owner {
             && users <= io.settings.announce_up_to
             && io.now.mono >= self.doubtful_until.max(owned.doubtful_until)
         {
-            Self::announce(io, owned, topic, &Delivery::UserLeft(user));
+            let delivery = Delivery::UserLeft(user);
+            owned.keep_news(&delivery);
+            Self::announce(io, owned, topic, &delivery);
         }
     }
 

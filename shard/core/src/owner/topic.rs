@@ -1,6 +1,6 @@
 //! One owned topic: where it stands, who is in it, and what is under way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::append::Appends;
 use super::handing::Handing;
@@ -11,7 +11,7 @@ use crate::asker::Asker;
 use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
 use crate::log::Held;
-use crate::peer::{Member, PeerMessage};
+use crate::peer::{Delivery, Member, PeerMessage};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::time::Mono;
@@ -35,9 +35,22 @@ pub(super) struct OwnedTopic {
     pub(super) claiming: BTreeMap<ShardIndex, Claiming>,
     /// It is on the list of topics to be let go.
     pub(super) listed_idle: bool,
+    /// What homes that have not claimed their members since it arrived must hear.
+    pub(super) news: Option<Box<News>>,
     /// Until then there may be members of another owner who have not come back.
     pub(super) doubtful_until: Mono,
 }
+
+/// Announcements that are kept for homes until they claim their members, or the grace is over.
+#[derive(Debug)]
+pub(super) struct News {
+    homes: BTreeSet<ShardIndex>,
+    nth: u64,
+    announced: Vec<Delivery>,
+}
+
+/// Announcements that are kept; who misses more has a grace that long to ask who is there.
+const NEWS: usize = 1024;
 
 /// Whether requests are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +152,7 @@ impl Default for OwnedTopic {
             joining: BTreeMap::new(),
             claiming: BTreeMap::new(),
             listed_idle: false,
+            news: None,
             doubtful_until: Mono::default(),
         }
     }
@@ -181,6 +195,40 @@ impl OwnedTopic {
     pub(super) fn forget_queued(&mut self, home: ShardIndex) {
         if let Stage::Opening { queue, .. } = &mut self.stage {
             queue.0.retain(|(from, _)| *from != home);
+        }
+    }
+
+    /// These homes' members are in doubt, for the nth time that there was reason to.
+    pub(super) fn expects(&mut self, homes: BTreeSet<ShardIndex>, nth: u64) {
+        let before = self.news.take().map(|news| news.announced).unwrap_or_default();
+        self.news = Some(Box::new(News { homes, nth, announced: before }));
+    }
+
+    /// Keeps an announcement for those who don't hear it.
+    pub(super) fn keep_news(&mut self, delivery: &Delivery) {
+        if let Some(news) = &mut self.news
+            && news.announced.len() < NEWS
+        {
+            news.announced.push(delivery.clone());
+        }
+    }
+
+    /// A home has claimed its members. Gives what was announced meanwhile.
+    pub(super) fn take_news(&mut self, home: ShardIndex) -> Vec<Delivery> {
+        let Some(news) = &mut self.news else { return Vec::new() };
+        if !news.homes.remove(&home) {
+            return Vec::new();
+        }
+        if news.homes.is_empty() {
+            return self.news.take().map(|news| news.announced).unwrap_or_default();
+        }
+        news.announced.clone()
+    }
+
+    /// Nobody is waited for any more who is in doubt since then.
+    pub(super) fn drop_news(&mut self, nth: u64) {
+        if self.news.as_ref().is_some_and(|news| news.nth == nth) {
+            self.news = None;
         }
     }
 

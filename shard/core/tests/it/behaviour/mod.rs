@@ -6,6 +6,7 @@ mod history;
 mod links;
 mod lives;
 mod mistakes;
+mod moves;
 mod presence;
 mod private;
 mod recovery;

@@ -41,6 +41,11 @@ impl Town {
     pub(super) fn with(change: impl FnOnce(&mut CoreSettings)) -> Self {
         let mut plan = Plan::calm(3);
         change(&mut plan.settings);
+        Self::of(plan)
+    }
+
+    /// A town in another world than usual.
+    pub(super) fn of(plan: Plan) -> Self {
         let world = World::new(plan, 1, Trace::default());
         let (heard, closed, settled) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (answers, calls) = (Vec::new(), Vec::new());

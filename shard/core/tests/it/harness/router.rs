@@ -60,6 +60,8 @@ pub(crate) struct Socket {
     /// Its trunk is broken, and it waits for the next.
     pub(crate) is_held: bool,
     pub(crate) router: usize,
+    /// How often it was attached again.
+    pub(crate) nth: u64,
     pub(crate) session: SessionId,
     /// Messages that it has sent.
     pub(crate) sequence: u64,
@@ -91,6 +93,18 @@ pub(crate) struct Unsettled {
     pub(crate) payload: Bytes,
     /// A frame that answers it has entered the out-queue.
     pub(crate) answered: bool,
+}
+
+impl Socket {
+    /// Its number on its trunk: another each time that it is attached, so that what was said to it
+    /// before it was moved away is not taken for new when it comes back.
+    pub(crate) fn connection(&self, client: ClientId) -> ConnectionId {
+        ConnectionId(client.0 | (self.nth << 32))
+    }
+}
+
+fn client_of(connection: ConnectionId) -> ClientId {
+    ClientId(connection.0 & 0xffff_ffff)
 }
 
 impl Keeping {
@@ -158,7 +172,8 @@ impl Sockets {
         let client = ClientId(self.made);
         let kept = Keeping::new(attach(ConnectionId(client.0)));
         let (is_held, sequence, groups) = (false, 0, BTreeSet::new());
-        let socket = Socket { trunk, is_held, router, session, sequence, kept, groups };
+        let nth = 0;
+        let socket = Socket { trunk, is_held, router, nth, session, sequence, kept, groups };
         self.sockets.insert(client, socket);
         client
     }
@@ -222,8 +237,11 @@ impl Sockets {
 
     /// The socket that a shard names, if it is still on that shard's trunk.
     pub(crate) fn named(&self, trunk: TrunkId, connection: ConnectionId) -> Option<ClientId> {
-        let client = ClientId(connection.0);
-        self.sockets.get(&client).filter(|socket| socket.trunk == trunk && !socket.is_held)?;
+        let client = client_of(connection);
+        let is_there = |it: &&Socket| {
+            it.trunk == trunk && !it.is_held && it.connection(client) == connection
+        };
+        self.sockets.get(&client).filter(is_there)?;
         Some(client)
     }
 
@@ -247,7 +265,7 @@ impl Sockets {
         member: bool,
         position: Option<Bytes>,
     ) {
-        let client = ClientId(connection.0);
+        let client = client_of(connection);
         let Some(socket) = self.sockets.get_mut(&client) else { return };
         let trunk = socket.trunk;
         if member {

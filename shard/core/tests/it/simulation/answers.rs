@@ -79,7 +79,9 @@ impl Judge {
         assert_eq!(listed.len(), users.len(), "each user is listed once: {part}");
         let owner = core_of(world, &room_topic(room));
         // An owner that has died doesn't know whom it has lost, nor announces who comes back.
+        let sure = part["sure"] == true || !self.moves;
         let known = first
+            && sure
             && !self.outages.has_crashed(owner)
             && world.plan.settings.announce_up_to > users.len() + 20;
         if let (true, Some(client)) = (known, self.clients.get_mut(&id))

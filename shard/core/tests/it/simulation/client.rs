@@ -187,6 +187,7 @@ impl Client {
         if let Some(at) = at {
             if let Some(before) = &self.inbox
                 && before.0 == at.0
+                && (durable || !forgotten)
             {
                 assert!(before.1 < at.1, "{at:?} of the inbox comes after {before:?}");
             }

@@ -70,6 +70,11 @@ impl Outages {
         until.saturating_sub(since) > self.longest
     }
 
+    /// Whether any link ever broke.
+    pub(super) fn were_cut(&self) -> bool {
+        !self.last_cut.is_empty()
+    }
+
     /// Whether not everybody may know yet that something is over.
     pub(super) fn is_recent(&self, until: Duration, now: Duration) -> bool {
         now <= until + self.slack

@@ -71,14 +71,16 @@ impl World {
     pub(super) fn attach_one(&mut self, client: ClientId, shard: usize, trunk: TrunkId) {
         let Some(socket) = self.sockets.get_mut(client) else { return };
         (socket.trunk, socket.is_held) = (trunk, false);
+        socket.nth += 1;
         socket.kept.is_of_this_trunk = false;
         let adoption = Some(Box::new(socket.kept.adoption()));
-        let attach = Attach { adoption, ..socket.kept.attach.clone() };
+        let connection = socket.connection(client);
+        let attach = Attach { connection, adoption, ..socket.kept.attach.clone() };
         let unsettled = socket.kept.unsettled.clone();
         let at_once = self.chance.random_bool(0.5);
         self.see(Arrival::Attached { client, at_once });
         let at = self.up(trunk, Input::Attach { trunk, attach });
-        let (connection, binary) = (ConnectionId(client.0), false);
+        let binary = false;
         for Unsettled { sequence, payload, answered } in unsettled {
             let again = Input::Message { trunk, connection, sequence, payload, binary, answered };
             match at {
@@ -93,7 +95,7 @@ impl World {
         let socket = self.sockets.get_mut(client).expect("who speaks is connected");
         socket.sequence += 1;
         let (trunk, sequence) = (socket.trunk, socket.sequence);
-        let (connection, payload) = (ConnectionId(client.0), Bytes::from_static(payload));
+        let (connection, payload) = (socket.connection(client), Bytes::from_static(payload));
         let (binary, answered) = (true, false);
         self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
@@ -122,7 +124,8 @@ impl World {
     /// A router sends a client's message, or sends it again.
     pub(crate) fn repeat(&mut self, client: ClientId, trunk: TrunkId, sequence: u64, text: &str) {
         let payload = Bytes::copy_from_slice(text.as_bytes());
-        let connection = ConnectionId(client.0);
+        let Some(socket) = self.sockets.get(client) else { return };
+        let connection = socket.connection(client);
         let (binary, answered) = (false, false);
         self.up(trunk, Input::Message { trunk, connection, sequence, payload, binary, answered });
     }
@@ -138,7 +141,7 @@ impl World {
     /// A client closes its socket.
     pub(crate) fn disconnect(&mut self, client: ClientId) {
         if let Some(socket) = self.sockets.close(client) {
-            let connection = ConnectionId(client.0);
+            let connection = socket.connection(client);
             if socket.is_held {
                 return;
             }
@@ -167,7 +170,8 @@ impl World {
                     self.sockets.reaches(trunk, group, position);
                 }
                 for client in self.sockets.group(trunk, group) {
-                    if except != Some(ConnectionId(client.0)) {
+                    let connection = self.sockets.get(client).map(|it| it.connection(client));
+                    if except.is_none() || except != connection {
                         self.queue(client, &frame);
                     }
                 }

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use trunkline_config::View;
-use trunkline_core::{ConnectionId, Core, Input};
+use trunkline_core::{Core, Input, Topic};
 
 use super::{Event, Stranger, World, id_of, map_of};
 use crate::harness::router::{Arrival, ClientId};
@@ -20,6 +19,16 @@ impl World {
     /// There is a new map, of these shards.
     pub(crate) fn new_map(&mut self, shards: &[usize], away: &[usize]) {
         self.change_view(away, Some(shards));
+    }
+
+    /// From now on these shards are away, of which only some shards hear yet.
+    pub(crate) fn away_for(&mut self, who: &[usize], away: &[usize]) {
+        let away: BTreeSet<String> = away.iter().map(|shard| id_of(*shard)).collect();
+        let map = Arc::clone(self.view.map());
+        self.view = View::new(map, &away, &mut self.directory);
+        for shard in who {
+            self.hear_of(Stranger::Peer(*shard), self.view.clone());
+        }
     }
 
     fn change_view(&mut self, away: &[usize], shards: Option<&[usize]>) {
@@ -65,16 +74,15 @@ impl World {
         let Some(socket) = self.sockets.get(client) else { return };
         let (router, session, trunk) = (socket.router, socket.session, socket.trunk);
         let home = self.home_by(router, &session);
-        let is_held = socket.is_held;
+        let (is_held, connection) = (socket.is_held, socket.connection(client));
         let next = self.network.trunk((router, home));
-        if next == Some(trunk) {
+        if !is_held && next == Some(trunk) {
             return;
         }
         if !is_held {
             if !self.plan.hold || !self.sockets.hold(client) {
                 return;
             }
-            let connection = ConnectionId(client.0);
             self.up(trunk, Input::Detach { trunk, connection, moved: true });
             self.see(Arrival::Held { client });
         }
@@ -83,18 +91,14 @@ impl World {
         }
     }
 
-    /// Whether everybody has heard of the newest view.
-    pub(crate) fn is_of_one_view(&self) -> bool {
-        self.news.values().all(|at| *at <= self.now)
+    /// The shards whose stores have a topic.
+    pub(crate) fn holders(&self, topic: &Topic) -> Vec<usize> {
+        let holds = |shard: &usize| self.shards[*shard].log.standing(topic).is_some();
+        (0..self.plan.shards).filter(holds).collect()
     }
 
     /// Whether a shard has nothing that is another's.
     pub(crate) fn is_settled(&self, shard: usize) -> bool {
         self.shards[shard].core.as_ref().is_some_and(Core::is_settled)
-    }
-
-    /// All shards, and since when a view may have been another.
-    pub(crate) fn last_news(&self) -> Duration {
-        self.news.values().max().copied().unwrap_or_default()
     }
 }
