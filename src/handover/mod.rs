@@ -163,9 +163,9 @@ mod tests {
     }
 
     fn copies(sockets: &Sockets) -> io::Result<Sockets> {
-        let copies = |it: &[TcpListener]| it.iter().map(TcpListener::try_clone).collect();
+        let clients = sockets.clients.iter().map(TcpListener::try_clone);
         Ok(Sockets {
-            clients: copies(&sockets.clients)?,
+            clients: clients.collect::<io::Result<_>>()?,
             api: sockets.api.as_ref().map(TcpListener::try_clone).transpose()?,
             metrics: sockets.metrics.as_ref().map(TcpListener::try_clone).transpose()?,
         })

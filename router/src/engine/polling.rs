@@ -10,7 +10,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use trunkline_proto::engine::Problem;
 use trunkline_proto::trunk::poll_request::What;
-use trunkline_proto::trunk::{Dialect, Nothing, PollAnswer};
+use trunkline_proto::trunk::{Dialect, PollAnswer};
 
 use super::verify::Target;
 use super::{post, problem};
@@ -47,7 +47,7 @@ pub(super) async fn answer(
         (_, Target::New) => open(client, &request).await,
         (&Method::GET, Target::Session(session)) => {
             let _seat = client.worker.poll_seat();
-            ask(client, session, What::Poll(Nothing {}), PLAIN).await
+            poll(client, session).await
         }
         (&Method::POST, Target::Session(session)) => post::answer(client, request, session).await,
         // The reference fails at it, which is nothing to imitate.
@@ -77,6 +77,14 @@ async fn open(client: &Rc<Client>, request: &Request<Incoming>) -> Answer {
         Ok(_) => refused(client, "token"),
         Err(refusal) => refused(client, refusal.label),
     }
+}
+
+async fn poll(client: &Client, session: Bytes) -> Answer {
+    let patience = patience(client);
+    client.lifetime.extend(patience);
+    let Some(trunk) = client.worker.trunk_of(&session) else { return no_such_shard() };
+    let phases = client.worker.phases.clone();
+    pass_back(client, trunk.poll(session, phases, patience).await, PLAIN)
 }
 
 /// Passes a request on to the shard where its session belongs now. A good answer is of the content type given.

@@ -62,6 +62,8 @@ pub(crate) enum Said {
     Post { asked: Asked, session: SessionId, body: Bytes },
     /// A client has hung up before it was answered.
     Gone(Asked),
+    /// A poll is to be answered now: the client goes on at another router.
+    Release(Asked),
     /// A post that was announced is refused for its size.
     TooLarge(Asked),
     /// A WebSocket to which a session may change.
@@ -145,6 +147,7 @@ impl Engine {
             Said::Posting { asked, session } => self.announce(asked, &session),
             Said::Post { asked, session, body } => self.post(asked, &session, &body, now),
             Said::Gone(asked) => self.gone(asked),
+            Said::Release(asked) => self.release_poll(asked),
             Said::TooLarge(asked) => self.too_large(asked),
             Said::Probe { trunk, connection, session } => {
                 self.begin_probe((trunk, connection), &session, now);

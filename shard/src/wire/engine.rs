@@ -28,6 +28,9 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
             let asked = Asked { trunk, request };
             if too_large { Said::TooLarge(asked) } else { Said::Gone(asked) }
         }
+        Some(Item::PollRelease(wire::PollRelease { request })) => {
+            Said::Release(Asked { trunk, request })
+        }
         Some(Item::Attach(attach)) if attach.upgrade => Said::Probe {
             trunk,
             connection: ConnectionId(attach.connection),

@@ -276,7 +276,7 @@ fn simulate(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut world = World::new();
     // In some nothing moves, so that the order of those who are attached again is seen.
-    let moves = seed % 4 != 0;
+    let moves = !seed.is_multiple_of(4);
     for _ in 0..400 {
         let client = random.random_range(1..=CLIENTS);
         let shard = random.random_range(0..2);
@@ -306,7 +306,7 @@ fn simulate(seed: u64) {
             world.recover(shard);
         }
     }
-    world.change_view(0, seed % 3 == 0);
+    world.change_view(0, seed.is_multiple_of(3));
     // In the end all is read, and settled, and everything has come, where it belongs.
     for _ in 0..400 {
         world.resume();
