@@ -90,8 +90,7 @@ pub(super) struct OutOfReach;
 impl Home {
     /// Whether a request about a topic would go somewhere now.
     pub(super) fn may_ask(&mut self, io: &Io, topic: &Topic) -> bool {
-        self.gates.get(topic).is_some()
-            || io.links.is_up(owner_of(&self.subscriptions, io, topic))
+        self.gates.get(topic).is_some() || io.links.is_up(owner_of(&self.subscriptions, io, topic))
     }
 
     /// Asks whoever is to be asked, or keeps the request until it can be.

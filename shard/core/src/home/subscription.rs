@@ -155,9 +155,8 @@ impl Subscriptions {
 
     /// Those that are heard from an owner that isn't the one of the view and can't be reached.
     pub(super) fn orphaned(&self, io: &Io) -> Vec<Topic> {
-        let is_lost = |topic: &&Topic| {
-            self.topics.get(*topic).is_some_and(|it| !io.links.is_up(it.owner))
-        };
+        let is_lost =
+            |topic: &&Topic| self.topics.get(*topic).is_some_and(|it| !io.links.is_up(it.owner));
         self.astray.iter().filter(is_lost).cloned().collect()
     }
 

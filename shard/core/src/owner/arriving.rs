@@ -143,7 +143,8 @@ impl Owner {
             // It is taken in when it has gone, or stays.
             return;
         }
-        let asked = |(of, waiting): &(Topic, Waiting)| of == topic && matches!(waiting, Waiting::Open);
+        let asked =
+            |(of, waiting): &(Topic, Waiting)| of == topic && matches!(waiting, Waiting::Open);
         match (&owned.stage, &arrival.held) {
             (_, None) => self.accept(io, topic),
             (Stage::Open(tail), Some(held))
@@ -158,9 +159,7 @@ impl Owner {
                     self.import(io, topic);
                 }
             }
-            (Stage::Opening { before: None, .. }, Some(_))
-                if !self.tickets.values().any(asked) =>
-            {
+            (Stage::Opening { before: None, .. }, Some(_)) if !self.tickets.values().any(asked) => {
                 self.compare(io, topic);
             }
             (Stage::Opening { .. }, Some(_)) => {}
@@ -237,10 +236,10 @@ impl Owner {
             }
         }
         io.answer(from, PeerMessage::Transferred { topic: topic.clone() });
-        let is_opening = |it: &super::topic::OwnedTopic| {
-            matches!(it.stage, Stage::Opening { before: None, .. })
-        };
-        let asked = |(of, waiting): &(Topic, Waiting)| of == topic && matches!(waiting, Waiting::Open);
+        let is_opening =
+            |it: &super::topic::OwnedTopic| matches!(it.stage, Stage::Opening { before: None, .. });
+        let asked =
+            |(of, waiting): &(Topic, Waiting)| of == topic && matches!(waiting, Waiting::Open);
         if self.topics.get(topic).is_some_and(|it| is_opening(it))
             && !self.tickets.values().any(asked)
         {

@@ -84,7 +84,8 @@ impl Owner {
 
     pub(super) fn end_overdue_gathers(&mut self, io: &mut Io) {
         let now = io.now.mono;
-        while let Some((_, gather)) = self.gather_deadlines.first().copied().filter(|it| it.0 <= now)
+        while let Some((_, gather)) =
+            self.gather_deadlines.first().copied().filter(|it| it.0 <= now)
         {
             self.end_gather(io, gather);
         }

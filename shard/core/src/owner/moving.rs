@@ -556,7 +556,8 @@ impl Owner {
 
     pub(super) fn run_moving_timers(&mut self, io: &mut Io) {
         let now = io.now.mono;
-        while let Some(topic) = self.moving.again.pop_due(now).or_else(|| self.moving.later.pop_due(now))
+        while let Some(topic) =
+            self.moving.again.pop_due(now).or_else(|| self.moving.later.pop_due(now))
         {
             if self.moving.deferred.remove(&topic) {
                 self.place_again(io, &topic);

@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_topic_with_a_hole_is_none() {
-        let (mut all, _) = parts(Vec::new(), Some(Box::new(held(vec![record(1, 9), record(2, 9)]))));
+        let (mut all, _) =
+            parts(Vec::new(), Some(Box::new(held(vec![record(1, 9), record(2, 9)]))));
         all[0].records.remove(0);
         let mut assembly = Assembly::default();
         assembly.add(all.remove(0));

@@ -117,8 +117,7 @@ impl ModelLog {
                     kept.trim(most, since_ms);
                     Box::new(kept.held())
                 });
-                let outcome =
-                    if fate == Fate::Done { LogOutcome::Exported(held) } else { failed };
+                let outcome = if fate == Fate::Done { LogOutcome::Exported(held) } else { failed };
                 return (Some((ticket, outcome)), Vec::new());
             }
             _ => {}

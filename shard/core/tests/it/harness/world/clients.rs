@@ -82,8 +82,7 @@ impl World {
         let at = self.up(trunk, Input::Attach { trunk, attach });
         let binary = false;
         for Unsettled { sequence, payload, answered } in unsettled {
-            let again =
-                Input::Message { trunk, connection, sequence, payload, binary, answered };
+            let again = Input::Message { trunk, connection, sequence, payload, binary, answered };
             match at {
                 Some(at) if at_once => self.input(at, shard, On::Trunk(trunk), again),
                 _ => drop(self.up(trunk, again)),
