@@ -96,6 +96,7 @@ impl Home {
         room: &RoomId,
         joined: Joined,
     ) {
+        let joined = self.hear_rest(io, member, topic, joined);
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
         if session.socket.is_none() && matches!(member.reply_to, ReplyTo::Nobody) {
             return self.resumed_room(io, member, topic, room, joined);
@@ -151,6 +152,7 @@ impl Home {
 
     /// The welcome, then what was missed, then what is live.
     fn joined_inbox(&mut self, io: &mut Io, member: &Pending, topic: &Topic, joined: Joined) {
+        let joined = self.hear_rest(io, member, topic, joined);
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
         let Joined { position, missed, handover, recovered, .. } = joined;
         let Some((trunk, connection)) = session.at else { return };
