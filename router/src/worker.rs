@@ -260,7 +260,7 @@ impl Worker {
     }
 
     /// Closes all WebSockets, one after the other, and waits for those who still speak HTTP. Who polls
-    /// goes on elsewhere when its poll is answered, which is at the next ping.
+    /// goes on elsewhere when its poll is answered, which is at once, or at the next ping.
     async fn drain(&self) {
         let Settings { router, socketio, .. } = &*self.settings;
         let workers = u32::try_from(self.board.workers()).unwrap_or(u32::MAX);

@@ -19,6 +19,10 @@ use crate::remaining::Remaining;
 /// From one line in the log that says what is left to the next.
 const SAY: Duration = Duration::from_secs(5);
 
+/// How long a shard that goes away has no link to one that serves until it gives up on them: those
+/// who end with it may have gone without a word.
+const ALONE: Duration = Duration::from_secs(3);
+
 /// What a shard says of itself. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Serving {
@@ -148,12 +152,22 @@ impl Serving {
         let mut changes = self.changes();
         let over = Instant::now() + timeout;
         let mut say = Instant::now();
+        let mut linked = self.linked.clone();
+        let mut alone_since = None;
         loop {
             let left = match self.draining() {
                 Draining::Left(left) => left,
                 Draining::Done => return info!("nothing is left of this shard"),
                 Draining::Alone => return warn!("no other shard serves any more; ending at once"),
             };
+            alone_since = match alone_since {
+                _ if !self.is_alone() => None,
+                None => Some(Instant::now()),
+                since => since,
+            };
+            if alone_since.is_some_and(|since| since.elapsed() >= ALONE) {
+                return warn!("no other shard is there any more; ending with what is left");
+            }
             if Instant::now() >= over {
                 let Remaining { topics, connections, .. } = left;
                 return warn!(
@@ -166,9 +180,12 @@ impl Serving {
                 info!(topics, connections, "moving to other shards what is left");
                 say = Instant::now() + SAY;
             }
+            let gives_up = alone_since.map_or(over, |since| since + ALONE);
+            let next = say.min(over).min(gives_up);
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = sleep_until(say.min(over)) => {}
+                changed = linked.changed() => if changed.is_err() { return },
+                () = sleep_until(next) => {}
             }
         }
     }

@@ -93,7 +93,10 @@ pub(super) async fn ask(
     let mut next = way.begin();
     while let Some(trunk) = next {
         client.lifetime.extend(patience);
-        let answered = trunk.ask(session.clone(), what.clone(), patience).await;
+        let answered = match &what {
+            What::Poll(_) => trunk.poll(session.clone(), client.worker.phases.clone(), patience).await,
+            what => trunk.ask(session.clone(), what.clone(), patience).await,
+        };
         match answered {
             Some(PollAnswer { moved: Some(shard), .. }) => next = way.go_on(&shard).await,
             answered => return pass_back(client, answered, content),

@@ -11,9 +11,10 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use trunkline_proto::trunk::poll_request::What;
-use trunkline_proto::trunk::{Nothing, PollAnswer, PollGone, PollRequest, Up, up};
+use trunkline_proto::trunk::{Nothing, PollAnswer, PollGone, PollRelease, PollRequest, Up, up};
 
 use super::{ATTACH_SIZE, ITEM_SIZE, Live, Trunk};
+use crate::phase::{Phase, Phases};
 
 /// Who waits for which answer. Dropped with the stream, which tells them all.
 #[derive(Default)]
@@ -62,6 +63,28 @@ impl Trunk {
         timeout(patience, asking).await.ok()?
     }
 
+    /// Asks the shard for what there is to say to a client that polls, and waits for it as
+    /// [`Trunk::ask`] does. When the router drains it is not waited for longer.
+    pub(crate) async fn poll(
+        self: &Rc<Self>,
+        session: Bytes,
+        mut phases: Phases,
+        patience: Duration,
+    ) -> Option<PollAnswer> {
+        let asking = async {
+            poll_fn(|cx| self.poll_room(cx)).await;
+            let mut asking = self.begin(session, What::Poll(Nothing {}))?;
+            tokio::select! {
+                biased;
+                answer = asking.answer() => return answer,
+                () = phases.reach(Phase::Draining) => {}
+            }
+            asking.release();
+            asking.answer().await
+        };
+        timeout(patience, asking).await.ok()?
+    }
+
     /// Tells the shard of a POST before there is its body.
     pub(crate) fn announce(self: &Rc<Self>, session: Bytes) -> Option<Asking> {
         self.begin(session, What::Posting(Nothing {}))
@@ -95,6 +118,15 @@ impl Asking {
     /// What the shard says; none if it is gone.
     pub(crate) async fn answer(&mut self) -> Option<PollAnswer> {
         (&mut self.answer).await.ok()
+    }
+
+    /// Asks for the answer to a poll though there may be nothing to say.
+    fn release(&self) {
+        if let Some(live) = self.trunk.live.borrow().as_ref() {
+            let release = up::Item::PollRelease(PollRelease { request: self.request });
+            // Without room it is answered at the next ping.
+            let _ = live.outbox.push(Up { item: Some(release) }, ITEM_SIZE);
+        }
     }
 
     /// Passes on the body of a POST that was announced, and waits for the answer.

@@ -2,8 +2,9 @@
 
 use futures_util::future::join_all;
 use trunkline_proto::trunk::poll_request::What;
+use trunkline_proto::trunk::{PollRelease, up};
 
-use crate::harness::{Answered, Raw, Request, Stage, answer, live, soon};
+use crate::harness::{Answered, HASH_KEY, Raw, Request, Stage, answer, live, soon};
 
 #[tokio::test]
 async fn clients_get_1012_and_shards_their_detaches() {
@@ -62,32 +63,29 @@ async fn a_router_that_drains_closes_its_clients_with_1012_the_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_client_that_polls_has_its_answer_before_the_router_ends_and_goes_on_elsewhere() {
+async fn a_client_that_polls_is_answered_before_the_router_ends_and_goes_on_elsewhere() {
     let mut stage = Stage::set().await;
-    let path = "/socket.io/?EIO=4&transport=polling&user=alice";
-    let polling = Request::get(path).send(stage.address()).await;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let opening = Request::get(path).send(stage.address()).await;
+    let open = stage.trunk.poll().await;
+    let sid = HASH_KEY.seal(open.session[..].try_into().expect("an ID"));
+    stage.trunk.batch(vec![answer(open.request, 200, "0{}")]).await;
+    assert_eq!(Answered::read(opening).await.status, 200);
+    let polling = Request::get(format!("{path}&sid={sid}")).send(stage.address()).await;
     let poll = stage.trunk.poll().await;
-    assert!(matches!(poll.what, Some(What::Open(_))));
+    assert!(matches!(poll.what, Some(What::Poll(_))));
     let Stage { mut router, mut trunk, .. } = stage;
     let shard = async {
-        // The answer comes when the router has long since begun.
-        trunk.batch(vec![answer(poll.request, 200, "0{}")]).await;
+        let release = up::Item::PollRelease(PollRelease { request: poll.request });
+        assert_eq!(trunk.next().await, release);
+        trunk.batch(vec![answer(poll.request, 200, "6")]).await;
         assert!(trunk.ended().await);
         drop(trunk);
     };
-    let mut ready = router.readiness();
-    let (answered, ..) = soon("the drain", async {
-        tokio::join!(
-            Answered::read(polling),
-            async {
-                ready.wait_for(|ready| !ready).await.expect("the router runs");
-                shard.await;
-            },
-            router.drain()
-        )
-    })
-    .await;
-    assert_eq!((answered.status, answered.body.as_str()), (200, "0{}"));
+    let (answered, ..) =
+        soon("the drain", async { tokio::join!(Answered::read(polling), shard, router.drain()) })
+            .await;
+    assert_eq!((answered.status, answered.body.as_str()), (200, "6"));
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ pub(crate) enum Said {
     Post { asked: Asked, session: SessionId, body: Bytes },
     /// A client has hung up before it was answered.
     Gone(Asked),
+    /// A poll is to be answered now: the client goes on at another router.
+    Release(Asked),
     /// A post that was announced is refused for its size.
     TooLarge(Asked),
     /// A WebSocket to which a session may change.
@@ -72,7 +74,7 @@ pub(crate) enum Said {
     /// What came over it.
     Control { trunk: TrunkId, connection: ConnectionId, payload: Bytes, binary: bool },
     /// A WebSocket is gone, such a one or any other.
-    Detach { trunk: TrunkId, connection: ConnectionId },
+    Detach { trunk: TrunkId, connection: ConnectionId, moved: bool },
 }
 
 impl Said {
@@ -167,6 +169,7 @@ impl Engine {
             Said::Posting { asked, session } => self.announce(asked, &session),
             Said::Post { asked, session, body } => self.post(asked, &session, &body, now),
             Said::Gone(asked) => self.gone(asked),
+            Said::Release(asked) => self.release_poll(asked),
             Said::TooLarge(asked) => self.too_large(asked),
             Said::Probe { trunk, connection, session } => {
                 self.begin_probe((trunk, connection), &session, now);
@@ -174,7 +177,7 @@ impl Engine {
             Said::Control { trunk, connection, payload, binary } => {
                 self.control((trunk, connection), &payload, binary, now);
             }
-            Said::Detach { trunk, connection } => self.detach(trunk, connection),
+            Said::Detach { trunk, connection, moved } => self.detach(trunk, connection, moved),
         }
     }
 

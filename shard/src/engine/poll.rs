@@ -73,6 +73,14 @@ impl Engine {
         }
     }
 
+    /// Answers a poll, if it is still pending.
+    pub(super) fn release_poll(&mut self, asked: Asked) {
+        let Some(number) = self.waiting.get(&asked).copied() else { return };
+        if self.sessions.get(&number).is_some_and(|session| session.poll == Some(asked)) {
+            self.release(number);
+        }
+    }
+
     /// Answers the pending poll even if there is nothing to say.
     pub(super) fn release(&mut self, number: u64) {
         self.flush(number);

@@ -117,6 +117,22 @@ async fn a_drain_ends_when_its_time_is_over() {
     assert_eq!(begun.elapsed(), MINUTE);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_when_nobody_is_there_any_more_and_not_when_a_link_breaks() {
+    let play = play(&["a", "b"], false);
+    play.has_left(2);
+    let begun = Instant::now();
+    let breaks = async {
+        tokio::time::sleep(ALONE * 2).await;
+        for linked in [BTreeSet::new(), [ShardIndex(1)].into(), BTreeSet::new()] {
+            play.signs.linked.send_replace(linked);
+            tokio::time::sleep(ALONE / 2).await;
+        }
+    };
+    tokio::join!(play.serving.drain(MINUTE), breaks);
+    assert_eq!(begun.elapsed(), ALONE * 4);
+}
+
 #[tokio::test]
 async fn the_last_shard_that_serves_is_not_drained() {
     let alone = play(&["a"], false);

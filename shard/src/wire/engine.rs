@@ -29,6 +29,9 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
             let asked = Asked { trunk, request };
             if too_large { Said::TooLarge(asked) } else { Said::Gone(asked) }
         }
+        Some(Item::PollRelease(wire::PollRelease { request })) => {
+            Said::Release(Asked { trunk, request })
+        }
         Some(Item::Attach(attach)) if attach.upgrade => Said::Probe {
             trunk,
             connection: ConnectionId(attach.connection),
@@ -40,8 +43,8 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
             payload: message.payload,
             binary: message.binary,
         },
-        Some(Item::Detach(wire::Detach { connection, moved: _ })) => {
-            Said::Detach { trunk, connection: ConnectionId(connection) }
+        Some(Item::Detach(wire::Detach { connection, moved })) => {
+            Said::Detach { trunk, connection: ConnectionId(connection), moved }
         }
         Some(Item::Status(said)) => return Ok(Sorted::Status(said)),
         Some(Item::Api(call)) => return Ok(Sorted::Call(call)),

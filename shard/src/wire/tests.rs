@@ -14,6 +14,8 @@ use trunkline_core::{
 };
 use trunkline_proto::{peer, trunk};
 
+use crate::engine::Said;
+
 use super::{Sorted, decode_peer, decode_up, encode_down, encode_peer, sort_up};
 
 /// Two shards, of numbers 0 and 1.
@@ -277,6 +279,18 @@ fn a_router_hears_what_its_connections_have_had() {
     let given = Output::Checkpoint { trunk, connection, session, state: state.clone() };
     let Item::Checkpoint(given) = heard(given) else { panic!() };
     assert_eq!((given.connection, given.state), (5, state));
+}
+
+#[test]
+fn a_connection_that_moves_to_another_shard_is_not_one_that_has_gone() {
+    for moved in [false, true] {
+        let detach = trunk::Detach { connection: 5, moved };
+        let up = trunk::Up { item: Some(trunk::up::Item::Detach(detach)) };
+        let Ok(Sorted::Engine(Said::Detach { moved: heard, .. })) = sort_up(TrunkId(1), up) else {
+            panic!("a detach is the engine's to hear of");
+        };
+        assert_eq!(heard, moved);
+    }
 }
 
 proptest! {

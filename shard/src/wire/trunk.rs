@@ -35,7 +35,11 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
         Item::Receipt(wire::Receipt { receipt, passed }) => {
             Input::Receipt { trunk, receipt: ReceiptId(receipt), passed }
         }
-        Item::Poll(_) | Item::PollGone(_) | Item::Api(_) | Item::Status(_) => {
+        Item::Poll(_)
+        | Item::PollGone(_)
+        | Item::PollRelease(_)
+        | Item::Api(_)
+        | Item::Status(_) => {
             return Err(BadItem("trunk item"));
         }
     })

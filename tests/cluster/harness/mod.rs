@@ -110,11 +110,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     async fn start(setup: &Setup) -> Self {
-        let mut folder = tempfile::tempdir().unwrap();
-        if std::env::var_os("E_KEEP").is_some() {
-            folder.disable_cleanup(true);
-            eprintln!("KEPT {}", folder.path().display());
-        }
+        let folder = tempfile::tempdir().unwrap();
         let (port, metrics) = (free(), free());
         write_files(folder.path(), setup, port, metrics);
         let config = folder.path().join("cluster.toml");

@@ -97,6 +97,7 @@ impl Home {
         room: &RoomId,
         joined: Joined,
     ) {
+        let joined = self.hear_rest(io, member, topic, joined);
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
         if member.sequence.is_none() && session.goes_on_in(topic, &joined) {
             return self.resumed_room(io, member, topic, room, joined);
@@ -154,6 +155,7 @@ impl Home {
 
     /// The welcome, then what was missed, then what is live.
     fn joined_inbox(&mut self, io: &mut Io, member: &Pending, topic: &Topic, joined: Joined) {
+        let joined = self.hear_rest(io, member, topic, joined);
         let Some(session) = self.sessions.get_mut(&member.session) else { return };
         let Joined { position, missed, handover, recovered, .. } = joined;
         let Some((trunk, connection)) = session.at else { return };

@@ -219,6 +219,9 @@ impl Home {
             {
                 self.give_up_joining(io, &pending, topic);
             }
+            if let Some(topic) = pending.topic() {
+                self.open_gate(io, topic);
+            }
         }
         self.end_overdue_gathers(io);
         self.run_gates(io);

@@ -179,6 +179,11 @@ impl Stage {
         self.hear(Said::Gone(Asked { trunk: TRUNK, request }));
     }
 
+    pub(super) fn release(&mut self, request: u64) -> Vec<Heard> {
+        self.hear(Said::Release(Asked { trunk: TRUNK, request }));
+        self.heard()
+    }
+
     pub(super) fn hear(&mut self, said: Said) {
         let connected = &self.connected;
         self.engine.hear(said, self.now, |session| connected.contains(session));

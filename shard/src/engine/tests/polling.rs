@@ -123,6 +123,21 @@ fn who_hangs_up_while_polling_is_gone() {
 }
 
 #[test]
+fn a_poll_that_a_router_gives_back_is_answered_and_the_session_goes_on() {
+    let mut stage = Stage::set();
+    let number = stage.session(id(1));
+    let (request, _) = stage.poll(id(1));
+    let (post, _) = stage.announce(id(1));
+    assert_eq!(stage.release(request), ok(request, "6"));
+    // It is answered already, or it is no poll.
+    assert_eq!(stage.release(request), []);
+    assert_eq!(stage.release(post), []);
+    let (next, heard) = stage.poll(id(1));
+    assert_eq!(heard, []);
+    assert_eq!(stage.send(number, FrameKind::Live, "4hello"), ok(next, "4hello"));
+}
+
+#[test]
 fn who_polled_by_a_trunk_that_breaks_is_gone_and_others_stay() {
     let mut stage = Stage::set();
     let number = stage.session(id(1));

@@ -93,9 +93,9 @@ fn what_one_client_says_keeps_its_order_while_the_room_moves() {
 
 #[test]
 fn order_is_kept_when_a_home_knows_before_the_owners() {
-    let mut town = town(|plan| plan.link = 5..=5);
+    let mut town = town(|_| {});
     let [far, _] = members(&mut town);
-    town.wait(seconds(1));
+    town.world.plan.link = 5..=5;
     let (owner, home) = (town.owner_of_room("lobby"), town.home_of(far));
     town.world.away_for(&[home], &[owner]);
     for data in ["a", "b", "c"] {
@@ -230,8 +230,9 @@ fn a_durable_owner_that_dies_in_the_midst_gives_its_rooms_away_when_it_is_back()
 
 #[test]
 fn a_new_owner_that_dies_in_the_midst_has_the_room_or_is_given_it_again() {
-    let mut town = town(|plan| (plan.durable, plan.log) = (true, 20..=20));
+    let mut town = town(|plan| plan.durable = true);
     let [far, _] = members(&mut town);
+    town.slow_log(20);
     town.say(far, &publish("lobby", "one"));
     town.wait(seconds(1));
     drain(&mut town, "lobby");

@@ -179,10 +179,13 @@ impl Client {
         payload: &str,
         at: Option<Place>,
         forgotten: bool,
-        durable: bool,
+        (durable, moves): (bool, bool),
     ) {
         let before = self.private.insert(payload.to_owned(), at.is_some());
-        let once = before.is_none_or(|kept| forgotten && !(kept && durable));
+        // What was not kept is not known where its inbox has gone.
+        let once = before.is_none_or(|kept| {
+            (forgotten || (moves && !kept)) && !(kept && durable)
+        });
         assert!(once, "{payload} comes once");
         if let Some(at) = at {
             if let Some(before) = &self.inbox

@@ -259,6 +259,7 @@ impl Judge {
         // A memory that can't be reached for a while is not waited for.
         let cut_off = !world.plan.durable && self.outages.were_cut();
         let forgotten = forgotten || (self.moves && (part.get("offset").is_none() || cut_off));
+        let moves = self.moves;
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
         let at: Option<Place> = part.get("offset").map(|_| {
@@ -269,7 +270,7 @@ impl Judge {
         said.passed += 1;
         assert_eq!(part["from"], said.user.as_str());
         assert!(said.topic.is_none() || said.topic == Some(inbox), "{part} is for somebody else");
-        client.private(payload, at, forgotten, world.plan.durable);
+        client.private(payload, at, forgotten, (world.plan.durable, moves));
         self.count("private");
     }
 
