@@ -72,7 +72,7 @@ pub(crate) enum Said {
     /// What came over it.
     Control { trunk: TrunkId, connection: ConnectionId, payload: Bytes, binary: bool },
     /// A WebSocket is gone, such a one or any other.
-    Detach { trunk: TrunkId, connection: ConnectionId },
+    Detach { trunk: TrunkId, connection: ConnectionId, moved: bool },
 }
 
 impl Said {
@@ -174,7 +174,7 @@ impl Engine {
             Said::Control { trunk, connection, payload, binary } => {
                 self.control((trunk, connection), &payload, binary, now);
             }
-            Said::Detach { trunk, connection } => self.detach(trunk, connection),
+            Said::Detach { trunk, connection, moved } => self.detach(trunk, connection, moved),
         }
     }
 

@@ -86,9 +86,9 @@ impl Engine {
         true
     }
 
-    pub(super) fn detach(&mut self, trunk: TrunkId, connection: ConnectionId) {
+    pub(super) fn detach(&mut self, trunk: TrunkId, connection: ConnectionId, moved: bool) {
         if !self.forget_probe((trunk, connection)) {
-            self.inputs.push_back(Input::Detach { trunk, connection, moved: false });
+            self.inputs.push_back(Input::Detach { trunk, connection, moved });
         }
     }
 

@@ -40,8 +40,8 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
             payload: message.payload,
             binary: message.binary,
         },
-        Some(Item::Detach(wire::Detach { connection, moved: _ })) => {
-            Said::Detach { trunk, connection: ConnectionId(connection) }
+        Some(Item::Detach(wire::Detach { connection, moved })) => {
+            Said::Detach { trunk, connection: ConnectionId(connection), moved }
         }
         Some(Item::Status(said)) => return Ok(Sorted::Status(said)),
         Some(Item::Api(call)) => return Ok(Sorted::Call(call)),

@@ -54,7 +54,7 @@ impl Said {
         match self {
             Self::Probe { trunk, connection, .. }
             | Self::Control { trunk, connection, .. }
-            | Self::Detach { trunk, connection } => Some((*trunk, *connection)),
+            | Self::Detach { trunk, connection, .. } => Some((*trunk, *connection)),
             _ => None,
         }
     }

@@ -103,15 +103,15 @@ fn a_websocket_that_is_lost_costs_the_session_nothing() {
     stage.session(id(1));
     stage.probe(id(1), 5);
     let connection = ConnectionId(5);
-    stage.hear(Said::Detach { trunk: TRUNK, connection });
+    stage.hear(Said::Detach { trunk: TRUNK, connection, moved: false });
     assert_eq!((stage.heard(), stage.inputs().len()), (vec![], 0));
     stage.probe(id(1), 6);
     stage.engine.trunk_down(TRUNK);
     assert_eq!((stage.heard(), stage.inputs().len()), (vec![], 0));
     assert_eq!(stage.engine.sessions(), 1);
     // Others' detaches are the core's.
-    stage.hear(Said::Detach { trunk: TRUNK, connection });
-    assert!(matches!(stage.inputs().as_slice(), [Input::Detach { trunk: TRUNK, .. }]));
+    stage.hear(Said::Detach { trunk: TRUNK, connection, moved: true });
+    assert!(matches!(stage.inputs().as_slice(), [Input::Detach { trunk: TRUNK, moved: true, .. }]));
 }
 
 #[test]
