@@ -68,6 +68,16 @@ async function meanwhile(talkers, deed) {
   await within("the last answers", Promise.all(talking));
 }
 
+/** Waits until each of them has said some more. */
+async function more(talkers) {
+  const said = talkers.map((talker) => talker.said.length);
+  const has = (talker, index) => talker.said.length >= said[index] + 3;
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  await within("more to be said", (async () => {
+    while (!talkers.every(has)) await turn();
+  })());
+}
+
 const facts = {
   async "nobody is cut off, and all hear all that was said, once and in order"(world) {
     const rooms = Array.from({ length: ROOMS }, () => fresh("room"));
@@ -80,7 +90,9 @@ const facts = {
     await meanwhile(talkers, async () => {
       for (const id of [...SHARDS, ...SHARDS]) {
         await shard("drain", id);
+        await more(talkers);
         await shard("resume", id);
+        await more(talkers);
       }
     });
     for (const room of rooms) {
@@ -93,9 +105,11 @@ const facts = {
         const all = () => member.heard.length >= said.length;
         await within("what was said", new Promise((resolve) => {
           if (all()) resolve();
-          else member.socket.onAny(() => all() && resolve());
-        }));
+          else member.socket.on("message", () => all() && resolve());
+        })).catch(() => {});
         mustBe(member.noticed, [], `what ${member.user} has noticed`);
+        const missed = said.filter((text) => !member.heard.includes(text));
+        mustBe(missed, [], `what ${member.user} of ${said.length} has missed`);
         mustBe(member.heard, said, `what ${member.user} has heard`);
         must(member.socket.connected && !member.socket.recovered, `${member.user} has come back`);
       }

@@ -94,7 +94,9 @@ pub(super) async fn ask(
     while let Some(trunk) = next {
         client.lifetime.extend(patience);
         let answered = match &what {
-            What::Poll(_) => trunk.poll(session.clone(), client.worker.phases.clone(), patience).await,
+            What::Poll(_) => {
+                trunk.poll(session.clone(), client.worker.phases.clone(), patience).await
+            }
             what => trunk.ask(session.clone(), what.clone(), patience).await,
         };
         match answered {

@@ -87,6 +87,7 @@ impl Said {
             | Self::Probe { session, .. } => Some(session),
             Self::Open { .. }
             | Self::Gone(_)
+            | Self::Release(_)
             | Self::TooLarge(_)
             | Self::Control { .. }
             | Self::Detach { .. } => None,

@@ -45,6 +45,7 @@ impl Said {
             | Self::Posting { asked, .. }
             | Self::Post { asked, .. }
             | Self::Gone(asked)
+            | Self::Release(asked)
             | Self::TooLarge(asked) => Some(*asked),
             Self::Probe { .. } | Self::Control { .. } | Self::Detach { .. } => None,
         }
@@ -54,7 +55,7 @@ impl Said {
         match self {
             Self::Probe { trunk, connection, .. }
             | Self::Control { trunk, connection, .. }
-            | Self::Detach { trunk, connection } => Some((*trunk, *connection)),
+            | Self::Detach { trunk, connection, .. } => Some((*trunk, *connection)),
             _ => None,
         }
     }
@@ -246,7 +247,7 @@ impl Engine {
                 self.close_socket((trunk, connection), reason);
             }
             // What follows one that was closed.
-            Said::Control { .. } | Said::Detach { .. } => {}
+            Said::Control { .. } | Said::Detach { .. } | Said::Release(_) => {}
             said => {
                 if let Some(asked) = said.asked() {
                     answer(self, asked);

@@ -633,7 +633,7 @@ fn what_waits_for_sessions_is_bounded_and_let_go_with_who_waits() {
     assert_eq!(pair[B].poll(sid).1, []);
     pair[B].engine.trunk_down(TRUNK);
     assert_eq!(pair[B].probe(sid, 7), []);
-    pair[B].hear(Said::Detach { trunk: TRUNK, connection: ConnectionId(7) });
+    pair[B].hear(Said::Detach { trunk: TRUNK, connection: ConnectionId(7), moved: false });
     assert_eq!(pair[B].pass(2 * SECOND), []);
     assert!(pair[B].inputs().is_empty());
     // All together may take so much.
