@@ -71,8 +71,12 @@ impl Drop for Run<'_> {
 /// Runs one seed; panics at the first thing that is not right.
 pub(super) fn run(seed: u64, trace: &mut Trace) -> Observed {
     let mut chance = StdRng::seed_from_u64(seed);
-    let plan = plan(&mut chance);
+    let mut plan = plan(&mut chance);
     let moves = chance.random_bool(0.5);
+    let is_kind = moves && super::number("SIMULATION_MOVES_AND_FAULTS", 0) == 0;
+    if is_kind {
+        plan.calm_down();
+    }
     let settings = plan.settings.clone();
     let slack = Duration::from_millis(2 * (plan.link.end() + plan.trunk.end() + plan.notice.end()))
         + Duration::from_millis(200);
@@ -89,7 +93,10 @@ pub(super) fn run(seed: u64, trace: &mut Trace) -> Observed {
         true => chance.random_range(0..=most),
         false => 0,
     };
-    let cuts = [unkind(&mut chance, 30), unkind(&mut chance, 20), unkind(&mut chance, 10)];
+    let mut cuts = [unkind(&mut chance, 30), unkind(&mut chance, 20), unkind(&mut chance, 10)];
+    if is_kind {
+        cuts = [0; 3];
+    }
     let news = if moves { chance.random_range(5..=40) } else { 0 };
     let people = chance.random_range(3..=9);
     let people = USERS.iter().cycle().take(people).map(|user| Person { user, at: None }).collect();
