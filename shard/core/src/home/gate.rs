@@ -107,6 +107,12 @@ impl Home {
                     gate.waiting.insert(request);
                     return Ok(());
                 }
+                if !self.gates.unclaimed.is_empty() && self.gates.unclaimed.remove(topic) {
+                    // Who comes must not be ahead of those who are here.
+                    let topic = topic.clone();
+                    self.claim(io, &topic);
+                }
+                let Asked::Topic { topic, .. } = &pending.asked else { return Err(OutOfReach) };
                 owner_of(&self.subscriptions, io, topic)
             }
             Asked::Whisper { to, .. } => io.home_of(to),
