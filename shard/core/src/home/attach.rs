@@ -256,8 +256,9 @@ impl Home {
                 let socket = if is_open { Socket::Open } else { Socket::Gone };
                 self.subscriptions.remove(io, &topic, id, at, dialect, socket);
             }
-            if is_orphan {
-                // Its client may yet be attached again, and repeat itself.
+            if is_orphan || self.gates.is_closed(&topic) {
+                // Its client may yet be attached again, and repeat itself; or what it has said waits
+                // here.
                 self.part_as(io, member.clone(), topic);
             } else {
                 io.tell(owner, PeerMessage::Forget { topic, session: id });
@@ -297,6 +298,8 @@ impl Home {
         self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
         if stays {
             io.tell(owner, PeerMessage::Suspend { topic, session: id });
+        } else if self.gates.is_closed(&topic) {
+            self.part(io, id, topic);
         } else {
             io.tell(owner, PeerMessage::Forget { topic, session: id });
         }

@@ -61,6 +61,11 @@ impl Gates {
         !self.gates.is_empty()
     }
 
+    /// Whether requests about a topic wait.
+    pub(super) fn is_closed(&self, topic: &Topic) -> bool {
+        self.any() && self.gates.contains_key(topic)
+    }
+
     pub(super) fn next_timer(&self) -> Option<Mono> {
         let timers = [self.again.next(), self.strays.next(), self.claims.next()];
         timers.into_iter().flatten().min()

@@ -73,9 +73,13 @@ pub(super) fn run(seed: u64, trace: &mut Trace) -> Observed {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut plan = plan(&mut chance);
     let moves = chance.random_bool(0.5);
-    let is_kind = moves && super::number("SIMULATION_MOVES_AND_FAULTS", 0) == 0;
+    let with = super::number("SIMULATION_MOVES", 1);
+    let is_kind = moves && with < 3;
     if is_kind {
         plan.calm_down();
+    }
+    if moves && with < 2 {
+        plan.hold = false;
     }
     let settings = plan.settings.clone();
     let slack = Duration::from_millis(2 * (plan.link.end() + plan.trunk.end() + plan.notice.end()))
