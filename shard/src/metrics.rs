@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     members: IntGauge,
     requests: IntGauge,
     topics: IntGauge,
+    moving: IntGauge,
     pub(crate) polling: IntGauge,
     pub(crate) trunks: IntGauge,
     pub(crate) link_up: IntGaugeVec,
@@ -88,6 +89,7 @@ impl Metrics {
             members: gauge("members", "Sessions in the rooms owned by this shard.")?,
             requests: gauge("requests_waiting", "Requests that wait for a topic's owner.")?,
             topics: gauge("topics", "Rooms and inboxes in memory.")?,
+            moving: gauge("moving", "Rooms and inboxes that are another shard's and have not gone.")?,
             polling: gauge("polling_sessions", "Sessions of Socket.IO clients that poll.")?,
             trunks: gauge("trunks", "Router workers that are connected.")?,
             link_up,
@@ -115,7 +117,7 @@ impl Metrics {
     }
 
     pub(crate) fn set_gauges(&self, gauges: Gauges) {
-        let Gauges { sessions, departed, rooms, members, requests, topics } = gauges;
+        let Gauges { sessions, departed, rooms, members, requests, topics, moving } = gauges;
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.sessions.set(count(sessions));
         self.departed.set(count(departed));
@@ -123,5 +125,6 @@ impl Metrics {
         self.members.set(count(members));
         self.requests.set(count(requests));
         self.topics.set(count(topics));
+        self.moving.set(count(moving));
     }
 }
