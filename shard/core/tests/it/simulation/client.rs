@@ -183,9 +183,7 @@ impl Client {
     ) {
         let before = self.private.insert(payload.to_owned(), at.is_some());
         // What was not kept is not known where its inbox has gone.
-        let once = before.is_none_or(|kept| {
-            (forgotten || (moves && !kept)) && !(kept && durable)
-        });
+        let once = before.is_none_or(|kept| (forgotten || (moves && !kept)) && !(kept && durable));
         assert!(once, "{payload} comes once");
         if let Some(at) = at {
             if let Some(before) = &self.inbox
