@@ -111,7 +111,10 @@ pub(crate) struct Cluster {
 impl Cluster {
     async fn start(setup: &Setup) -> Self {
         let mut folder = tempfile::tempdir().unwrap();
-        if std::env::var_os("E_KEEP").is_some() { folder.disable_cleanup(true); eprintln!("KEPT {}", folder.path().display()); }
+        if std::env::var_os("E_KEEP").is_some() {
+            folder.disable_cleanup(true);
+            eprintln!("KEPT {}", folder.path().display());
+        }
         let (port, metrics) = (free(), free());
         write_files(folder.path(), setup, port, metrics);
         let config = folder.path().join("cluster.toml");

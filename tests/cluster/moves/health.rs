@@ -83,8 +83,7 @@ async fn nobody_is_found_dead_because_the_servers_are() {
         servers[0].kill();
         tokio::time::sleep(std::time::Duration::from_secs(4)).await;
         servers[0].restart();
-        let publish =
-            json!({"type": "publish", "room": "lobby", "event": "e", "data": 1});
+        let publish = json!({"type": "publish", "room": "lobby", "event": "e", "data": 1});
         eventually("it goes on", async || alice.ask(publish.clone()).await["type"] == "ok").await;
     }
     assert!(!all_logs(&cluster).contains("found dead"), "{}", all_logs(&cluster));

@@ -168,7 +168,8 @@ impl Owner {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let kept_as = |pending: &Pending| {
             let Identity { member, sequence, .. } = &pending.identity;
-            let is_it = |it: &&Arc<Record>| (it.session, it.sequence) == (member.session, *sequence);
+            let is_it =
+                |it: &&Arc<Record>| (it.session, it.sequence) == (member.session, *sequence);
             records.iter().find(is_it).map(|record| record.offset)
         };
         let mut kept = Vec::new();

@@ -28,7 +28,8 @@ fn drain(town: &mut Town, room: &str) -> usize {
 /// Members of a room who are with another shard than its owner, and one who is with the owner.
 fn members(town: &mut Town) -> [ClientId; 2] {
     let owner = town.owner_of_room("lobby");
-    let far = (0..).map(|n| format!("far-{n}")).find(|it| town.owner_of_inbox(it) != owner).unwrap();
+    let far =
+        (0..).map(|n| format!("far-{n}")).find(|it| town.owner_of_inbox(it) != owner).unwrap();
     let near = (0..).map(|n| format!("near-{n}")).find(|it| town.owner_of_inbox(it) == owner);
     let members = [far, near.unwrap()].map(|user| town.member(&user, &["lobby"]));
     members.map(|member| {
@@ -168,9 +169,10 @@ fn a_session_moves_with_its_rooms_and_hears_no_welcome() {
     town.world.away(&[home]);
     town.wait(Duration::ZERO);
     assert_ne!(town.home_of(far), home);
-    assert_eq!(town.world.gauges(town.home_of(far)).sessions, 1 + usize::from(
-        town.home_of(far) == town.home_of(near)
-    ));
+    assert_eq!(
+        town.world.gauges(town.home_of(far)).sessions,
+        1 + usize::from(town.home_of(far) == town.home_of(near))
+    );
     town.publish(near, "lobby", "there?");
     assert_eq!(town.hears_of(far), ["message there?"]);
     town.wait(seconds(30));

@@ -238,9 +238,8 @@ impl Sockets {
     /// The socket that a shard names, if it is still on that shard's trunk.
     pub(crate) fn named(&self, trunk: TrunkId, connection: ConnectionId) -> Option<ClientId> {
         let client = client_of(connection);
-        let is_there = |it: &&Socket| {
-            it.trunk == trunk && !it.is_held && it.connection(client) == connection
-        };
+        let is_there =
+            |it: &&Socket| it.trunk == trunk && !it.is_held && it.connection(client) == connection;
         self.sockets.get(&client).filter(is_there)?;
         Some(client)
     }

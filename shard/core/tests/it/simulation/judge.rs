@@ -82,8 +82,7 @@ impl Judge {
                 // A memory that is gone doesn't know what is said again.
                 let owner = core_of(world, &kept.topic);
                 let cut_off = self.moves && self.outages.were_cut();
-                let forgetful =
-                    !world.plan.durable && (self.outages.has_crashed(owner) || cut_off);
+                let forgetful = !world.plan.durable && (self.outages.has_crashed(owner) || cut_off);
                 self.truth.keep(&kept, forgetful);
             }
             Arrival::Cut { a, b } => {
@@ -259,8 +258,7 @@ impl Judge {
             || client.began_anew;
         // A memory that can't be reached for a while is not waited for.
         let cut_off = !world.plan.durable && self.outages.were_cut();
-        let forgotten =
-            forgotten || (self.moves && (part.get("offset").is_none() || cut_off));
+        let forgotten = forgotten || (self.moves && (part.get("offset").is_none() || cut_off));
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
         let at: Option<Place> = part.get("offset").map(|_| {

@@ -45,7 +45,18 @@ fn nothing_waits(run: &Run<'_>) {
     }
     for shard in 0..run.world.plan.shards {
         assert_eq!(run.world.gauges(shard).requests, 0, "requests of shard {shard}");
-        assert!(run.world.is_settled(shard), "shard {shard} has what is another's: {}", run.world.inside(shard).split("moving: Moving").nth(1).unwrap_or_default().split("refused: Refused").next().unwrap_or_default());
+        assert!(
+            run.world.is_settled(shard),
+            "shard {shard} has what is another's: {}",
+            run.world
+                .inside(shard)
+                .split("moving: Moving")
+                .nth(1)
+                .unwrap_or_default()
+                .split("refused: Refused")
+                .next()
+                .unwrap_or_default()
+        );
     }
 }
 
