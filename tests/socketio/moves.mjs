@@ -129,5 +129,30 @@ const facts = {
       mustBe(talker.noticed, [], `what ${talker.user} has noticed`);
     }
   },
+
+  async "whoever comes while shards go away and serve again is let in and stays"(world) {
+    const room = fresh("room");
+    const come = [];
+    let over = false;
+    const coming = (async () => {
+      while (!over) {
+        const talker = new Talker(await world.arrive(), room);
+        await ok(talker.socket, "join", room);
+        await ok(talker.socket, "message", room, "here", Buffer.from("bytes of here"));
+        come.push(talker);
+      }
+    })();
+    for (const id of SHARDS) {
+      await shard("drain", id);
+      await shard("resume", id);
+    }
+    over = true;
+    await within("the last of them", coming);
+    must(come.length > 10, `only ${come.length} have come`);
+    for (const { user, noticed, socket } of come) {
+      mustBe(noticed, [], `what ${user} has noticed`);
+      must(socket.connected, `${user} is connected`);
+    }
+  },
 };
 process.exit((await prove(facts, new World(urls, mode, false))) ? 0 : 1);

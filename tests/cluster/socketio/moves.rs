@@ -7,7 +7,7 @@ async fn notice_nothing(mode: &str) {
     let cluster = setup(rules!("moves")).start().await;
     let config = cluster.config();
     let arguments = [mode, "--trunkline", TRUNKLINE, "--config", &config];
-    proves("moves", &arguments, &cluster.http_urls(), 2).await;
+    proves("moves", &arguments, &cluster.http_urls(), 3).await;
     unharmed(cluster).await;
 }
 
@@ -19,4 +19,9 @@ async fn clients_that_poll_notice_nothing_when_shards_are_drained() {
 #[tokio::test]
 async fn clients_by_websocket_notice_nothing_when_shards_are_drained() {
     notice_nothing("websocket").await;
+}
+
+#[tokio::test]
+async fn clients_that_change_to_a_websocket_notice_nothing_when_shards_are_drained() {
+    notice_nothing("upgrade").await;
 }
