@@ -59,6 +59,7 @@ fn when_topics_and_sessions_move_every_client_sees_what_it_may() {
     simulate(1, MOVING, 2).has_moved();
 }
 
+#[allow(clippy::print_stdout)] // what a test says is shown when it fails
 fn simulate(first: u64, count: u64, moves: u64) -> run::Observed {
     let mut observed = run::Observed::default();
     for seed in first..first + count {
