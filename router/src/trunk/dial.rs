@@ -26,9 +26,9 @@ use super::board::Board;
 use super::stream::{Stream, TrunkError, serve};
 use trunkline_proto::net::{Clock, Connector};
 
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_FIRST: Duration = Duration::from_millis(25);
 /// Without the jitter, which at most doubles it.
-const PAUSE_LONGEST: Duration = Duration::from_millis(2500);
+const PAUSE_LONGEST: Duration = Duration::from_millis(250);
 
 /// What a worker dials its shards with.
 pub(crate) struct Dialer {

@@ -23,10 +23,10 @@ use crate::hello::{check_map, check_shard};
 use crate::streams::Streams;
 use trunkline_proto::net::Connector;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Failures in a row until a peer that can't be reached is worth a warning: about three seconds.
-const PATIENCE: u32 = 7;
+const PATIENCE: u32 = 9;
 
 /// Why a link did not come up.
 #[derive(Debug, thiserror::Error)]
