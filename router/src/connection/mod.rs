@@ -182,16 +182,27 @@ impl Connection {
     /// [`NoRoom`] when the frame was dropped. But for an ephemeral one the connection closes
     /// with 1013: it may come back and recover.
     pub(crate) fn push(&self, frame: &Encoded) -> Result<bool, NoRoom> {
+        let mut outcome = self.queue(frame);
+        if outcome.is_err_and(|why| !why.is_harmless()) {
+            // What has piled up on the way comes in one batch, and of one who reads well the socket
+            // may have room for it.
+            self.flush();
+            outcome = self.queue(frame);
+        }
+        if outcome.is_err_and(|why| !why.is_harmless()) {
+            let mut state = self.state.borrow_mut();
+            state.queue.discard_unstarted();
+            self.close_state(&mut state, &CloseReason::SLOW);
+        }
+        outcome
+    }
+
+    fn queue(&self, frame: &Encoded) -> Result<bool, NoRoom> {
         let mut state = self.state.borrow_mut();
         if state.phase != Phase::Open {
             return Ok(false);
         }
-        let outcome = state.queue.push(frame);
-        if outcome.is_err_and(|why| !why.is_harmless()) {
-            state.queue.discard_unstarted();
-            self.close_state(&mut state, &CloseReason::SLOW);
-        }
-        outcome.map(|()| true)
+        state.queue.push(frame).map(|()| true)
     }
 
     /// It is there.

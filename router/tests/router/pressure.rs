@@ -62,6 +62,17 @@ async fn a_frame_that_finds_no_room_was_not_passed() {
 }
 
 #[tokio::test]
+async fn what_comes_in_one_batch_closes_nobody_whose_socket_takes_it() {
+    let mut stage = Stage::set_with(|settings| settings.limits.out_queue = 128 * 1024).await;
+    let (mut bob, b) = stage.client("user=bob").await;
+    let text = "x".repeat(LARGE);
+    stage.trunk.batch(vec![live(b, &text); 8]).await;
+    for _ in 0..8 {
+        assert_eq!(bob.hear().await.len(), LARGE);
+    }
+}
+
+#[tokio::test]
 async fn replies_are_exempt_from_the_out_queues_bound_but_not_boundless() {
     let mut stage = Stage::set_with(|settings| settings.limits.out_queue = 128 * 1024).await;
     let (mut reader, r) = narrow(&mut stage).await;
