@@ -6,6 +6,8 @@
 
 mod application;
 mod polling;
+mod sending;
+mod signs;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,24 +18,21 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use trunkline_config::{Directory, ViewId};
-use trunkline_core::{Core, Input, Mono, Now, Output, PeerMessage, ShardIndex, TrunkId};
+use trunkline_config::ViewId;
+use trunkline_core::{Core, Input, Mono, Now, ShardIndex, TrunkId};
 use trunkline_proto::cluster::{Cluster, Outlook};
-use trunkline_proto::outbox::{Full, Haste, Outbox};
+use trunkline_proto::outbox::Outbox;
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::{peer, trunk};
 
 use crate::application::Application;
-use crate::engine::{Engine, is_polling};
+use crate::engine::Engine;
 use crate::event::{Event, LinkId};
 use crate::health::Lease;
 use crate::metrics::Metrics;
-use crate::remaining::Remaining;
 use crate::seal::CheckpointSeal;
-use crate::wire::{
-    BadItem, Sorted, decode_peer, decode_up, encode_answer, encode_down, encode_peer, identity,
-    peer_size, sort_up,
-};
+use crate::wire::{BadItem, Sorted, decode_peer, decode_up, sort_up};
+pub(crate) use signs::Signs;
 use trunkline_log::TopicLog;
 use trunkline_proto::net::Clock;
 
@@ -71,38 +70,6 @@ pub(crate) struct Driver {
     pub(crate) lease: Option<Lease>,
 }
 
-/// What others can see of the driver.
-pub(crate) struct Signs {
-    /// Whose links are up.
-    pub(crate) linked: watch::Sender<BTreeSet<ShardIndex>>,
-    /// Whether routers are let in at once.
-    pub(crate) admit: watch::Sender<bool>,
-    /// Whether the shard takes part in all that it should.
-    pub(crate) ready: watch::Sender<bool>,
-    /// What is left of a shard that doesn't serve.
-    pub(crate) remaining: watch::Sender<Remaining>,
-}
-
-impl Signs {
-    /// Those of a shard that has not begun, and has nothing left to give away.
-    pub(crate) fn new(view: ViewId) -> Self {
-        let remaining = Remaining {
-            view,
-            is_placed: true,
-            serves: true,
-            topics: 0,
-            connections: 0,
-            settled: false,
-        };
-        Self {
-            linked: watch::Sender::default(),
-            admit: watch::Sender::new(false),
-            ready: watch::Sender::new(false),
-            remaining: watch::Sender::new(remaining),
-        }
-    }
-}
-
 /// A link that is up.
 pub(crate) struct Link {
     id: LinkId,
@@ -116,45 +83,6 @@ enum Woken {
     Tick,
     Input(Input),
     Event(Event),
-}
-
-/// Outputs on their way, gathered per stream.
-#[derive(Default)]
-struct Gathered {
-    trunks: BTreeMap<TrunkId, Load<trunk::Down>>,
-    links: BTreeMap<ShardIndex, Load<peer::PeerItem>>,
-}
-
-/// What one stream is to carry.
-struct Load<T> {
-    items: Vec<(T, usize)>,
-    /// What the most urgent of them needs.
-    haste: Haste,
-}
-
-impl<T> Default for Load<T> {
-    fn default() -> Self {
-        Self { items: Vec::new(), haste: Haste::Later }
-    }
-}
-
-impl<T> Load<T> {
-    fn add(&mut self, item: T, size: usize, haste: Haste) {
-        self.items.push((item, size));
-        self.haste = self.haste.max(haste);
-    }
-
-    fn push_to(self, outbox: &Outbox<T>) -> Result<(), Full> {
-        outbox.push_all(self.items, self.haste)
-    }
-}
-
-/// What became of a batch of outputs.
-#[derive(PartialEq, Eq)]
-enum Sent {
-    All,
-    /// A stream had no room and was cut.
-    CutSome,
 }
 
 impl Driver {
@@ -374,125 +302,6 @@ impl Driver {
 
     fn name(&self, peer: ShardIndex) -> &str {
         self.outlook.name(peer.0)
-    }
-
-    /// Sends all there is to send. A stream that is cut on the way gives the core something to
-    /// say to others.
-    fn send(&mut self) {
-        while self.send_batch() == Sent::CutSome {}
-    }
-
-    /// Carries out the core's outputs until there are none, then hands each stream its share.
-    fn send_batch(&mut self) -> Sent {
-        let mut sent = Sent::All;
-        let mut gathered = Gathered::default();
-        while let Some(output) = self.next_output(&mut gathered) {
-            self.carry_out(&mut gathered, output);
-        }
-        // Before anything leaves: who reads the metrics after an answer finds it counted.
-        let gauges = self.core.gauges();
-        self.metrics.set_gauges(gauges);
-        self.metrics.set_usage(self.log.usage());
-        self.show_remaining(&gauges);
-        let Gathered { trunks, links } = gathered;
-        for (trunk, load) in trunks {
-            let full = self.trunks.get(&trunk).is_some_and(|it| load.push_to(it).is_err());
-            if full {
-                self.trunk_is_full(trunk);
-                sent = Sent::CutSome;
-            }
-        }
-        for (peer, load) in links {
-            self.metrics
-                .link_messages
-                .with_label_values(&[self.name(peer)])
-                .inc_by(load.items.len() as u64);
-            let full = self.links.get(&peer).is_some_and(|it| load.push_to(&it.outbox).is_err());
-            if full {
-                self.link_is_full(peer);
-                sent = Sent::CutSome;
-            }
-        }
-        sent
-    }
-
-    fn carry_out(&mut self, gathered: &mut Gathered, output: Output) {
-        match self.sealed(output) {
-            output if is_polling(&output) => self.carry_out_polling(output),
-            Output::Peer { peer, message } => {
-                gather_peer(gathered, &self.outlook.directory, peer, message);
-            }
-            Output::Owed { view, shards } => {
-                self.owed = (view, shards);
-                self.note();
-            }
-            Output::Log(request) => {
-                self.log.submit(request, (self.clock)());
-                self.take_outcomes();
-            }
-            Output::Verify { ticket, token } => {
-                let verified = self
-                    .verifier
-                    .as_ref()
-                    .and_then(|verifier| identity(verifier.verify(&token, (self.clock)()).ok()?));
-                self.handle(Input::Verified { ticket, identity: verified });
-            }
-            Output::CutLink { peer, reason } => {
-                warn!(peer = self.name(peer), reason, "cutting a link");
-                self.link_down(peer);
-            }
-            Output::ApiAnswer { trunk, call, answer } => {
-                let (item, size) = encode_answer(call, answer);
-                gathered.trunks.entry(trunk).or_default().add(item, size, Haste::Now);
-            }
-            Output::Call(call) => self.call_application(call),
-            Output::Unhandled => self.metrics.unhandled.inc(),
-            Output::Published(latency) => {
-                self.metrics.publish_seconds.observe(latency.as_secs_f64());
-            }
-            output @ Output::Acknowledge { .. } => gather_down(gathered, output, Haste::Later),
-            output @ (Output::Checkpoint { .. }
-            | Output::Send { .. }
-            | Output::Fan { .. }
-            | Output::Group { .. }
-            | Output::Close { .. }) => gather_down(gathered, output, Haste::Now),
-        }
-    }
-
-    /// Who keeps a checkpoint can't change it; the engine keeps those of its sessions as routers do.
-    fn sealed(&self, mut output: Output) -> Output {
-        if let Output::Checkpoint { session, state, .. } = &mut output {
-            *state = self.seal.seal(session, state);
-        }
-        output
-    }
-}
-
-fn gather_down(gathered: &mut Gathered, output: Output, haste: Haste) {
-    if let Some((trunk, (item, size))) = encode_down(output) {
-        gathered.trunks.entry(trunk).or_default().add(item, size, haste);
-    }
-}
-
-fn gather_peer(
-    gathered: &mut Gathered,
-    directory: &Directory,
-    peer: ShardIndex,
-    message: PeerMessage,
-) {
-    let haste = haste_of(&message);
-    let item = encode_peer(message, directory);
-    let size = peer_size(&item);
-    gathered.links.entry(peer).or_default().add(item, size, haste);
-}
-
-/// That somebody has left a topic is news for the others, who don't wait for it.
-fn haste_of(message: &PeerMessage) -> Haste {
-    match message {
-        PeerMessage::Forget { .. } => Haste::Later,
-        PeerMessage::Reply { request, .. } if !request.is_awaited() => Haste::Later,
-        PeerMessage::Handed { handover, .. } if !handover.is_awaited() => Haste::Later,
-        _ => Haste::Now,
     }
 }
 

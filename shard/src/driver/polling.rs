@@ -6,7 +6,8 @@ use trunkline_core::{Input, Output, ShardIndex};
 use trunkline_proto::outbox::Haste;
 use trunkline_proto::peer;
 
-use super::{Driver, Gathered};
+use super::Driver;
+use super::sending::Gathered;
 use crate::engine::{Engine, Said};
 use crate::wire::BadItem;
 

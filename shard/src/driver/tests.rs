@@ -11,10 +11,11 @@ use rand::rngs::StdRng;
 use tokio::time::timeout;
 use trunkline_config::settings::Settings;
 use trunkline_config::{HashKey, Shard, ShardMap, Statuses};
-use trunkline_core::CoreSettings;
+use trunkline_core::{CoreSettings, Output, PeerMessage};
 use trunkline_log::{LogSettings, MemoryLog};
-use trunkline_proto::outbox::{Batches, Bounds, outbox};
+use trunkline_proto::outbox::{Batches, Bounds, Haste, outbox};
 
+use super::sending::{Gathered, haste_of};
 use super::*;
 
 mod cost;
