@@ -205,6 +205,11 @@ impl Home {
         if gate.refused_by == Some(owner) && !gate.waiting.is_empty() {
             return;
         }
+        if !gate.waiting.is_empty() && self.gates.unclaimed.remove(topic) {
+            // Who comes must not be ahead of those who are here.
+            self.claim(io, topic);
+        }
+        let owner = owner_of(&self.subscriptions, io, topic);
         let Some(gate) = self.gates.gates.remove(topic) else { return };
         for request in gate.waiting {
             if self.requests.get(request).is_some_and(|it| self.is_void(it)) {
