@@ -267,7 +267,8 @@ impl Home {
                 let socket = if is_open { Socket::Open } else { Socket::Gone };
                 self.subscriptions.remove(io, &topic, id, at, dialect, socket);
             }
-            if may_repeat {
+            // Or what it has said waits here.
+            if may_repeat || self.gates.is_closed(&topic) {
                 self.part_as(io, member.clone(), topic);
             } else {
                 io.tell(owner, PeerMessage::Forget { topic, session: id });
@@ -328,6 +329,8 @@ impl Home {
         self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
         if stays {
             io.tell(owner, PeerMessage::Suspend { topic, session: id });
+        } else if self.gates.is_closed(&topic) {
+            self.part(io, id, topic);
         } else {
             io.tell(owner, PeerMessage::Forget { topic, session: id });
         }

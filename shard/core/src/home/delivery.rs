@@ -46,6 +46,12 @@ impl Home {
             return self.not_delivered(io, owner, topic, &delivery);
         }
         if let Delivery::Record { epoch, record, .. } = &delivery {
+            if !subscription.position.precedes(epoch, record.offset)
+                && self.gates.unclaimed.contains(topic)
+            {
+                // The claim is answered with it.
+                return self.not_delivered(io, owner, topic, &delivery);
+            }
             if !subscription.position.precedes(epoch, record.offset) {
                 io.output(Output::CutLink { peer: owner, reason: "a topic's order was broken" });
                 return;

@@ -61,6 +61,11 @@ impl Gates {
         !self.gates.is_empty()
     }
 
+    /// Whether requests about a topic wait.
+    pub(super) fn is_closed(&self, topic: &Topic) -> bool {
+        self.any() && self.gates.contains_key(topic)
+    }
+
     pub(super) fn next_timer(&self) -> Option<Mono> {
         let timers = [self.again.next(), self.strays.next(), self.claims.next()];
         timers.into_iter().flatten().min()
@@ -107,6 +112,12 @@ impl Home {
                     gate.waiting.insert(request);
                     return Ok(());
                 }
+                if !self.gates.unclaimed.is_empty() && self.gates.unclaimed.remove(topic) {
+                    // Who comes must not be ahead of those who are here.
+                    let topic = topic.clone();
+                    self.claim(io, &topic);
+                }
+                let Asked::Topic { topic, .. } = &pending.asked else { return Err(OutOfReach) };
                 owner_of(&self.subscriptions, io, topic)
             }
             Asked::Whisper { to, .. } => io.home_of(to),

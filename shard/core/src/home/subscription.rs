@@ -147,10 +147,10 @@ impl Subscriptions {
 
     /// Looks at all owners anew.
     pub(super) fn sort_out(&mut self, io: &Io) {
-        let strays = |(topic, it): (&Topic, &Box<Subscription>)| {
-            (it.owner != io.owner_of(topic)).then(|| topic.clone())
+        let is_astray = |topic: &&Topic| {
+            self.topics.get(*topic).is_some_and(|it| it.owner != io.owner_of(topic))
         };
-        self.astray = self.topics.iter().filter_map(strays).collect();
+        self.astray = self.topics.keys().filter(is_astray).cloned().collect();
     }
 
     /// Those that are heard from an owner that isn't the one of the view and can't be reached.

@@ -70,6 +70,12 @@ impl Members {
         standing.is_some_and(|standing| standing.doubt.is_none() && standing.home == home)
     }
 
+    /// By which shard a session is a sure member, if it is one.
+    pub(super) fn sure_home(&self, session: SessionId) -> Option<ShardIndex> {
+        let standing = self.sessions.get(&session).filter(|standing| standing.doubt.is_none())?;
+        Some(standing.home)
+    }
+
     /// Whether a session is a member that has come by another shard than `home`. A client may come
     /// back by another, and what the first still says of it says nothing any more.
     pub(super) fn is_elsewhere(&self, home: ShardIndex, session: SessionId) -> bool {

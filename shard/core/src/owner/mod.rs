@@ -277,9 +277,15 @@ impl Owner {
     fn part(&mut self, io: &mut Io, home: ShardIndex, topic: &Topic, session: SessionId) {
         let Some(owned) = self.topics.get(topic) else { return };
         let is_elsewhere = owned.members.is_elsewhere(home, session);
-        if !owned.joins_elsewhere(home, session) {
-            self.cancel_join(io, topic, session);
+        if owned.joins_elsewhere(home, session) {
+            // It is about to be one by that shard: it has not left.
+            let nth = self.arrival_grace(io);
+            if let (false, Some(owned)) = (is_elsewhere, self.topics.get_mut(topic)) {
+                owned.members.doubt(session, Doubt::Link(nth));
+            }
+            return;
         }
+        self.cancel_join(io, topic, session);
         if !is_elsewhere {
             self.remove_member(io, topic, session);
         }

@@ -8,7 +8,7 @@ use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Key, Seen};
 use crate::link::ShardIndex;
 use crate::log::{LogRequest, ReadQuery};
-use crate::peer::{Action, Delivery, Member, Refusal, Reply};
+use crate::peer::{Action, Delivery, Member, PeerMessage, Refusal, Reply};
 use crate::session_id::SessionId;
 use crate::topic::Topic;
 
@@ -125,6 +125,14 @@ impl Owner {
         claims: Option<ShardIndex>,
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
+        if let Some(before) = owned.members.sure_home(member.session).filter(|it| *it != home) {
+            if claims.is_some() && before == io.home_of(&member.session) {
+                // Its router has moved it there, and its old home has not heard of that yet.
+                return;
+            }
+            // If it is there all the same, it is claimed.
+            io.tell(before, PeerMessage::Parted { topic: topic.clone() });
+        }
         let Topic::Room(..) = topic else {
             owned.members.join(home, member);
             return;
@@ -150,7 +158,7 @@ impl Owner {
             for other in others {
                 let delivery = delivery.clone();
                 let topic = topic.clone();
-                io.tell(other, crate::peer::PeerMessage::Deliver { topic, delivery });
+                io.tell(other, PeerMessage::Deliver { topic, delivery });
             }
         }
     }

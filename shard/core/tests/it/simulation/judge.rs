@@ -199,6 +199,7 @@ impl Judge {
     }
 
     fn message(&mut self, id: ClientId, part: &Value) {
+        let moves = self.moves;
         let (client, truth) = self.client(id);
         let payload = text(part, "data");
         let room = text(part, "room");
@@ -209,8 +210,8 @@ impl Judge {
         let goes_on = client.again > 0 && client.asked.values().any(joins);
         let waits = !goes_on
             && client.asked.values().any(|asked| {
-                // Its shard may not have heard yet that it waits.
-                let is_late = !client.at_once && asked.sequence <= client.again;
+                // Its shard may not have heard yet that it waits, and the one before may have asked.
+                let is_late = (moves || !client.at_once) && asked.sequence <= client.again;
                 !is_late
                     && matches!(&asked.what, What::Publish { payload: mine, .. } if mine == payload)
             });

@@ -3,7 +3,9 @@
 //! every client may see, and says so when it sees something else.
 //!
 //! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them, and
-//! `SIMULATION_LINES` how much of a failing seed's trace is printed.
+//! `SIMULATION_LINES` how much of a failing seed's trace is printed. With
+//! `SIMULATION_MOVES` views change in half of the seeds: 1 has topics move alone, 2 sessions too, and
+//! nothing else fails then; 3 has everything fail besides.
 
 mod answers;
 mod client;
@@ -25,6 +27,8 @@ use crate::harness::Trace;
 
 /// About 45 seconds of one core in a debug build.
 const SEEDS: u64 = 3000;
+/// Seeds in which views change.
+const MOVING: u64 = 600;
 /// One seed in so many is run twice, to see that it does the same.
 const TWICE: u64 = 50;
 /// So many seeds have seen everything there is to see.
@@ -42,48 +46,58 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn whatever_happens_every_client_sees_what_it_may() {
-    let first = number("SIMULATION_SEED", 1);
+    let moves = number("SIMULATION_MOVES", 0);
     let count = number("SIMULATION_SEEDS", SEEDS);
+    let observed = simulate(number("SIMULATION_SEED", 1), count, moves);
+    if count >= ENOUGH && moves == 0 {
+        observed.lacks_nothing();
+    }
+}
+
+#[test]
+fn when_topics_and_sessions_move_every_client_sees_what_it_may() {
+    simulate(1, MOVING, 2).has_moved();
+}
+
+fn simulate(first: u64, count: u64, moves: u64) -> run::Observed {
     let mut observed = run::Observed::default();
     for seed in first..first + count {
         let mut trace = Trace::default();
-        let mut outcome = attempt(seed, &mut trace);
+        let mut outcome = attempt(seed, moves, &mut trace);
         if seed % TWICE == 0 && outcome.is_ok() {
-            outcome = same_twice(seed);
+            outcome = same_twice(seed, moves);
         }
         match outcome {
             Ok(seen) => observed.add(&seen),
             Err(failure) => {
                 let lines = number("SIMULATION_LINES", LINES);
                 trace = Trace::of(usize::try_from(lines).unwrap_or(usize::MAX));
-                let _ = attempt(seed, &mut trace);
+                let _ = attempt(seed, moves, &mut trace);
                 for line in trace.lines() {
                     println!("{line}");
                 }
                 println!(
-                    "seed {seed} failed; again: SIMULATION_SEED={seed} SIMULATION_SEEDS=1 \
-                     cargo test -p trunkline-core --test it simulation"
+                    "seed {seed} failed; again: SIMULATION_MOVES={moves} SIMULATION_SEED={seed} \
+                     SIMULATION_SEEDS=1 cargo test -p trunkline-core --test it simulation::whatever"
                 );
                 resume_unwind(failure);
             }
         }
     }
     println!("{observed:?}");
-    if count >= ENOUGH {
-        observed.lacks_nothing();
-    }
+    observed
 }
 
 type Failure = Box<dyn Any + Send>;
 
-fn attempt(seed: u64, trace: &mut Trace) -> Result<run::Observed, Failure> {
-    catch_unwind(AssertUnwindSafe(|| run::run(seed, trace)))
+fn attempt(seed: u64, moves: u64, trace: &mut Trace) -> Result<run::Observed, Failure> {
+    catch_unwind(AssertUnwindSafe(|| run::run(seed, moves, trace)))
 }
 
-fn same_twice(seed: u64) -> Result<run::Observed, Failure> {
+fn same_twice(seed: u64, moves: u64) -> Result<run::Observed, Failure> {
     let mut traces = [Trace::of(1), Trace::of(1)];
     for trace in &mut traces {
-        attempt(seed, trace)?;
+        attempt(seed, moves, trace)?;
     }
     catch_unwind(|| {
         let [first, second] = traces;
