@@ -35,12 +35,12 @@ pub(crate) fn drain(args: &ControlArgs) -> anyhow::Result<()> {
         let mut caller = Caller::new(&args.id, &loaded).await?;
         let (request, opening) = caller.request()?;
         let answer = timeout(HELLO_TIMEOUT, caller.client.drain(request)).await;
-        let answer = answer.context("no answer in time")?.map_err(refused)?;
+        let answer = answer.context("no answer in time")?.map_err(|status| refused(&status))?;
         caller.security.check_response(&answer, &opening, (caller.clock)())?;
         let mut progress = answer.into_inner();
         let bar = Bar::new();
         loop {
-            let said = progress.message().await.map_err(refused)?;
+            let said = progress.message().await.map_err(|status| refused(&status))?;
             let said = said.ok_or_else(|| anyhow!("shard {} has ended meanwhile", args.id))?;
             if said.alone {
                 bail!("no other shard serves any more that could take what {} has", args.id);
@@ -67,7 +67,7 @@ pub(crate) fn resume(args: &ControlArgs) -> anyhow::Result<()> {
         let mut caller = Caller::new(&args.id, &loaded).await?;
         let (request, opening) = caller.request()?;
         let answer = timeout(HELLO_TIMEOUT, caller.client.resume(request)).await;
-        let answer = answer.context("no answer in time")?.map_err(refused)?;
+        let answer = answer.context("no answer in time")?.map_err(|status| refused(&status))?;
         caller.security.check_response(&answer, &opening, (caller.clock)())?;
         say(format_args!("{} serves again", args.id));
         Ok(())
@@ -75,8 +75,8 @@ pub(crate) fn resume(args: &ControlArgs) -> anyhow::Result<()> {
 }
 
 /// What a shard says that refuses, or a broken connection says in its place.
-fn refused(status: Status) -> anyhow::Error {
-    match std::error::Error::source(&status) {
+fn refused(status: &Status) -> anyhow::Error {
+    match std::error::Error::source(status) {
         Some(cause) => anyhow!("the connection broke: {}", causes(cause)),
         None => anyhow!("refused: {}", status.message()),
     }

@@ -1,10 +1,10 @@
 //! Starting a router: everything that can be wrong is found before the first client comes.
 
+mod error;
 mod listen;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -17,17 +17,19 @@ use trunkline_config::settings::Auth;
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::net::Machine;
 use trunkline_proto::runtime::gathering;
-use trunkline_proto::token::{KeyError, TokenVerifier};
-use trunkline_proto::transport::{Security, SecurityError};
+use trunkline_proto::token::TokenVerifier;
+use trunkline_proto::transport::Security;
 
+pub use self::error::StartError;
+use self::error::refused;
 pub use self::listen::Listeners;
-use self::listen::{copies, listen_for_callers, listen_for_clients, refused};
-use crate::api::grpc::{self, Grpc, ListenError};
+use self::listen::{copies, listen_for_callers, listen_for_clients};
+use crate::api::grpc::{self, Grpc};
 use crate::engine::Library;
 use crate::metrics::Metrics;
 use crate::net::{self, Clients, Listener};
 use crate::phase::{Phase, Phases};
-use crate::tls::{CertificateError, Certificates};
+use crate::tls::Certificates;
 use crate::trunk::board::Board;
 use crate::worker::{self, Common};
 
@@ -42,61 +44,6 @@ pub struct RouterOptions {
     pub listen: SocketAddr,
     /// Where its metrics are registered.
     pub registry: prometheus::Registry,
-}
-
-/// Why a router does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Someone else listens there.
-    #[error("port {} is in use on {}; choose another with router.listen", .0.port(), .0.ip())]
-    PortInUse(SocketAddr),
-    /// The address can't be listened at.
-    #[error("cannot listen at {address}: {source}; correct router.listen")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The certificate of `wss`.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// The file of `socketio.client`.
-    #[error("cannot read {}: {source}; correct socketio.client", path.display())]
-    Client {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The TLS library.
-    #[error("cannot set up TLS: {0}")]
-    Tls(#[from] rustls::Error),
-    /// The key of `auth.jwt`.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The interface over gRPC.
-    #[error(transparent)]
-    Api(#[from] ListenError),
-    /// What secures the trunks.
-    #[error(transparent)]
-    Security(#[from] SecurityError),
-    /// The registry has metrics of these names already.
-    #[error("cannot register the router's metrics: {0}; give each router a registry of its own")]
-    Metrics(#[from] prometheus::Error),
-    /// The sockets that are taken over are others than are wanted.
-    #[error(
-        "the running router listens at {found}, not at {wanted}; end it, or put its address back into router.listen"
-    )]
-    OtherAddress {
-        /// Where the sockets listen.
-        found: SocketAddr,
-        /// Where they should.
-        wanted: SocketAddr,
-    },
-    /// A thread can't be started.
-    #[error("cannot start a worker's thread: {0}")]
-    Thread(io::Error),
 }
 
 /// A running router. Dropped without [`Router::shutdown`] it shuts down by itself, unawaited.

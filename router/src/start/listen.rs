@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use trunkline_config::Settings;
 
-use super::StartError;
+use super::error::{StartError, refused};
 use crate::api::grpc::{self, ListenError};
 use crate::net;
 use crate::tls::Certificates;
@@ -70,13 +70,4 @@ fn is_at(listener: &TcpListener, wanted: SocketAddr) -> Result<(), StartError> {
 pub(super) fn copies(clients: &[TcpListener], api: Option<&TcpListener>) -> io::Result<Listeners> {
     let clients = clients.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
     Ok(Listeners { clients, api: api.map(TcpListener::try_clone).transpose()? })
-}
-
-/// What is wrong when an address can't be listened at.
-pub(super) fn refused(address: SocketAddr, source: io::Error) -> StartError {
-    if source.kind() == io::ErrorKind::AddrInUse {
-        StartError::PortInUse(address)
-    } else {
-        StartError::Listen { address, source }
-    }
 }

@@ -106,7 +106,7 @@ mod tests {
         groups.join(GroupId(8), 1, None);
         groups.join(GroupId(9), 2, Some(&a));
         groups.has_had(GroupId(7), None);
-        assert_eq!(groups.positions(1), [a.clone()]);
+        assert_eq!(groups.positions(1), std::slice::from_ref(&a));
         groups.has_had(GroupId(7), Some(&b));
         assert_eq!((groups.positions(1), groups.positions(2)), (vec![b], vec![a]));
         groups.leave(GroupId(7), 1);

@@ -6,7 +6,7 @@ use super::ask;
 use crate::durability::jetstream::store;
 use crate::durability::kills::{KEEP_ALL, survive};
 use crate::durability::nats::Nats;
-use crate::harness::{Cluster, Setup, eventually};
+use crate::harness::{Cluster, Process, Setup, eventually};
 
 async fn start(servers: &[Nats]) -> Cluster {
     let section = store(servers, "map_bucket = \"maps\"");
@@ -14,7 +14,7 @@ async fn start(servers: &[Nats]) -> Cluster {
 }
 
 fn all_logs(cluster: &Cluster) -> String {
-    cluster.shards.values().map(|shard| shard.errors()).collect()
+    cluster.shards.values().map(Process::errors).collect()
 }
 
 #[tokio::test]

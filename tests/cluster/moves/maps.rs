@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::durability::jetstream::{push, store};
 use crate::durability::kills::{EMBEDDED, KEEP_ALL, survive};
 use crate::durability::nats::Nats;
-use crate::harness::{Cluster, Setup, eventually, free};
+use crate::harness::{Cluster, Process, Setup, eventually, free};
 
 /// The cluster's first map in a later version, with a shard `d` beside the others or without.
 fn map(cluster: &Cluster, version: u64, d: Option<[u16; 2]>) -> String {
@@ -74,7 +74,7 @@ async fn a_map_with_another_key_is_refused_with_what_to_do() {
     std::fs::write(cluster.path("shards.toml"), rekeyed).unwrap();
     eventually("all have refused it", async || {
         let shards = cluster.shards.values();
-        let mut all = shards.chain(&cluster.router).map(|process| process.errors());
+        let mut all = shards.chain(&cluster.router).map(Process::errors);
         all.all(|said| {
             said.contains("has another hash_key") && said.contains("put the old key back")
         })

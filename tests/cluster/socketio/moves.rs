@@ -3,20 +3,11 @@
 use super::{proves, rules, setup, unharmed};
 use crate::harness::TRUNKLINE;
 
-async fn notice_nothing(mode: &str) {
-    let cluster = setup(rules!("moves")).start().await;
-    let config = cluster.config();
-    let arguments = [mode, "--trunkline", TRUNKLINE, "--config", &config];
-    proves("moves", &arguments, &cluster.http_urls(), 2).await;
-    unharmed(cluster).await;
-}
-
 #[tokio::test]
 async fn clients_that_poll_notice_nothing_when_shards_are_drained() {
-    notice_nothing("polling").await;
-}
-
-#[tokio::test]
-async fn clients_by_websocket_notice_nothing_when_shards_are_drained() {
-    notice_nothing("websocket").await;
+    let cluster = setup(rules!("moves")).start().await;
+    let config = cluster.config();
+    let arguments = ["polling", "--trunkline", TRUNKLINE, "--config", &config];
+    proves("moves", &arguments, &cluster.http_urls(), 3).await;
+    unharmed(cluster).await;
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use trunkline_config::ShardKey;
-use trunkline_proto::trunk::{Dialect, PollGone, PollRequest, poll_request::What};
+use trunkline_proto::trunk::{
+    Dialect, PollAnswer, PollGone, PollRequest, down, poll_request::What,
+};
 
 use super::{SESSION, polling, sid};
 use crate::harness::{Answered, Client, FakeShard, Raw, Request, Stage, answer, map, soon, start};
@@ -227,4 +229,71 @@ async fn clients_that_poll_count_like_others() {
     let _client = soon("a place", Client::connect(stage.address(), "/ws")).await;
     stage.trunk.attach().await;
     assert_eq!(Request::get(path).answer(stage.address()).await.status, 503);
+}
+
+/// Nothing was done of the request: its session is at this shard, or where it belongs.
+fn moved(request: u64, at: &str) -> down::Item {
+    let moved = Some(at.to_owned());
+    down::Item::Poll(PollAnswer { request, moved, ..PollAnswer::default() })
+}
+
+#[tokio::test]
+async fn what_is_asked_too_early_is_asked_again_until_it_is_answered() {
+    let mut stage = Stage::set().await;
+    let asked = Request::post(polling(&sid()), "4hello").send(stage.address()).await;
+    let mut numbers = Vec::new();
+    for at in ["", "of no map", "a", ""] {
+        let (request, body) = posted(&mut stage).await;
+        assert_eq!(body, "4hello");
+        numbers.push(request);
+        stage.trunk.batch(vec![moved(request, at)]).await;
+    }
+    let (request, _) = posted(&mut stage).await;
+    assert!(!numbers.contains(&request));
+    stage.trunk.batch(vec![answer(request, 200, "ok")]).await;
+    assert_eq!(Answered::read(asked).await.body, "ok");
+
+    let asked = Request::get("/socket.io/?EIO=4&transport=polling").send(stage.address()).await;
+    for _ in 0..2 {
+        let PollRequest { request, what, .. } = stage.trunk.poll().await;
+        assert!(matches!(what, Some(What::Open(_))));
+        stage.trunk.batch(vec![moved(request, "")]).await;
+    }
+    let request = stage.trunk.poll().await.request;
+    stage.trunk.batch(vec![answer(request, 200, "0{}")]).await;
+    assert_eq!(Answered::read(asked).await.body, "0{}");
+}
+
+#[tokio::test]
+async fn a_post_that_was_announced_is_announced_again_where_its_session_has_gone() {
+    let mut stage = Stage::set().await;
+    let (mut raw, request) = half_sent(&mut stage).await;
+    stage.trunk.batch(vec![moved(request, "")]).await;
+    let again = announced(&mut stage).await;
+    assert_ne!(again, request);
+    raw.write(b" and rest").await;
+    let (request, body) = posted(&mut stage).await;
+    assert_eq!((request, body.as_str()), (again, "4half and rest"));
+    // It has gone on while the body was on its way.
+    stage.trunk.batch(vec![moved(request, "")]).await;
+    let (request, body) = posted(&mut stage).await;
+    assert_eq!(body, "4half and rest");
+    stage.trunk.batch(vec![answer(request, 200, "ok")]).await;
+    assert_eq!(Answered::read(raw).await.body, "ok");
+}
+
+#[tokio::test]
+async fn a_session_that_is_nowhere_for_too_long_is_given_up() {
+    let mut stage = Stage::set().await;
+    let asked = Request::get(polling(&sid())).send(stage.address()).await;
+    let mut answering = async || loop {
+        let request = stage.trunk.poll().await.request;
+        stage.trunk.batch(vec![moved(request, "")]).await;
+    };
+    let answered = tokio::select! {
+        answered = Answered::read(asked) => answered,
+        () = answering() => unreachable!("it is given up"),
+    };
+    assert_eq!(answered.status, 503);
+    assert!(answered.header("retry-after").is_some());
 }

@@ -267,8 +267,8 @@ impl Home {
                 let socket = if is_open { Socket::Open } else { Socket::Gone };
                 self.subscriptions.remove(io, &topic, id, at, dialect, socket);
             }
-            // Or what it has said waits here.
             if may_repeat || self.gates.is_closed(&topic) {
+                // Its client may say again what it has said, or that waits here.
                 self.part_as(io, member.clone(), topic);
             } else {
                 io.tell(owner, PeerMessage::Forget { topic, session: id });
