@@ -136,7 +136,9 @@ impl Owner {
         }
         let view = io.view().id();
         for (peer, settled) in std::mem::take(&mut owed.settled) {
-            if settled == view {
+            // One that is in no map any more has gone for good when it had nothing left.
+            let is_gone = io.view().shard(peer.0).is_none();
+            if settled == view && (is_gone || io.links.is_up(peer)) {
                 owed.shards.remove(&peer);
             }
         }
@@ -236,6 +238,8 @@ impl Owner {
     /// A peer can be asked again.
     pub(super) fn owed_link_up(&mut self, io: &mut Io, peer: ShardIndex) {
         self.owed.unlinked.remove(&peer);
+        // What is true of its process it says again.
+        self.owed.settled.remove(&peer);
         if !self.owed.shards.contains(&peer) {
             return;
         }
@@ -248,7 +252,6 @@ impl Owner {
 
     pub(super) fn owed_link_down(&mut self, io: &Io, peer: ShardIndex) {
         self.owed.unlinked.insert(peer, io.now.mono);
-        self.owed.settled.remove(&peer);
     }
 
     /// Who can't be reached is waited for as long as it may have something: a process that is gone
