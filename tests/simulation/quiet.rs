@@ -39,8 +39,12 @@ pub(crate) fn unsettled(world: &World) -> Option<String> {
 fn astray(world: &World) -> Option<String> {
     let views = world.views();
     let (first, view) = views.first()?;
+    let goes = |name: &str| {
+        (0..SHARDS).any(|shard| shard_name(shard) == name) && view.map().index_of(name).is_none()
+    };
     for (name, other) in &views {
-        if other.id() != view.id() {
+        // Who is in no map any more, and has nothing left, says goodbye and hears no more.
+        if other.id() != view.id() && !goes(name) {
             return Some(format!("{first} sees {:?}, {name} {:?}", view.id(), other.id()));
         }
     }
