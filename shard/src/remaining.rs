@@ -15,7 +15,8 @@ pub(crate) struct Remaining {
     pub(crate) topics: usize,
     /// Clients that are attached.
     pub(crate) connections: usize,
-    /// The core has found all topics that are another's, and given them away.
+    /// The core has found all topics that are another's, and given them away. Who is in no map any more is
+    /// also known by all to have none.
     pub(crate) settled: bool,
 }
 

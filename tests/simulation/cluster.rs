@@ -1,6 +1,6 @@
 //! The cluster and its world, step by step.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,8 +11,9 @@ use prometheus::Registry;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::Notify;
-use trunkline_config::Statuses;
-use trunkline_core::CoreSettings;
+use tokio::time::sleep;
+use trunkline_config::{ShardMap, Statuses, View};
+use trunkline_core::{CoreSettings, Topic};
 use trunkline_log::{LogSettings, TopicLog};
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::net::Machine;
@@ -20,14 +21,15 @@ use trunkline_router::{Router, RouterOptions};
 use trunkline_shard::{Ground, Incoming, Shard, ShardOptions, StoreError};
 use turmoil::{Builder, Sim};
 
-use crate::frames::{Circumstances, Heard, Presence};
+use crate::frames::{Announced, Circumstances, Heard, Presence};
 use crate::hearing::{Hearing, Standing};
 use crate::network::{self, Door, PORT, Wires};
+use crate::operator::{self, OPERATOR, Order};
 use crate::people::{self, Request};
 use crate::person::{Individual, Mode};
 use crate::plan::{Plan, ROUTERS, SHARDS, person_name, room_name, router_name, shard_name};
-use crate::script::{Act, Process};
-use crate::store::{Disk, Store};
+use crate::script::{Act, LOOKS_MS, Process};
+use crate::store::{Disk, Store, model};
 use crate::truth::Truth;
 use crate::{clock, held, panics, quiet};
 
@@ -36,6 +38,10 @@ const STEP: Duration = Duration::from_millis(5);
 /// How long something that went wrong may be felt: the silence of an end that is gone is noticed
 /// after ten seconds, and a link is dialled after five more at the latest.
 const TROUBLE: Duration = Duration::from_secs(20);
+/// How often a process that can't start yet looks whether it can.
+const LOOK: Duration = Duration::from_millis(20);
+/// How much longer than it may wait a process may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// News that is on its way for longer than this is never told.
 const NEWS: Duration = Duration::from_secs(4);
 /// Everything has healed by then: members of a router that is gone have left after
@@ -49,16 +55,27 @@ pub(crate) struct World {
     pub(crate) truth: Arc<Mutex<Truth>>,
     pub(crate) people: RefCell<Vec<Individual>>,
     disks: Vec<Arc<Mutex<Disk>>>,
-    lives: RefCell<BTreeMap<String, u64>>,
-    stops: RefCell<BTreeMap<String, Rc<Notify>>>,
+    counts: RefCell<BTreeMap<String, u64>>,
+    lives: RefCell<BTreeMap<String, Rc<Life>>>,
+    /// The map that each process finds where it looks for one.
+    files: RefCell<BTreeMap<String, Arc<ShardMap>>>,
+    orders: RefCell<Vec<Order>>,
     state: RefCell<State>,
+}
+
+/// A process, from its start to its end.
+#[derive(Debug)]
+struct Life {
+    cluster: Cluster,
+    stop: Notify,
+    /// Others are to take over what it has first.
+    orderly: Cell<bool>,
+    ended: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     last_fault: Option<Duration>,
-    /// A shard whose topics live in memory has ended.
-    forgetful: bool,
     quiet: bool,
     presence: BTreeMap<String, Presence>,
     tally: BTreeMap<&'static str, u64>,
@@ -91,7 +108,13 @@ pub(crate) fn run(seed: u64, as_text: bool) -> Outcome {
         .max_message_latency(Duration::ZERO)
         .enable_random_order();
     let dice = StdRng::seed_from_u64(world.plan.seed_of("ways", 0));
-    let mut cluster = Stage { world: Rc::clone(&world), sim: builder.build(), dice };
+    let mut cluster = Stage {
+        world: Rc::clone(&world),
+        sim: builder.build(),
+        dice,
+        starts: Vec::new(),
+        looks: Vec::new(),
+    };
     cluster.build();
     cluster.play();
     drop(cluster);
@@ -103,12 +126,14 @@ pub(crate) fn run(seed: u64, as_text: bool) -> Outcome {
 
 impl World {
     fn new(plan: Plan, as_text: bool) -> Self {
-        let truth = Truth::new(Arc::clone(&plan.map), plan.store.durable, as_text);
+        let truth = Truth::new(plan.is_durable(), as_text);
         let truth = Arc::new(Mutex::new(truth));
+        let shared = model("shared", &CoreSettings::new(&plan.settings));
         let disk = |shard| {
             let seed = plan.seed_of("disk", shard as u64);
             let core = CoreSettings::new(&plan.settings);
-            Arc::new(Mutex::new(Disk::new(shard, seed, plan.store, core, Arc::clone(&truth))))
+            let truth = Arc::clone(&truth);
+            Arc::new(Mutex::new(Disk::new(shard, seed, plan.store, core, truth, &shared)))
         };
         let disks = (0..SHARDS).map(disk).collect();
         let individual = |(number, person): (usize, &crate::plan::Person)| {
@@ -122,8 +147,10 @@ impl World {
             truth,
             people: RefCell::new(people),
             disks,
+            counts: RefCell::default(),
             lives: RefCell::default(),
-            stops: RefCell::default(),
+            files: RefCell::default(),
+            orders: RefCell::default(),
             state: RefCell::default(),
         }
     }
@@ -167,22 +194,22 @@ impl World {
         let state = self.state.borrow();
         let recent = state.last_fault.is_some_and(|at| clock::since() < at + TROUBLE);
         let troubled = recent || self.plan.store.failures > 0.0;
-        Circumstances { troubled, forgetful: state.forgetful }
+        Circumstances { troubled, forgetful: held(&self.truth).forgetful }
     }
 
     /// Takes note of what somebody has heard.
     pub(crate) fn heard(&self, person: usize, heard: Heard) {
-        let Heard { presence, left, tally } = heard;
+        let Heard { presence, announced, tally } = heard;
         self.tally(tally);
         if let Some((room, presence)) = presence
             && self.is_quiet()
         {
             self.state.borrow_mut().presence.insert(room, presence);
         }
-        if let Some((room, user)) = left {
+        if let Some(Announced { came, room, user }) = announced {
             let people = self.people.borrow();
-            // Who has been there for so long that no older news can be on its way can't have left, but
-            // for reasons of their own that they may not have noticed yet.
+            // Who has been there for so long that no older news can be on its way can't have come or
+            // left, but for reasons of their own that they may not have noticed yet.
             let stays = people.iter().find(|it| {
                 let own = it.excuses.are_any() || it.mode != Mode::Well;
                 let long = |it: &Hearing| {
@@ -192,23 +219,103 @@ impl World {
                 it.user == user && it.connected && always && !own
             });
             if let (Some(stays), false) = (stays, people[person].excuses.are_any()) {
-                self.wrong(format!("{user} is said to have left {room}: {}", stays.name()));
+                let what = if came { "come to" } else { "left" };
+                self.wrong(format!("{user} is said to have {what} {room}: {}", stays.name()));
             }
         }
     }
 
-    /// A process begins another life. Gives what it runs on, and who may tell it to end.
-    fn begin(&self, name: &str) -> (Machine, Rc<Notify>) {
-        let life = {
-            let mut lives = self.lives.borrow_mut();
-            let life = lives.entry(name.to_owned()).or_default();
-            *life += 1;
-            *life
+    /// The map that a process finds where it looks for one.
+    fn file(&self, name: &str) -> Arc<ShardMap> {
+        let files = self.files.borrow();
+        Arc::clone(files.get(name).unwrap_or(&self.plan.maps[0]))
+    }
+
+    /// A process looks, and finds another map.
+    fn finds(&self, name: &str, map: &Arc<ShardMap>) {
+        self.files.borrow_mut().insert(name.to_owned(), Arc::clone(map));
+        self.note(name, &format!("finds the map {}", map.id().version));
+        let life = self.lives.borrow().get(name).cloned();
+        if let Some(life) = life.filter(|life| !life.ended.get())
+            && let Err(refused) = life.cluster.take_map(Arc::clone(map))
+        {
+            self.wrong(format!("{name} doesn't take a map: {refused}"));
+        }
+    }
+
+    /// A process begins another life.
+    fn begin(&self, name: &str) -> (Machine, Rc<Life>) {
+        let count = {
+            let mut counts = self.counts.borrow_mut();
+            let count = counts.entry(name.to_owned()).or_default();
+            *count += 1;
+            *count
         };
-        let stop = Rc::new(Notify::new());
-        self.stops.borrow_mut().insert(name.to_owned(), Rc::clone(&stop));
-        let entropy = StdRng::seed_from_u64(self.plan.seed_of(name, life));
-        (Machine { connector: Arc::new(Wires), clock: clock::clock(), entropy }, stop)
+        let life = Rc::new(Life {
+            cluster: Cluster::new(self.file(name), Statuses::default()),
+            stop: Notify::new(),
+            orderly: Cell::new(false),
+            ended: Cell::new(false),
+        });
+        self.lives.borrow_mut().insert(name.to_owned(), Rc::clone(&life));
+        let entropy = StdRng::seed_from_u64(self.plan.seed_of(name, count));
+        (Machine { connector: Arc::new(Wires), clock: clock::clock(), entropy }, life)
+    }
+
+    /// The processes that run, by what they know of the cluster.
+    pub(crate) fn views(&self) -> Vec<(String, View)> {
+        let lives = self.lives.borrow();
+        let running = lives.iter().filter(|(_, life)| !life.ended.get());
+        running.map(|(name, life)| (name.clone(), life.cluster.outlook().view)).collect()
+    }
+
+    /// Topics that shards have for themselves.
+    pub(crate) fn topics(&self, shard: usize) -> Vec<Topic> {
+        held(&self.disks[shard]).topics()
+    }
+
+    fn order(&self, shard: usize, serves: bool) {
+        self.orders.borrow_mut().push(Order { shard, serves });
+    }
+
+    fn life(&self, process: Process) -> Option<Rc<Life>> {
+        self.lives.borrow().get(&name(process)).cloned()
+    }
+
+    fn stop(&self, process: Process, orderly: bool) {
+        if let Some(life) = self.life(process) {
+            life.orderly.set(orderly);
+            life.stop.notify_one();
+        }
+    }
+
+    fn is_ending(&self, process: Process) -> bool {
+        self.life(process).is_some_and(|life| life.orderly.get() && !life.ended.get())
+    }
+
+    /// Whether it has ended as it was asked to.
+    fn has_ended(&self, process: Process) -> bool {
+        self.life(process).is_some_and(|life| life.orderly.get() && life.ended.get())
+    }
+
+    /// What somebody has asked of shards since this was asked.
+    pub(crate) fn take_orders(&self) -> Vec<Order> {
+        self.orders.take()
+    }
+
+    /// A shard that was asked to end has nothing left, or has given up. What a store that ends with
+    /// it still has is gone.
+    fn judge_end(&self, shard: usize, took: Duration) {
+        let left = self.topics(shard);
+        let Some(one) = left.first() else { return self.tally("nothing left") };
+        self.tally("ended with topics");
+        let (name, count) = (shard_name(shard), left.len());
+        self.note(&name, &format!("ends with {count} topics, such as {one}, after {took:?}"));
+        held(&self.truth).forgetful |= !self.plan.is_durable();
+        let gave_up = took.is_zero() || took >= self.plan.settings.drain.timeout;
+        if !gave_up && !self.circumstances().troubled {
+            self.wrong(format!("{name} says that nothing is left, and has {one}"));
+        }
     }
 }
 
@@ -241,42 +348,63 @@ impl Ground for Simulated {
 
 async fn shard(world: Rc<World>, shard: usize) -> turmoil::Result {
     let id = shard_name(shard);
-    let (machine, stop) = world.begin(&id);
+    // Nobody starts a shard that isn't in the map.
+    while world.file(&id).index_of(&id).is_none() {
+        sleep(LOOK).await;
+    }
+    let (machine, life) = world.begin(&id);
     let disk = Arc::clone(&world.disks[shard]);
     let options = ShardOptions {
         settings: Arc::clone(&world.plan.settings),
-        cluster: Cluster::new(Arc::clone(&world.plan.map), Statuses::default()),
+        cluster: life.cluster.clone(),
         id,
         data: None,
         registry: Registry::new(),
     };
     let ground = Simulated { machine, disk: Arc::clone(&disk) };
-    let shard = Shard::start_on(&ground, options).await?;
-    stop.notified().await;
+    let running = Shard::start_on(&ground, options).await?;
+    life.stop.notified().await;
+    let asked = clock::since();
+    if life.orderly.get() {
+        running.drain().await;
+    }
+    let took = clock::since() - asked;
     held(&disk).ends();
-    shard.shutdown().await;
+    running.shutdown().await;
+    if life.orderly.get() {
+        world.judge_end(shard, took);
+    }
+    life.ended.set(true);
     Ok(())
 }
 
 async fn router(world: Rc<World>, router: usize) -> turmoil::Result {
-    let (machine, stop) = world.begin(&router_name(router));
+    let (machine, life) = world.begin(&router_name(router));
     let options = RouterOptions {
         settings: Arc::clone(&world.plan.settings),
-        cluster: Cluster::new(Arc::clone(&world.plan.map), Statuses::default()),
+        cluster: life.cluster.clone(),
         listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
         registry: Registry::new(),
     };
-    let router = Router::start_on(machine, Door::open().await?, options).await?;
-    stop.notified().await;
-    router.shutdown().await;
+    let mut running = Router::start_on(machine, Door::open().await?, options).await?;
+    life.stop.notified().await;
+    if life.orderly.get() {
+        running.drain().await;
+    }
+    running.shutdown().await;
+    life.ended.set(true);
     Ok(())
 }
 
 struct Stage {
     world: Rc<World>,
     sim: Sim<'static>,
-    /// Of what the ways between hosts are like.
+    /// Of what the ways between hosts are like, and when processes look for maps.
     dice: StdRng,
+    /// Processes that are started when they have ended, since when.
+    starts: Vec<(Process, Duration)>,
+    /// When which process finds which map.
+    looks: Vec<(Duration, String, usize)>,
 }
 
 impl Stage {
@@ -289,6 +417,8 @@ impl Stage {
             let world = Rc::clone(&self.world);
             self.sim.host(router_name(number), move || router(Rc::clone(&world), number));
         }
+        let world = Rc::clone(&self.world);
+        self.sim.host(OPERATOR, move || operator::work(Rc::clone(&world)));
         for number in 0..self.world.plan.people.len() {
             let world = Rc::clone(&self.world);
             self.sim.host(person_name(number), move || people::live(Rc::clone(&world), number));
@@ -299,7 +429,7 @@ impl Stage {
         let world = Rc::clone(&self.world);
         let script = world.plan.script.clone();
         let mut events = script.iter().peekable();
-        while clock::since() < world.plan.quiet_at {
+        while clock::since() < world.plan.quiet_at || !self.starts.is_empty() {
             while let Some(event) = events.next_if(|event| event.at <= clock::since()) {
                 self.perform(&event.act);
             }
@@ -342,7 +472,30 @@ impl Stage {
         }
         clock::advance(STEP);
         self.way_changes();
+        self.come();
         held(&self.world.truth).verdict().is_none()
+    }
+
+    /// What is due: processes start that had to end first, and others find a map.
+    fn come(&mut self) {
+        let world = Rc::clone(&self.world);
+        let now = clock::since();
+        for (process, since) in std::mem::take(&mut self.starts) {
+            if world.has_ended(process) {
+                self.perform(&Act::Start(process));
+            } else if now > since + world.plan.settings.drain.timeout + PATIENCE {
+                world.wrong(format!("{} doesn't end", name(process)));
+            } else {
+                self.starts.push((process, since));
+            }
+        }
+        let (due, later) =
+            std::mem::take(&mut self.looks).into_iter().partition(|(at, ..)| *at <= now);
+        self.looks = later;
+        let due: Vec<(Duration, String, usize)> = due;
+        for (_, name, map) in due {
+            world.finds(&name, &world.plan.maps[map]);
+        }
     }
 
     /// Some way takes another time from now on.
@@ -365,28 +518,34 @@ impl Stage {
     fn perform(&mut self, act: &Act) {
         let world = Rc::clone(&self.world);
         world.note("script", &format!("{act:?}"));
-        {
-            let mut state = world.state.borrow_mut();
-            state.last_fault = Some(clock::since());
-        }
+        self.trouble(act);
         match act {
             Act::Crash(process) => {
                 self.ends(*process);
-                self.sim.crash(name(*process));
+                self.crash(*process);
             }
             Act::Vanish(process) => {
                 self.ends(*process);
                 for other in self.others(*process) {
                     self.sim.partition(name(*process), other);
                 }
-                self.sim.crash(name(*process));
+                self.crash(*process);
             }
             Act::Stop(process) => {
                 self.ends(*process);
-                let stop = world.stops.borrow().get(&name(*process)).cloned();
-                if let Some(stop) = stop {
-                    stop.notify_one();
+                world.stop(*process, false);
+            }
+            Act::End(process) => {
+                if matches!(process, Process::Router(_)) {
+                    self.ends(*process);
                 }
+                world.stop(*process, true);
+            }
+            Act::Drain(shard) => world.order(*shard, false),
+            Act::Resume(shard) => world.order(*shard, true),
+            Act::Map(map) => self.map_comes(*map),
+            Act::Start(process) if world.is_ending(*process) => {
+                self.starts.push((*process, clock::since()));
             }
             Act::Start(process) => {
                 for other in self.others(*process) {
@@ -414,11 +573,53 @@ impl Stage {
         }
     }
 
+    fn crash(&mut self, process: Process) {
+        self.sim.crash(name(process));
+        self.world.lives.borrow_mut().remove(&name(process));
+        self.starts.retain(|(it, _)| *it != process);
+    }
+
+    /// A map is put where processes look for one; some see it soon.
+    fn map_comes(&mut self, map: usize) {
+        let shards = (0..SHARDS).map(shard_name);
+        let longest = [50, 400, LOOKS_MS][self.dice.random_range(0..3)];
+        for name in shards.chain((0..ROUTERS).map(router_name)) {
+            let at = clock::since() + Duration::from_millis(self.dice.random_range(0..longest));
+            // A map that is found later than the next is no news.
+            let earliest = self.looks.iter().filter(|(_, it, _)| *it == name).map(|(at, ..)| *at);
+            let at = earliest.max().map_or(at, |it| it.max(at));
+            self.looks.push((at, name, map));
+        }
+        self.world.tally("map");
+    }
+
+    /// What an act makes of what people may be told.
+    fn trouble(&self, act: &Act) {
+        let world = &self.world;
+        let plan = &world.plan;
+        let is_orderly = |process: &Process| world.is_ending(*process) || world.has_ended(*process);
+        let moves = match act {
+            Act::Start(process) => is_orderly(process),
+            act => act.moves(),
+        };
+        // Whom nobody is linked with yet, as it has just started or as maps differ, can't be asked. And
+        // a topic is moved by a store step by step: a slow one takes as long as people wait.
+        let moves = moves && !matches!(act, Act::Start(_) | Act::Map(_));
+        if !moves || plan.store.slowest_ms > 40 {
+            world.state.borrow_mut().last_fault = Some(clock::since());
+        }
+        // A memory that can't be reached for a while is not waited for.
+        let cuts = matches!(act, Act::Vanish(_) | Act::Part(..) | Act::Hold(..));
+        if cuts && !plan.is_durable() && plan.script.iter().any(|event| event.act.moves()) {
+            held(&world.truth).forgetful = true;
+        }
+    }
+
     /// A process ends; who relies on it is excused.
     fn ends(&self, process: Process) {
         match process {
             Process::Shard(_) => {
-                self.world.state.borrow_mut().forgetful |= !self.world.plan.store.durable;
+                held(&self.world.truth).forgetful |= !self.world.plan.is_durable();
             }
             Process::Router(router) => {
                 for person in self.world.people.borrow_mut().iter_mut() {
@@ -454,6 +655,7 @@ impl Stage {
         let routers = (0..ROUTERS).map(router_name);
         let people = (0..self.world.plan.people.len()).map(person_name);
         let all = shards.chain(routers).chain(people);
+        let all = all.chain([OPERATOR.to_owned()]);
         all.filter(|other| *other != name(process)).collect()
     }
 }

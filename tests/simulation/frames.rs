@@ -22,12 +22,19 @@ pub(crate) struct Circumstances {
 /// What an answer to `presence` says: users with their connections, and whether it is sure.
 pub(crate) type Presence = (BTreeMap<String, u64>, bool);
 
+/// A user is said to have come to a room, or to have left it.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    pub(crate) came: bool,
+    pub(crate) room: String,
+    pub(crate) user: String,
+}
+
 /// What somebody hears that others are interested in.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) presence: Option<(String, Presence)>,
-    /// A user is said to have left a room.
-    pub(crate) left: Option<(String, String)>,
+    pub(crate) announced: Option<Announced>,
     pub(crate) tally: &'static str,
 }
 
@@ -50,11 +57,12 @@ impl Individual {
             "private" => self.private(frame, truth, around),
             "gap" => self.gap(frame, around),
             "ephemeral" => Ok(tally("ephemeral")),
-            "joined" => self.announced(frame).map(|_| tally("joined")),
-            "left" => {
-                let left = Some(self.announced(frame)?);
-                Ok(Heard { left, ..tally("left") })
-            }
+            "joined" => self
+                .announced(frame, true)
+                .map(|it| Heard { announced: Some(it), ..tally("joined") }),
+            "left" => self
+                .announced(frame, false)
+                .map(|it| Heard { announced: Some(it), ..tally("left") }),
             _ => Err(format!("nobody knows {frame}")),
         }
     }
@@ -190,7 +198,7 @@ impl Individual {
         Ok(tally("gap"))
     }
 
-    fn announced(&self, frame: &Value) -> Result<(String, String), String> {
+    fn announced(&self, frame: &Value, came: bool) -> Result<Announced, String> {
         let (room, user) = (text(frame, "room")?, text(frame, "user")?);
         if user == self.user {
             return Err(format!("somebody is told of themselves: {frame}"));
@@ -198,7 +206,7 @@ impl Individual {
         if !self.rooms.contains_key(room) {
             return Err(format!("{frame} for one who has not joined"));
         }
-        Ok((room.to_owned(), user.to_owned()))
+        Ok(Announced { came, room: room.to_owned(), user: user.to_owned() })
     }
 
     /// Nothing may wait for longer than this.

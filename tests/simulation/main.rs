@@ -15,6 +15,7 @@ mod hearing;
 #[path = "../../shard/core/tests/it/harness/log.rs"]
 mod model;
 mod network;
+mod operator;
 mod panics;
 mod people;
 mod person;

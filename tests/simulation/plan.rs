@@ -9,9 +9,12 @@ use trunkline_config::settings::{Cluster, Heartbeat, Settings};
 use trunkline_config::{HashKey, Shard, ShardMap};
 
 use crate::script::{Event, Script};
-use crate::store::StorePlan;
+use crate::store::{Kind, StorePlan};
 
-pub(crate) const SHARDS: usize = 4;
+/// Shards that there ever are.
+pub(crate) const SHARDS: usize = 5;
+/// Those of the first map.
+pub(crate) const FIRST: usize = 4;
 pub(crate) const ROUTERS: usize = 2;
 
 /// All that is decided before a simulation begins.
@@ -19,7 +22,8 @@ pub(crate) const ROUTERS: usize = 2;
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) map: Arc<ShardMap>,
+    /// One map after the other.
+    pub(crate) maps: Vec<Arc<ShardMap>>,
     pub(crate) store: StorePlan,
     pub(crate) people: Vec<Person>,
     pub(crate) rooms: usize,
@@ -71,18 +75,24 @@ impl Plan {
         };
         let people: Vec<Person> = (0..people).map(person).collect();
         let store = StorePlan {
-            durable: dice.random_bool(0.75),
+            kind: [Kind::Memory, Kind::Own, Kind::Own, Kind::Shared][dice.random_range(0..4)],
             slowest_ms: [0, 0, 5, 40, 800][dice.random_range(0..5)],
             failures: if dice.random_bool(0.25) { 0.01 } else { 0.0 },
         };
         let latency_ms = [1, 10, 40][dice.random_range(0..3)];
         let pace_ms = [60, 150, 300][dice.random_range(0..3)];
-        let Script { events, quiet_at } = Script::new(&mut dice, people.len());
+        let Script { events, quiet_at, maps } = Script::new(&mut dice, people.len());
         let hash_key = HashKey(dice.random());
         Self {
             seed,
-            settings: Arc::new(settings(&mut dice, &events)),
-            map: Arc::new(ShardMap::new(1, hash_key, (0..SHARDS).map(shard).collect())),
+            settings: Arc::new(settings(&mut dice, &events, store.kind)),
+            maps: (1..)
+                .zip(maps)
+                .map(|(version, shards)| {
+                    let shards = shards.into_iter().map(shard).collect();
+                    Arc::new(ShardMap::new(version, hash_key, shards))
+                })
+                .collect(),
             store,
             people,
             rooms,
@@ -91,6 +101,11 @@ impl Plan {
             script: events,
             quiet_at,
         }
+    }
+
+    /// Whether what a shard that crashed had is there when it is back.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.store.kind != Kind::Memory
     }
 
     /// A seed for something of this simulation, another for each of its lives.
@@ -108,15 +123,19 @@ fn shard(number: usize) -> Shard {
     Shard { id, grpc, metrics: "127.0.0.1:0".to_owned(), weight: 1.0 }
 }
 
-fn settings(dice: &mut StdRng, script: &[Event]) -> Settings {
+fn settings(dice: &mut StdRng, script: &[Event], kind: Kind) -> Settings {
     let mut settings = Settings {
         heartbeat: Heartbeat { interval: Duration::from_secs(3), timeout: Duration::from_secs(2) },
         cluster: Cluster {
             secret: dice.random_bool(0.5).then(|| "correct horse battery staple".to_owned()),
             tls: None,
         },
+        store: kind.settings(),
         ..Settings::default()
     };
+    if dice.random_bool(0.2) {
+        settings.drain.timeout = Duration::from_secs(2);
+    }
     // Small enough for somebody who doesn't read to fill it, but only where nothing else makes
     // much wait for those who do read.
     let only_people = script.iter().all(|event| !event.act.is_of_shards());

@@ -4,11 +4,14 @@ use crate::cluster::World;
 use crate::held;
 use crate::people::present;
 use crate::person::Individual;
-use crate::plan::room_name;
+use crate::plan::{SHARDS, room_name, shard_name};
 use crate::truth::{Truth, inbox_topic, room_topic};
 
 /// What is not yet as it should be in the end, if anything.
 pub(crate) fn unsettled(world: &World) -> Option<String> {
+    if let Some(astray) = astray(world) {
+        return Some(astray);
+    }
     let people = world.people.borrow();
     let truth = held(&world.truth);
     for person in people.iter() {
@@ -27,6 +30,31 @@ pub(crate) fn unsettled(world: &World) -> Option<String> {
         let says = world.presence(&room);
         if says.as_ref() != Some(&(there.clone(), true)) {
             return Some(format!("{there:?} are in {room}, and it is said to be {says:?}"));
+        }
+    }
+    None
+}
+
+/// What isn't where it belongs.
+fn astray(world: &World) -> Option<String> {
+    let views = world.views();
+    let (first, view) = views.first()?;
+    let goes = |name: &str| {
+        (0..SHARDS).any(|shard| shard_name(shard) == name) && view.map().index_of(name).is_none()
+    };
+    for (name, other) in &views {
+        // Who is in no map any more, and has nothing left, says goodbye and hears no more.
+        if other.id() != view.id() && !goes(name) {
+            return Some(format!("{first} sees {:?}, {name} {:?}", view.id(), other.id()));
+        }
+    }
+    for shard in 0..SHARDS {
+        for topic in world.topics(shard) {
+            let owner = view.shard(view.owner(&topic.key())).map(|it| it.id.as_str());
+            let name = shard_name(shard);
+            if owner != Some(name.as_str()) {
+                return Some(format!("{name} has {topic}, which is {owner:?}'s"));
+            }
         }
     }
     None
@@ -52,7 +80,7 @@ fn unheard(person: &Individual, truth: &Truth) -> Option<String> {
 /// Judges what can be judged in the end alone.
 pub(crate) fn judge(world: &World) {
     let people = world.people.borrow();
-    let durable = world.plan.store.durable;
+    let durable = world.plan.is_durable();
     let mut truth = held(&world.truth);
     let mut problems = Vec::new();
     for (payload, said) in &truth.said {

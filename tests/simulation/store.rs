@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{Instant, Sleep, sleep_until};
-use trunkline_core::{CoreSettings, LogOutcome, LogRequest, Ticket};
+use trunkline_config::store::{StoreKind, StoreSettings};
+use trunkline_core::{CoreSettings, LogOutcome, LogRequest, Ticket, Topic};
 use trunkline_log::TopicLog;
 
 use crate::held;
@@ -24,10 +26,11 @@ pub(crate) struct Disk {
     settings: CoreSettings,
     truth: Arc<Mutex<Truth>>,
     entropy: StdRng,
-    /// None until the first life.
-    model: Option<ModelLog>,
-    /// Whether topics are still there in the next life.
-    durable: bool,
+    /// Where topics are, here or on the one disk of all.
+    model: Arc<Mutex<ModelLog>>,
+    kind: Kind,
+    /// What the shard wants to know when it starts again.
+    note: Option<Bytes>,
     /// The longest that a request takes, in milliseconds.
     slowest_ms: u64,
     /// How often a request fails.
@@ -37,10 +40,34 @@ pub(crate) struct Disk {
     lives: u64,
 }
 
+/// Which of the stores the model stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It ends with the process.
+    Memory,
+    /// Each shard's own, which lasts.
+    Own,
+    /// One that all shards share, which lets a topic's newest owner write.
+    Shared,
+}
+
+impl Kind {
+    /// What the settings say of it: from them a shard knows how far its store reaches.
+    pub(crate) fn settings(self) -> StoreSettings {
+        let kind = match self {
+            Self::Memory => StoreKind::Memory,
+            Self::Own => StoreKind::Embedded,
+            Self::Shared => StoreKind::JetStream,
+        };
+        let data = (self == Self::Own).then(|| "data".into());
+        StoreSettings { kind: Some(kind), data, ..StoreSettings::default() }
+    }
+}
+
 /// How stores behave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StorePlan {
-    pub(crate) durable: bool,
+    pub(crate) kind: Kind,
     pub(crate) slowest_ms: u64,
     pub(crate) failures: f64,
 }
@@ -52,17 +79,23 @@ impl Disk {
         plan: StorePlan,
         settings: CoreSettings,
         truth: Arc<Mutex<Truth>>,
+        shared: &Arc<Mutex<ModelLog>>,
     ) -> Self {
-        let StorePlan { durable, slowest_ms, failures } = plan;
+        let StorePlan { kind, slowest_ms, failures } = plan;
         let entropy = StdRng::seed_from_u64(seed);
-        let (model, ending, lives) = (None, false, 0);
+        let model = match kind {
+            Kind::Shared => Arc::clone(shared),
+            Kind::Memory | Kind::Own => model(&format!("e{shard}"), &settings),
+        };
+        let (note, ending, lives) = (None, false, 0);
         Self {
             shard,
             settings,
             truth,
             entropy,
             model,
-            durable,
+            kind,
+            note,
             slowest_ms,
             failures,
             ending,
@@ -80,14 +113,31 @@ impl Disk {
         self.failures = 0.0;
     }
 
-    fn carry_out(&mut self, request: LogRequest, wall_ms: u64) -> Option<(Ticket, LogOutcome)> {
+    /// Topics of which something is kept here, and no other shard has the same disk.
+    pub(crate) fn topics(&self) -> Vec<Topic> {
+        if self.kind == Kind::Shared {
+            return Vec::new();
+        }
+        let model = held(&self.model);
+        let kept = model.standings().filter(|(_, _, last)| *last > 0);
+        kept.map(|(topic, ..)| topic.clone()).collect()
+    }
+
+    fn carry_out(&mut self, job: Job) -> Option<(Ticket, LogOutcome)> {
+        let (request, wall_ms) = match job {
+            Job::Request(request, wall_ms) => (request, wall_ms),
+            Job::Note(note) => {
+                self.note = (self.kind == Kind::Own).then_some(note);
+                return None;
+            }
+        };
         let fate = match self.failures > 0.0 && self.entropy.random_bool(self.failures) {
             false => Fate::Done,
             true if self.entropy.random() => Fate::FailedBefore,
             true => Fate::FailedAfter,
         };
-        let model = self.model.as_mut()?;
-        let (outcome, kept) = model.submit((self.shard, self.lives), request, wall_ms, fate);
+        let writer = (self.shard, self.lives);
+        let (outcome, kept) = held(&self.model).submit(writer, request, wall_ms, fate);
         let mut truth = held(&self.truth);
         for kept in &kept {
             truth.keep(self.shard, kept);
@@ -96,12 +146,25 @@ impl Disk {
     }
 }
 
+/// A store of topics with nothing in it.
+pub(crate) fn model(name: &str, settings: &CoreSettings) -> Arc<Mutex<ModelLog>> {
+    Arc::new(Mutex::new(ModelLog::new(name, settings)))
+}
+
+/// What a store has been given.
+#[derive(Debug)]
+enum Job {
+    Request(LogRequest, u64),
+    Note(Bytes),
+}
+
 /// A shard's store for one of its lives.
 #[derive(Debug)]
 pub(crate) struct Store {
     disk: Arc<Mutex<Disk>>,
     life: u64,
-    under_way: VecDeque<(Instant, LogRequest, u64)>,
+    under_way: VecDeque<(Instant, Job)>,
+    noted: Option<Bytes>,
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -110,23 +173,29 @@ impl Store {
         let mut opened = held(disk);
         opened.lives += 1;
         opened.ending = false;
-        if !opened.durable || opened.model.is_none() {
-            let epoch = format!("e{}x{}", opened.shard, opened.lives);
-            opened.model = Some(ModelLog::new(&epoch, &opened.settings));
-            held(&opened.truth).forget(opened.shard);
+        if opened.kind == Kind::Memory && opened.lives > 1 {
+            let name = format!("e{}x{}", opened.shard, opened.lives);
+            let empty = model(&name, &opened.settings);
+            let before = std::mem::replace(&mut opened.model, empty);
+            held(&opened.truth).forget(&held(&before));
         }
         let (under_way, sleep) = (VecDeque::new(), Box::pin(sleep_until(Instant::now())));
-        Self { disk: Arc::clone(disk), life: opened.lives, under_way, sleep }
+        let noted = opened.note.clone();
+        Self { disk: Arc::clone(disk), life: opened.lives, under_way, noted, sleep }
+    }
+
+    fn give(&mut self, job: Job) {
+        let mut disk = held(&self.disk);
+        let slowest = disk.slowest_ms;
+        let takes = Duration::from_millis(disk.entropy.random_range(0..=slowest));
+        let earliest = self.under_way.back().map_or_else(Instant::now, |(due, ..)| *due);
+        self.under_way.push_back((earliest.max(Instant::now() + takes), job));
     }
 }
 
 impl TopicLog for Store {
     fn submit(&mut self, request: LogRequest, wall_ms: u64) {
-        let mut disk = held(&self.disk);
-        let slowest = disk.slowest_ms;
-        let takes = Duration::from_millis(disk.entropy.random_range(0..=slowest));
-        let earliest = self.under_way.back().map_or_else(Instant::now, |(due, ..)| *due);
-        self.under_way.push_back((earliest.max(Instant::now() + takes), request, wall_ms));
+        self.give(Job::Request(request, wall_ms));
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, LogOutcome)> {
@@ -139,8 +208,8 @@ impl TopicLog for Store {
                     return Poll::Pending;
                 }
             }
-            let Some((_, request, wall_ms)) = self.under_way.pop_front() else { continue };
-            let outcome = held(&self.disk).carry_out(request, wall_ms);
+            let Some((_, job)) = self.under_way.pop_front() else { continue };
+            let outcome = held(&self.disk).carry_out(job);
             if let Some(outcome) = outcome {
                 return Poll::Ready(outcome);
             }
@@ -148,19 +217,31 @@ impl TopicLog for Store {
     }
 
     fn sweep(&mut self, _: u64) {}
+
+    fn note(&mut self, note: Bytes) {
+        self.give(Job::Note(note));
+    }
+
+    fn noted(&self) -> Option<Bytes> {
+        self.noted.clone()
+    }
 }
 
 impl Drop for Store {
     /// Of what was under way when the process ended, some was written.
     fn drop(&mut self) {
         let mut disk = held(&self.disk);
-        if disk.lives != self.life || !disk.durable {
+        if disk.lives != self.life {
+            return;
+        }
+        // Of what is gone with the process nobody knows how far it was.
+        if disk.kind == Kind::Memory && !disk.ending {
             return;
         }
         let all = self.under_way.len();
         let written = if disk.ending { all } else { disk.entropy.random_range(0..=all) };
-        for (_, request, wall_ms) in self.under_way.drain(..).take(written) {
-            disk.carry_out(request, wall_ms);
+        for (_, job) in self.under_way.drain(..).take(written) {
+            disk.carry_out(job);
         }
     }
 }

@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 
-use trunkline_config::ShardMap;
 use trunkline_core::{Namespace, RoomId, Topic, UserId};
 
 use crate::clock;
-use crate::model::Kept;
+use crate::model::{Kept, ModelLog};
 
 /// A place in a topic's history: its epoch and offset.
 pub(crate) type Place = (String, u64);
@@ -31,8 +29,9 @@ pub(crate) struct Said {
 /// All topics, and all that was said.
 #[derive(Debug)]
 pub(crate) struct Truth {
-    map: Arc<ShardMap>,
     durable: bool,
+    /// Topics may begin anew, as who had them has forgotten them.
+    pub(crate) forgetful: bool,
     histories: BTreeMap<(Topic, String), Vec<String>>,
     newest: BTreeMap<Topic, String>,
     pub(crate) said: BTreeMap<String, Said>,
@@ -52,10 +51,10 @@ pub(crate) fn inbox_topic(user: &str) -> Topic {
 }
 
 impl Truth {
-    pub(crate) fn new(map: Arc<ShardMap>, durable: bool, as_text: bool) -> Self {
+    pub(crate) fn new(durable: bool, as_text: bool) -> Self {
         Self {
-            map,
             durable,
+            forgetful: false,
             histories: BTreeMap::new(),
             newest: BTreeMap::new(),
             said: BTreeMap::new(),
@@ -105,8 +104,11 @@ impl Truth {
         let payload = record.body.arguments.json().trim_matches('"').to_owned();
         let place = (epoch.to_string(), record.offset);
         self.note("store", &format!("{shard} keeps {payload} at {place:?} of {topic}"));
-        if usize::from(self.map.owner(&topic.key())) != shard {
-            self.wrong(format!("shard {shard} keeps {payload} of {topic}, which isn't its own"));
+        // Whichever shard has it, a topic has one history as long as nobody forgets.
+        let known = self.newest.get(topic).filter(|known| **known != place.0);
+        if let (Some(known), false) = (known, self.forgetful) {
+            let problem = format!("{payload} is kept at {place:?} of {topic}, which is {known}");
+            self.wrong(problem);
         }
         let history = self.histories.entry((topic.clone(), place.0.clone())).or_default();
         if history.len() as u64 + 1 != record.offset {
@@ -131,10 +133,13 @@ impl Truth {
         }
     }
 
-    /// The topics of a shard begin anew: how far anybody has heard them says nothing any more.
-    pub(crate) fn forget(&mut self, shard: usize) {
-        let map = Arc::clone(&self.map);
-        self.newest.retain(|topic, _| usize::from(map.owner(&topic.key())) != shard);
+    /// What was kept there is gone: how far anybody has heard it says nothing any more.
+    pub(crate) fn forget(&mut self, gone: &ModelLog) {
+        for (topic, epoch, _) in gone.standings() {
+            if self.newest.get(topic).is_some_and(|newest| *newest == epoch.to_string()) {
+                self.newest.remove(topic);
+            }
+        }
     }
 
     /// Checks that a message says what stands at its place.

@@ -232,6 +232,13 @@ impl Core {
         self.owner.is_settled()
     }
 
+    /// Whether all shards of the map know that they need not wait for this one, if the map doesn't
+    /// have it.
+    #[must_use]
+    pub fn others_agree(&self) -> bool {
+        self.owner.others_agree(&self.io)
+    }
+
     /// How much it holds.
     #[must_use]
     pub fn gauges(&self) -> Gauges {

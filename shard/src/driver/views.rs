@@ -118,13 +118,16 @@ impl Driver {
         if serves && self.signs.remaining.borrow().is_of_server(view.id()) {
             return;
         }
+        let is_placed = view.shard(self.me.0).is_some();
+        // Who is in no map any more can't be asked later: it goes when nobody waits for it.
+        let may_go = is_placed || self.core.others_agree();
         let remaining = Remaining {
             view: view.id(),
-            is_placed: view.shard(self.me.0).is_some(),
+            is_placed,
             serves,
             topics: gauges.moving,
             connections: gauges.connections + self.engine.leftover(),
-            settled: self.core.is_settled(),
+            settled: self.core.is_settled() && may_go,
         };
         show(&self.signs.remaining, remaining);
         let open = self.links.values().map(|link| &link.outbox).filter(|it| !it.is_closed());

@@ -135,9 +135,12 @@ impl Owner {
             owed.past.push(before.clone());
         }
         let view = io.view().id();
-        for (peer, settled) in std::mem::take(&mut owed.settled) {
-            if settled == view {
-                owed.shards.remove(&peer);
+        owed.settled.retain(|_, settled| *settled == view);
+        for peer in owed.settled.keys() {
+            // One that is in no map any more has gone for good when it had nothing left.
+            let is_gone = io.view().shard(peer.0).is_none();
+            if is_gone || io.links.is_up(*peer) {
+                owed.shards.remove(peer);
             }
         }
         for answered in owed.wants.values_mut() {
@@ -236,6 +239,8 @@ impl Owner {
     /// A peer can be asked again.
     pub(super) fn owed_link_up(&mut self, io: &mut Io, peer: ShardIndex) {
         self.owed.unlinked.remove(&peer);
+        // What is true of its process it says again.
+        self.owed.settled.remove(&peer);
         if !self.owed.shards.contains(&peer) {
             return;
         }
@@ -248,7 +253,6 @@ impl Owner {
 
     pub(super) fn owed_link_down(&mut self, io: &Io, peer: ShardIndex) {
         self.owed.unlinked.insert(peer, io.now.mono);
-        self.owed.settled.remove(&peer);
     }
 
     /// Who can't be reached is waited for as long as it may have something: a process that is gone
@@ -275,6 +279,17 @@ impl Owner {
         if !peers.is_empty() {
             self.fewer_are_owed(io);
         }
+    }
+
+    /// Whether all shards of the map have said in this very view that they are settled. What this one
+    /// has said of itself, they have heard by then.
+    pub(crate) fn others_agree(&self, io: &Io) -> bool {
+        let view = io.view();
+        let agrees = |peer: ShardIndex| {
+            io.links.is_up(peer) && self.owed.settled.get(&peer) == Some(&view.id())
+        };
+        let others = view.shards().map(|(number, _)| ShardIndex(number));
+        others.filter(|peer| *peer != io.links.me()).all(agrees)
     }
 
     pub(super) fn owes_somebody(&self) -> bool {

@@ -167,6 +167,11 @@ impl ModelLog {
         self.topics.get(topic).map(|kept| (&kept.epoch, kept.last))
     }
 
+    /// All topics of which something is kept, with their histories and newest offsets.
+    pub(crate) fn standings(&self) -> impl Iterator<Item = (&Topic, &Epoch, u64)> {
+        self.topics.iter().map(|(topic, kept)| (topic, &kept.epoch, kept.last))
+    }
+
     fn list(&self, after: Option<&Topic>, limit: usize) -> LogOutcome {
         let behind = self.topics.keys().filter(|topic| after.is_none_or(|after| *topic > after));
         let topics: Vec<Topic> = behind.clone().take(limit).cloned().collect();
