@@ -92,6 +92,11 @@ impl Members {
         self.subscribers.keys().copied()
     }
 
+    /// Whether a shard has sure members.
+    pub(super) fn is_subscribed(&self, home: ShardIndex) -> bool {
+        self.subscribers.contains_key(&home)
+    }
+
     /// Adds a member, or makes sure of one, wherever it was before.
     pub(super) fn join(&mut self, home: ShardIndex, member: Member) -> Change {
         let Member { session, user } = member;
