@@ -206,6 +206,7 @@ impl Owner {
                 if self.has_moved_on(io, topic, asker.via.peer, member.session) {
                     return asker.answer(io, Err(Refusal::Unavailable));
                 }
+                self.add_member(io, topic, asker.via.peer, member, None);
                 if let Some(owned) = self.topics.get_mut(topic) {
                     // Its home hears everything from here on, and so do others there.
                     for delivery in owned.take_news(asker.via.peer) {
@@ -213,7 +214,6 @@ impl Owner {
                         io.tell(asker.via.peer, PeerMessage::Deliver { topic, delivery });
                     }
                 }
-                self.add_member(io, topic, asker.via.peer, member, None);
                 let handover = self.hand_missed(io, topic, asker.via.peer, &missed);
                 let Some(owned) = self.topics.get(topic) else { return };
                 let Some(tail) = owned.tail() else { return };

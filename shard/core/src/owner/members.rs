@@ -165,6 +165,12 @@ impl Members {
         self.sessions.insert(session, Standing { user, home, doubt: Some(Doubt::Link(nth)) });
     }
 
+    /// Whether a member may be gone since a link broke, or since it arrived.
+    pub(super) fn is_doubted(&self, session: SessionId) -> bool {
+        let standing = self.sessions.get(&session);
+        standing.is_some_and(|it| matches!(it.doubt, Some(Doubt::Link(_))))
+    }
+
     /// All members may be gone, those included who were in doubt before.
     pub(super) fn doubt_all(&mut self, nth: u64) {
         for standing in self.sessions.values_mut() {

@@ -197,19 +197,19 @@ impl OwnedTopic {
 
     /// These homes' members are in doubt, for the nth time that there was reason to.
     pub(super) fn expects(&mut self, homes: BTreeSet<ShardIndex>, nth: u64) {
-        let News(all) = &mut **self.news.get_or_insert_default();
         for home in homes {
-            all.entry(home).or_default().0 = nth;
+            if !self.members.is_subscribed(home) {
+                let News(all) = &mut **self.news.get_or_insert_default();
+                all.entry(home).or_default().0 = nth;
+            }
         }
     }
 
     /// Keeps an announcement for those who don't hear it.
     pub(super) fn keep_news(&mut self, delivery: &Delivery) {
         let Some(News(all)) = self.news.as_deref_mut() else { return };
-        for (home, (_, kept)) in all {
-            if !self.members.is_subscribed(*home) && kept.len() < NEWS {
-                kept.push(delivery.clone());
-            }
+        for (_, kept) in all.values_mut().filter(|(_, kept)| kept.len() < NEWS) {
+            kept.push(delivery.clone());
         }
     }
 
