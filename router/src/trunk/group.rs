@@ -50,7 +50,7 @@ impl Group {
 impl Members {
     pub(super) fn attach(&mut self, connection: &Rc<Connection>) {
         let member = Member { connection: Rc::clone(connection), joined: Vec::new() };
-        self.connections.insert(connection.number, member);
+        self.connections.insert(connection.alias(), member);
     }
 
     /// Takes a connection out of its groups. False if it is not attached.
@@ -139,7 +139,7 @@ impl Members {
         if members.is_empty() {
             self.groups.remove(&place.group);
         } else if let Some(moved) = members.get(place.index)
-            && let Some(moved) = self.connections.get_mut(&moved.number)
+            && let Some(moved) = self.connections.get_mut(&moved.alias())
             && let Some(joined) = moved.place(place.group)
         {
             moved.joined[joined].index = place.index;
