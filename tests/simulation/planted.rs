@@ -45,19 +45,35 @@ const OWNER: &[&str] = &[
     "keep private messages back",
 ];
 
+/// Where topics and sessions move.
+const MOVES: &[&str] = &[
+    "open what another may have",
+    "go before all know",
+    "lack what is there",
+    "move without positions",
+    "come back by the same number",
+];
+
 /// Seeds that are tried for each.
 const SEEDS: u64 = 100;
 
 #[test]
 fn each_planted_fault_is_caught_by_some_seed() {
-    let faults = [ROUTER, HOME, OWNER].concat();
+    let faults = [ROUTER, HOME, OWNER, MOVES].concat();
     let (next, missed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
                     trunkline_planted::plant(Some(fault));
-                    let caught = (1..=SEEDS).find_map(|seed| Some((seed, run(seed, false).wrong?)));
+                    let caught = (1..=SEEDS).find_map(|seed| {
+                        let wrong = run(seed, false).wrong?;
+                        // What is wrong without the fault as well says nothing of it.
+                        trunkline_planted::plant(None);
+                        let is_right = run(seed, false).wrong.is_none();
+                        trunkline_planted::plant(Some(fault));
+                        is_right.then_some((seed, wrong))
+                    });
                     match caught {
                         Some((seed, wrong)) => println!("{fault}: seed {seed}: {wrong:.200}"),
                         None => held(&missed).push(*fault),

@@ -60,7 +60,7 @@ impl Connection {
     pub(crate) fn attach_again(&self) -> Option<Attach> {
         let state = self.state.borrow();
         let attach = state.kept.attach().filter(|_| state.phase == Phase::Open)?;
-        Some(Attach { connection: self.number, settled: state.settled, ..attach })
+        Some(Attach { connection: self.alias(), settled: state.settled, ..attach })
     }
 
     /// The first of its unsettled messages behind a sequence.
@@ -70,7 +70,7 @@ impl Connection {
         let kept = state.kept.unsettled(index);
         let message = kept.filter(|_| !trunkline_planted::is("say nothing again"))?;
         Some(ClientMessage {
-            connection: self.number,
+            connection: self.alias(),
             sequence: state.settled + index + 1,
             payload: message.payload.clone(),
             binary: message.binary,

@@ -72,7 +72,7 @@ impl<P: Unpin> Future for Task<P> {
             if state.phase != Phase::Open
                 && let Some(uplink) = uplink.take()
             {
-                uplink.gone(connection.number);
+                uplink.gone(connection.alias());
                 state.kept = Kept::default();
             }
             if state.phase == Phase::Gone {
@@ -143,7 +143,7 @@ impl Connection {
 
     fn pass(&self, state: &mut State, uplink: &dyn Uplink, payload: Bytes, binary: bool) {
         let sequence = state.passed + 1;
-        let message = Incoming { connection: self.number, sequence, payload, binary };
+        let message = Incoming { connection: self.alias(), sequence, payload, binary };
         match uplink.take(message) {
             Taken::Passed { payload, binary } => {
                 state.passed = sequence;

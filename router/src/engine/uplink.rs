@@ -68,13 +68,13 @@ impl Uplink {
         if changes {
             self.state.set(State::Open);
             self.connection.begin_to_speak();
-            self.worker.roster().begin_packets(connection, Begins::Elsewhere);
+            self.worker.roster().begin_packets(self.connection.number, Begins::Elsewhere);
         }
         Taken::Noted
     }
 
     fn pass(&self, sequence: u64, payload: Bytes, binary: bool) -> Taken {
-        let connection = self.connection.number;
+        let connection = self.connection.alias();
         let message =
             ClientMessage { connection, sequence, payload, binary, control: false, answered: 0 };
         self.connection.pass_on(message, Dialect::SocketIo)

@@ -92,7 +92,7 @@ impl Applier {
         let Some(group) = members.group(fan.group) else { return };
         if let Some(frame) = encoded(fan.frame.as_ref()) {
             for connection in &group.members {
-                if connection.number != fan.except {
+                if connection.alias() != fan.except {
                     self.deliver(connection, &frame, tally);
                 }
             }

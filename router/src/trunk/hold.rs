@@ -57,7 +57,7 @@ impl Hold {
     /// Holds a connection whose trunk has just broken.
     pub(super) fn add(&self, connection: Rc<Connection>, now: Instant) {
         let until = now + self.patience;
-        let number = connection.number;
+        let number = connection.alias();
         let held = Held { connection, until, sent: Cell::new(None) };
         if self.held.borrow_mut().insert(number, held).is_none() {
             self.gauge.inc();

@@ -227,7 +227,7 @@ impl Trunk {
             if !is_over && connection.hold(positions) {
                 self.hold.add(connection, now);
             } else {
-                self.hold.forget(connection.number);
+                self.hold.forget(connection.alias());
                 connection.close_now(&CloseReason::RESTART);
             }
         }

@@ -63,7 +63,7 @@ impl Moves {
             let live = trunk.live.borrow();
             let members = live.as_ref().into_iter().flat_map(|live| live.members.all());
             let strays = members.filter(|it| view.owner_of(it.tie.digest()) != trunk.number);
-            self.ready.extend(strays.map(|it| (it.number, Rc::clone(it))));
+            self.ready.extend(strays.map(|it| (it.alias(), Rc::clone(it))));
         }
         drop(view);
         self.resume(trunks);
@@ -78,8 +78,8 @@ impl Moves {
                 let Some(new) = trunks.of(connection.tie.digest()) else { continue };
                 if !Rc::ptr_eq(&old, &new) {
                     connection.tie.change(&new);
-                    old.hold.hand_over(connection.number, &new.hold);
-                    self.ready.remove(&connection.number);
+                    old.hold.hand_over(connection.alias(), &new.hold);
+                    self.ready.remove(&connection.alias());
                 }
             }
         }
@@ -117,7 +117,7 @@ impl Drop for Moves {
 }
 
 fn move_one(trunks: &Trunks, connection: &Rc<Connection>) -> Step {
-    let number = connection.number;
+    let number = connection.alias();
     let Some(old) = connection.tie.trunk().filter(|old| old.carries(number)) else {
         return Step::Done;
     };
@@ -147,7 +147,7 @@ impl Trunk {
     /// Tells the shard that a connection of its goes elsewhere. False if the connection stays for now:
     /// what it takes to go on elsewhere is not there, or the shard is behind.
     fn part_with(&self, connection: &Connection) -> bool {
-        let number = connection.number;
+        let number = connection.alias();
         let mut live = self.live.borrow_mut();
         let Some(live) = live.as_mut().filter(|live| live.outbox.has_room()) else { return false };
         if !connection.may_be_held() {
@@ -162,7 +162,7 @@ impl Trunk {
 
     /// Takes a connection that another trunk has parted with, to attach it again.
     fn take_over(self: &Rc<Self>, connection: &Rc<Connection>) {
-        connection.tie.change(self);
+        connection.tie.move_to(self);
         self.hold.add(Rc::clone(connection), Instant::now());
         self.hold.notify();
     }

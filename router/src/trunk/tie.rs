@@ -25,7 +25,12 @@ pub(crate) struct Tie {
     trunk: RefCell<Weak<Trunk>>,
     /// What places the connection.
     digest: Cell<u64>,
+    /// How often it has been moved.
+    moves: Cell<u64>,
 }
+
+/// Above the bits of a worker's own numbers are those of how often a connection has been moved.
+pub(super) const MOVES_SHIFT: u32 = 40;
 
 impl Tie {
     pub(super) fn trunk(&self) -> Option<Rc<Trunk>> {
@@ -41,12 +46,25 @@ impl Tie {
         self.change(trunk);
     }
 
+    /// It goes over to another trunk, which may be one that it has been on before: what that one still
+    /// has on its way for it is not for it as it is now.
+    pub(super) fn move_to(&self, trunk: &Rc<Trunk>) {
+        let moves = u64::from(!trunkline_planted::is("come back by the same number"));
+        self.moves.set(self.moves.get() + moves);
+        self.change(trunk);
+    }
+
     pub(super) fn change(&self, trunk: &Rc<Trunk>) {
         *self.trunk.borrow_mut() = Rc::downgrade(trunk);
     }
 }
 
 impl Connection {
+    /// By which number its shard knows it. Another one each time that it is moved.
+    pub(crate) fn alias(&self) -> u64 {
+        self.number + (self.tie.moves.get() << MOVES_SHIFT)
+    }
+
     /// Passes a message of its client on by the trunk that it has now.
     pub(crate) fn pass_on(&self, message: ClientMessage, dialect: Dialect) -> Taken {
         match self.tie.trunk() {

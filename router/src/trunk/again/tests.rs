@@ -25,6 +25,7 @@ use crate::connection::testing::connection;
 use crate::connection::{Connection, run};
 use crate::trunk::moves::Moves;
 use crate::trunk::testing::trunks;
+use crate::trunk::tie::MOVES_SHIFT;
 use crate::trunk::{Trunks, digest};
 
 /// Which part of the answer shards give.
@@ -36,6 +37,7 @@ const BOUNDS: Bounds = Bounds { capacity: 800, batch: 200 };
 
 /// A client, its connection's task, and what it has said.
 struct Client {
+    connection: Rc<Connection>,
     socket: DuplexStream,
     task: Pin<Box<dyn Future<Output = ()>>>,
     said: u64,
@@ -75,6 +77,11 @@ struct World {
     moves_any: bool,
 }
 
+/// Whose number this is, however often it has been moved.
+fn client_of(connection: u64) -> u64 {
+    connection & ((1 << MOVES_SHIFT) - 1)
+}
+
 /// An ID that belongs anywhere.
 fn session(number: u64) -> [u8; 24] {
     let mut session = [0; 24];
@@ -107,8 +114,16 @@ impl World {
             let trunk = world.trunks.of(digest(&session)).expect("a shard");
             trunk.attach(&connection, attach).expect("the trunk is up");
             let uplink = Rc::<Connection>::clone(&connection);
-            let task = run(connection, uplink, &[], 100, ());
-            world.clients.insert(number, Client { socket, task: Box::pin(task), said: 0 });
+            let task = run(Rc::clone(&connection), uplink, &[], 100, ());
+            world.clients.insert(
+                number,
+                Client {
+                    socket,
+                    connection: Rc::clone(&connection),
+                    task: Box::pin(task),
+                    said: 0,
+                },
+            );
             world.known.insert(number, Known::default());
             while world.receive(0) || world.receive(1) {}
             let state = b"state"[..].into();
@@ -185,7 +200,9 @@ impl World {
                 up::Item::Detach(detach) => {
                     let was = self.shards[shard].attached.remove(&detach.connection);
                     assert!(was.is_some(), "it was attached");
-                    assert!(detach.moved || !self.clients.contains_key(&detach.connection));
+                    assert!(
+                        detach.moved || !self.clients.contains_key(&client_of(detach.connection))
+                    );
                 }
                 other => panic!("neither: {other:?}"),
             }
@@ -201,7 +218,7 @@ impl World {
     fn check_attach(&mut self, shard: usize, attach: &Attach) {
         let connection = attach.connection;
         if self.counts(shard, connection) {
-            assert_eq!(attach.settled, self.known[&connection].settled);
+            assert_eq!(attach.settled, self.known[&client_of(connection)].settled);
         }
         let Shard { attached, last, .. } = &mut self.shards[shard];
         let begins = Attached { last: attach.settled, settled: attach.settled };
@@ -220,16 +237,18 @@ impl World {
         attached.last = message.sequence;
         assert_eq!(message.payload, format!("{}", message.sequence));
         if counts {
-            let known = &self.known[&message.connection];
+            let known = &self.known[&client_of(message.connection)];
             assert_eq!(message.answered, u64::from(message.sequence == known.answered) << ANSWER);
         }
     }
 
     /// Answers or settles something of a client that is attached.
-    fn respond(&mut self, shard: usize, connection: u64, settles: bool) {
+    fn respond(&mut self, shard: usize, client: u64, settles: bool) {
+        let mut attached = self.shards[shard].attached.keys().copied();
+        let Some(connection) = attached.find(|it| client_of(*it) == client) else { return };
         let counts = self.counts(shard, connection);
         let Some(attached) = self.shards[shard].attached.get_mut(&connection) else { return };
-        let known = self.known.get_mut(&connection).expect("a client");
+        let known = self.known.get_mut(&client).expect("a client");
         if attached.last <= attached.settled {
             return;
         }
@@ -324,7 +343,32 @@ fn simulate(seed: u64) {
     assert!(!world.moves.are_ready() && !world.moves.wait(), "seed {seed}");
     for (number, client) in &world.clients {
         let at = world.trunks.of(digest(&session(*number))).expect("a shard");
-        assert!(at.carries(*number) && at.hold.is_empty(), "seed {seed}, client {number}");
+        assert!(
+            at.carries(client.connection.alias()) && at.hold.is_empty(),
+            "seed {seed}, client {number}"
+        );
         assert_eq!(world.known[number].settled, client.said, "seed {seed}, client {number}");
     }
+}
+
+#[tokio::test]
+async fn what_a_shard_said_before_a_connection_came_back_to_it_is_not_for_it() {
+    let come_and_go = unconstrained(async {
+        let mut world = World::new();
+        let (number, connection) = {
+            let at_first =
+                |(_, it): &(&u64, &Client)| world.trunk(0).carries(it.connection.alias());
+            let (number, client) = world.clients.iter().find(at_first).expect("somebody");
+            (*number, Rc::clone(&client.connection))
+        };
+        let before = connection.alias();
+        for away in [true, false] {
+            world.change_view(0, away);
+            world.move_some(100);
+            world.turn();
+        }
+        assert!(world.trunk(0).carries(connection.alias()));
+        assert!(!world.trunk(0).carries(before), "client {number}");
+    });
+    LocalSet::new().run_until(come_and_go).await;
 }

@@ -460,6 +460,9 @@ impl Owner {
 
     /// A new owner has been asked for a topic.
     pub(crate) fn wanted(&mut self, io: &mut Io, from: ShardIndex, topic: Topic) {
+        if trunkline_planted::is("lack what is there") {
+            return io.tell(from, PeerMessage::Lacks { topic });
+        }
         // It asks again, or is told that everything has gone, when both have the same view.
         if io.owner_of(&topic) != from || self.moving.under_way.contains_key(&topic) {
             return;
