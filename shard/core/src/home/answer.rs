@@ -32,6 +32,7 @@ impl Home {
         if matches!(result, Err(Refusal::Moved)) && self.moved(io, request) {
             return;
         }
+        let Some(result) = self.behind_claim(io, request, result) else { return };
         let Some(pending) = self.requests.end(request) else { return };
         if let Some(result) = self.forward(io, &pending, result) {
             match result {

@@ -47,7 +47,7 @@ impl Home {
         }
         if let Delivery::Record { epoch, record, .. } = &delivery {
             if !subscription.position.precedes(epoch, record.offset)
-                && self.gates.unclaimed.contains(topic)
+                && (self.gates.unclaimed.contains(topic) || self.gates.behind.contains(topic))
             {
                 // The claim is answered with it.
                 return self.not_delivered(io, owner, topic, &delivery);
@@ -165,10 +165,16 @@ impl Home {
         last: u64,
         handover: Option<HandoverId>,
     ) {
+        let is_heard = self.subscriptions.get(topic).is_some_and(|it| it.owner == owner);
+        if let (true, Topic::Room(..), [_, ..]) = (is_heard, topic, missed) {
+            let kept = missed.iter().map(|it| (it.session, it.sequence, it.offset));
+            self.answer_first(io, topic, epoch, kept);
+        }
         let subscription = self.subscriptions.get_mut(topic).filter(|it| it.owner == owner);
         let Some(subscription) = subscription else {
             return self.not_handed(io, owner, topic, handover);
         };
+        self.gates.behind.remove(topic);
         // Who has claimed what it was hearing anyway has heard some of it meanwhile.
         let before = &subscription.position;
         let heard = if before.epoch == *epoch && before.offset <= last { before.offset } else { 0 };

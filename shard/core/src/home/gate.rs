@@ -44,6 +44,9 @@ pub(super) struct Gates {
     /// Topics that are to be claimed again.
     pub(super) unclaimed: BTreeSet<Topic>,
     pub(super) claims: Deadlines<Topic>,
+    /// Topics of which something was let in ahead of those who are here: they are claimed, and what
+    /// is delivered before the answer is in it.
+    pub(super) behind: BTreeSet<Topic>,
 }
 
 impl Gates {
@@ -54,6 +57,7 @@ impl Gates {
             strays: Deadlines::new(AGAIN),
             unclaimed: BTreeSet::new(),
             claims: Deadlines::new(AGAIN),
+            behind: BTreeSet::new(),
         }
     }
 
@@ -205,6 +209,11 @@ impl Home {
         if gate.refused_by == Some(owner) && !gate.waiting.is_empty() {
             return;
         }
+        if !gate.waiting.is_empty() && self.gates.unclaimed.remove(topic) {
+            // Who comes must not be ahead of those who are here.
+            self.claim(io, topic);
+        }
+        let owner = owner_of(&self.subscriptions, io, topic);
         let Some(gate) = self.gates.gates.remove(topic) else { return };
         for request in gate.waiting {
             if self.requests.get(request).is_some_and(|it| self.is_void(it)) {

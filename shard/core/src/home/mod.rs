@@ -7,6 +7,7 @@ mod adopt;
 mod answer;
 mod api;
 mod attach;
+mod behind;
 mod checkpoints;
 mod command;
 mod delivery;

@@ -4,10 +4,9 @@
 use trunkline_config::View;
 
 use super::Home;
-use super::requests::Pending;
 use crate::core::Io;
 use crate::link::ShardIndex;
-use crate::peer::{Joined, Member, PeerMessage};
+use crate::peer::{Member, PeerMessage};
 use crate::topic::Topic;
 
 impl Home {
@@ -69,34 +68,8 @@ impl Home {
         } else if is_heard {
             self.claim(io, topic);
         }
+        self.gates.behind.remove(topic);
         self.gates.forgive(topic);
         self.open_gate(io, topic);
-    }
-
-    /// The owner lets in a session that is in: what another home has said late of it had taken it
-    /// away for a moment. What was missed by that is for all who hear the topic here; gives what is
-    /// left to be said to the one who joins.
-    pub(super) fn hear_rest(
-        &mut self,
-        io: &mut Io,
-        member: &Pending,
-        topic: &Topic,
-        mut joined: Joined,
-    ) -> Joined {
-        let session = self.sessions.get_mut(&member.session);
-        let is_live = session.and_then(|it| it.membership(topic)).is_some_and(|it| it.live);
-        let heard = self.subscriptions.get(topic).map(|it| it.position.clone());
-        if let (true, Some(heard)) = (is_live, heard)
-            && heard.epoch == joined.position.epoch
-        {
-            let (epoch, last) = (joined.position.epoch.clone(), joined.position.offset);
-            let missed = std::mem::take(&mut joined.missed);
-            if last > heard.offset {
-                let (gap, handover) = (joined.gap.take(), joined.handover.take());
-                self.claimed(io, member.owner, topic, &epoch, gap, &missed, last, handover);
-            }
-            joined.gap = joined.gap.filter(|offset| *offset > heard.offset);
-        }
-        joined
     }
 }

@@ -234,6 +234,14 @@ impl Session {
         }
     }
 
+    /// Whether it gets what a topic delivers.
+    pub(super) fn is_live_in(&self, topic: &Topic) -> bool {
+        match topic {
+            Topic::Room(_, room) => self.rooms.get(room).is_some_and(|it| it.live),
+            Topic::Inbox(_) => self.inbox.live,
+        }
+    }
+
     /// A join is on its way.
     pub(super) fn joins(&mut self, topic: &Topic) {
         let membership = match topic {

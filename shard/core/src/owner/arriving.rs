@@ -245,6 +245,8 @@ impl Owner {
         {
             self.open_for_sure(io, topic, Some(from.peer));
         }
+        // It has been opened before, and the old owner has written to it since.
+        self.look_again(io, topic);
         self.take_in(io, topic);
         self.place_again(io, topic);
     }

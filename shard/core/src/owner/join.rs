@@ -12,6 +12,7 @@ use crate::log::{LogOutcome, LogRequest, ReadQuery};
 use crate::message::Record;
 use crate::peer::{Joined, Member, PeerMessage, Refusal, Reply};
 use crate::position::Position;
+use crate::session_id::SessionId;
 use crate::topic::Topic;
 
 /// Someone who is being brought up to date.
@@ -52,6 +53,9 @@ impl Owner {
         topic: &Topic,
         after: Option<&Position>,
     ) {
+        if self.has_moved_on(io, topic, asker.via.peer, member.session) {
+            return asker.answer(io, Err(Refusal::Unavailable));
+        }
         self.cancel_join(io, topic, member.session);
         self.age(io, topic);
         let Some(owned) = self.topics.get(topic) else { return };
@@ -68,6 +72,21 @@ impl Owner {
         };
         let who = Who::Session { asker, member, named: after.is_some() };
         self.catch_up(io, topic, CatchUp { who, missed: Vec::new(), upto: start, gap });
+    }
+
+    /// Whether a session's router has moved it, and what `home` says of it is late: it has come, or is
+    /// coming, by the shard that the view gives it to.
+    fn has_moved_on(
+        &self,
+        io: &Io,
+        topic: &Topic,
+        home: ShardIndex,
+        session: SessionId,
+    ) -> bool {
+        let Some(owned) = self.topics.get(topic) else { return false };
+        let joins_by = owned.joining.get(&session).map(|(joins_by, _)| *joins_by);
+        let there = joins_by.or_else(|| owned.members.sure_home(session));
+        there.is_some_and(|there| there != home && there == io.home_of(&session))
     }
 
     /// A shard's members are back after a broken link.
@@ -184,11 +203,17 @@ impl Owner {
         let CatchUp { who, missed, upto: _, gap } = catch_up;
         match who {
             Who::Session { asker, member, named } => {
-                if let Some(owned) = self.topics.get_mut(topic) {
-                    // Its home hears everything from here on, and has no others to claim.
-                    owned.take_news(asker.via.peer);
+                if self.has_moved_on(io, topic, asker.via.peer, member.session) {
+                    return asker.answer(io, Err(Refusal::Unavailable));
                 }
                 self.add_member(io, topic, asker.via.peer, member, None);
+                if let Some(owned) = self.topics.get_mut(topic) {
+                    // Its home hears everything from here on, and so do others there.
+                    for delivery in owned.take_news(asker.via.peer) {
+                        let topic = topic.clone();
+                        io.tell(asker.via.peer, PeerMessage::Deliver { topic, delivery });
+                    }
+                }
                 let handover = self.hand_missed(io, topic, asker.via.peer, &missed);
                 let Some(owned) = self.topics.get(topic) else { return };
                 let Some(tail) = owned.tail() else { return };
@@ -210,6 +235,7 @@ impl Owner {
                 for member in claiming.members {
                     self.add_member(io, topic, home, member, Some(home));
                 }
+                self.expect_who_is_deaf(io, topic, home);
                 let handover = self.hand_missed(io, topic, home, &missed);
                 let Some(tail) = self.topics.get(topic).and_then(|owned| owned.tail()) else {
                     return;

@@ -92,6 +92,11 @@ impl Members {
         self.subscribers.keys().copied()
     }
 
+    /// Whether a shard has sure members.
+    pub(super) fn is_subscribed(&self, home: ShardIndex) -> bool {
+        self.subscribers.contains_key(&home)
+    }
+
     /// Adds a member, or makes sure of one, wherever it was before.
     pub(super) fn join(&mut self, home: ShardIndex, member: Member) -> Change {
         let Member { session, user } = member;
@@ -158,6 +163,12 @@ impl Members {
         *self.users.get_or_insert_with(user.clone(), || 0) += 1;
         self.doubted += 1;
         self.sessions.insert(session, Standing { user, home, doubt: Some(Doubt::Link(nth)) });
+    }
+
+    /// Whether a member may be gone since a link broke, or since it arrived.
+    pub(super) fn is_doubted(&self, session: SessionId) -> bool {
+        let standing = self.sessions.get(&session);
+        standing.is_some_and(|it| matches!(it.doubt, Some(Doubt::Link(_))))
     }
 
     /// All members may be gone, those included who were in doubt before.

@@ -86,6 +86,9 @@ pub(crate) struct Owner {
     tally: Tally,
     /// Until then there may be members of an earlier process of this shard who have not come back.
     doubtful_until: Mono,
+    /// Views have changed: until then there may be requests of sessions that are over, which wait
+    /// where these were or come again by another way.
+    astir_until: Mono,
     link_breaks: u64,
     graces: Deadlines<u64>,
     handovers: u64,
@@ -115,6 +118,7 @@ impl Owner {
             tickets: BTreeMap::new(),
             tally: Tally::default(),
             doubtful_until: Mono::default(),
+            astir_until: Mono::default(),
             link_breaks: 0,
             graces: Deadlines::new(settings.grace),
             handovers: 0,
@@ -153,6 +157,7 @@ impl Owner {
 
     /// There is another map, or a shard is away or serves again.
     pub(crate) fn view_changed(&mut self, io: &mut Io, before: &View) {
+        self.astir_until = io.now.mono + 2 * io.settings.request_timeout;
         self.owed_after(io, before);
         if io.view().places_like(before) {
             // Peers wait for the word of this view.
@@ -262,7 +267,8 @@ impl Owner {
             queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
             return;
         }
-        if !owned.joins_elsewhere(home, session)
+        if io.now.mono >= self.astir_until
+            && !owned.joins_elsewhere(home, session)
             && !owned.members.is_elsewhere(home, session)
             && let Some(dedupe) = &mut owned.dedupe
         {

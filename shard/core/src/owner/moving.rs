@@ -510,7 +510,7 @@ impl Owner {
 
     /// With a log that all shards share, others may have written to a topic that was theirs for a
     /// while.
-    fn look_again(&mut self, io: &mut Io, topic: &Topic) {
+    pub(super) fn look_again(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get(topic) else { return };
         let is_open = matches!(owned.stage, Stage::Open(_)) && owned.serves == Serves::Yes;
         if io.settings.log == LogReach::Cluster && is_open && owned.appends.is_empty() {

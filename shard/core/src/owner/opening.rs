@@ -23,8 +23,14 @@ impl Owner {
     pub(super) fn reopen(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         owned.stage.reopen();
-        if owned.serves != Serves::Yes && io.settings.log == LogReach::Cluster {
-            return self.give_up_appends(io, topic);
+        if io.settings.log == LogReach::Cluster {
+            if io.owner_of(topic) != io.links.me() {
+                // To ask the log would take it back from its owner, who may have it already.
+                self.stop_serving(io, topic, Serves::Leaving { parted: false });
+            }
+            if self.topics.get(topic).is_some_and(|owned| owned.serves != Serves::Yes) {
+                return self.give_up_appends(io, topic);
+            }
         }
         self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
     }

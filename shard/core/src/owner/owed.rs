@@ -197,7 +197,8 @@ impl Owner {
     fn ask_to_open(&mut self, io: &mut Io, topic: &Topic, is_known: bool) {
         let me = io.links.me();
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        if !matches!(owned.stage, Stage::Opening { .. }) {
+        if !matches!(owned.stage, Stage::Opening { .. }) || self.arriving.is_arriving(topic) {
+            // What arrives is opened once the log has it.
             return;
         }
         let given_up = io.now.mono < self.owed.given_up_until;

@@ -2,6 +2,7 @@
 
 use super::append::{Pending, age_limit};
 use super::members::Change;
+use super::topic::OwnedTopic;
 use super::{Owner, Waiting};
 use crate::asker::Asker;
 use crate::core::Io;
@@ -29,6 +30,12 @@ impl Owner {
                 // Answered first: a session that joins, leaves and joins without waiting is
                 // still among those who hear, and must not hear of itself.
                 asker.answer(io, Ok(Reply::Left));
+                let is_doubted = |owned: &Box<OwnedTopic>| owned.members.is_doubted(member.session);
+                if sequence == 0 && self.topics.get(topic).is_some_and(is_doubted) {
+                    // A home that doesn't say it for the client may know of its last connection only:
+                    // who isn't claimed within the grace has left.
+                    return;
+                }
                 self.part(io, asker.via.peer, topic, member.session);
             }
             Action::Publish { body, key, ephemeral, echo } => {
@@ -125,7 +132,8 @@ impl Owner {
         claims: Option<ShardIndex>,
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        if let Some(before) = owned.members.sure_home(member.session).filter(|it| *it != home) {
+        let taken_from = owned.members.sure_home(member.session).filter(|it| *it != home);
+        if let Some(before) = taken_from {
             if claims.is_some() && before == io.home_of(&member.session) {
                 // Its router has moved it there, and its old home has not heard of that yet.
                 return;
@@ -146,6 +154,10 @@ impl Owner {
         let before = owned.members.sessions();
         let change = owned.members.join(home, member);
         self.tally.members += owned.members.sessions() - before;
+        if let Some(before) = taken_from {
+            self.expect_who_is_deaf(io, topic, before);
+        }
+        let Some(owned) = self.topics.get_mut(topic) else { return };
         let announced = change == Change::User
             && !topic.is_everyones()
             && owned.members.users() <= io.settings.announce_up_to
@@ -160,6 +172,19 @@ impl Owner {
                 let topic = topic.clone();
                 io.tell(other, PeerMessage::Deliver { topic, delivery });
             }
+        }
+    }
+
+    /// A home that may believe that its members are in hears nothing any more: what is announced is
+    /// kept until it claims them.
+    pub(super) fn expect_who_is_deaf(&mut self, io: &Io, topic: &Topic, home: ShardIndex) {
+        let Topic::Room(..) = topic else { return };
+        if self.topics.get(topic).is_some_and(|owned| owned.members.is_subscribed(home)) {
+            return;
+        }
+        let nth = self.arrival_grace(io);
+        if let Some(owned) = self.topics.get_mut(topic) {
+            owned.expects([home].into(), nth);
         }
     }
 

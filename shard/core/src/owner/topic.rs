@@ -42,14 +42,11 @@ pub(super) struct OwnedTopic {
 }
 
 /// Announcements that are kept for homes until they claim their members, or the grace is over.
-#[derive(Debug)]
-pub(super) struct News {
-    homes: BTreeSet<ShardIndex>,
-    nth: u64,
-    announced: Vec<Delivery>,
-}
+#[derive(Debug, Default)]
+pub(super) struct News(BTreeMap<ShardIndex, (u64, Vec<Delivery>)>);
 
-/// Announcements that are kept; who misses more has a grace that long to ask who is there.
+/// Announcements that are kept for one home; who misses more has a grace that long to ask who is
+/// there.
 const NEWS: usize = 1024;
 
 /// Whether requests are served.
@@ -200,35 +197,39 @@ impl OwnedTopic {
 
     /// These homes' members are in doubt, for the nth time that there was reason to.
     pub(super) fn expects(&mut self, homes: BTreeSet<ShardIndex>, nth: u64) {
-        let before = self.news.take().map(|news| news.announced).unwrap_or_default();
-        self.news = Some(Box::new(News { homes, nth, announced: before }));
+        for home in homes {
+            if !self.members.is_subscribed(home) {
+                let News(all) = &mut **self.news.get_or_insert_default();
+                all.entry(home).or_default().0 = nth;
+            }
+        }
     }
 
     /// Keeps an announcement for those who don't hear it.
     pub(super) fn keep_news(&mut self, delivery: &Delivery) {
-        if let Some(news) = &mut self.news
-            && news.announced.len() < NEWS
-        {
-            news.announced.push(delivery.clone());
+        let Some(News(all)) = self.news.as_deref_mut() else { return };
+        for (_, kept) in all.values_mut().filter(|(_, kept)| kept.len() < NEWS) {
+            kept.push(delivery.clone());
         }
     }
 
-    /// A home has claimed its members. Gives what was announced meanwhile.
+    /// A home hears the topic again. Gives what was announced meanwhile.
     pub(super) fn take_news(&mut self, home: ShardIndex) -> Vec<Delivery> {
-        let Some(news) = &mut self.news else { return Vec::new() };
-        if !news.homes.remove(&home) {
-            return Vec::new();
+        let Some(News(all)) = self.news.as_deref_mut() else { return Vec::new() };
+        let kept = all.remove(&home).map(|(_, kept)| kept).unwrap_or_default();
+        if all.is_empty() {
+            self.news = None;
         }
-        if news.homes.is_empty() {
-            return self.news.take().map(|news| news.announced).unwrap_or_default();
-        }
-        news.announced.clone()
+        kept
     }
 
     /// Nobody is waited for any more who is in doubt since then.
     pub(super) fn drop_news(&mut self, nth: u64) {
-        if self.news.as_ref().is_some_and(|news| news.nth == nth) {
-            self.news = None;
+        if let Some(News(all)) = self.news.as_deref_mut() {
+            all.retain(|_, (since, _)| *since != nth);
+            if all.is_empty() {
+                self.news = None;
+            }
         }
     }
 

@@ -101,12 +101,12 @@ impl World {
     fn owed_at_start(&self, shard: usize) -> BTreeSet<ShardIndex> {
         let others = (0..self.plan.shards).filter(|it| *it != shard).map(index);
         match &self.shards[shard].owed {
-            None => BTreeSet::new(),
-            Some(_) if self.plan.shared => BTreeSet::new(),
+            None if self.shards[shard].view.id().map.version == 1 => BTreeSet::new(),
+            _ if self.plan.shared => BTreeSet::new(),
             Some((view, owed)) if self.plan.durable && *view == self.shards[shard].view.id() => {
                 owed.clone()
             }
-            Some(_) => others.collect(),
+            _ => others.collect(),
         }
     }
 
