@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use trunkline_config::ShardKey;
 use trunkline_config::events::{
@@ -40,6 +41,8 @@ struct Run {
     /// What was kept: nothing twice, but for who has lost its memory.
     kept: BTreeSet<(Topic, String)>,
     forgetful: bool,
+    /// Whether shards go away and come back.
+    moves: u64,
 }
 
 impl Run {
@@ -58,6 +61,12 @@ impl Run {
         plan.hold = chance.random_bool(0.7);
         plan.durable = chance.random_bool(0.5);
         plan.no_room = if chance.random_bool(0.3) { 0.01 } else { 0.0 };
+        let moves = number("SIMULATION_MOVES", 0);
+        if moves > 0 {
+            plan.news = 0..=chance.random_range(0..=40);
+            plan.hold = true;
+            plan.no_room = 0.0;
+        }
         let world = World::new(plan, chance.random(), trace);
         let clients = (0..chance.random_range(2..=6))
             .map(|number| Client { user: USERS[number % USERS.len()], ..Client::default() })
@@ -73,6 +82,7 @@ impl Run {
             sessions: 0,
             kept: BTreeSet::new(),
             forgetful: false,
+            moves,
         }
     }
 
@@ -130,9 +140,9 @@ impl Run {
             return;
         }
         let text = match self.chance.random_range(0..100) {
-            0..12 => return self.hang_up(number),
-            12..15 => return self.cut(),
-            15..18 => return self.change_connection(number),
+            0..12 if self.moves != 1 => return self.hang_up(number),
+            0..15 => return self.cut(),
+            15..18 if self.moves != 1 => return self.change_connection(number),
             18..35 => {
                 self.clients[number].rejoin(room, said);
                 self.clients[number].asked.insert(said, true);
@@ -230,6 +240,11 @@ impl Run {
     }
 
     fn cut(&mut self) {
+        if self.moves > 0 {
+            let away = self.chance.random_range(0..6);
+            let away: Vec<usize> = (away < 3).then_some(away).into_iter().collect();
+            return self.world.away(&away);
+        }
         let outage = Duration::from_millis(self.chance.random_range(0..=8000));
         match self.chance.random_range(0..10) {
             0..6 => {
@@ -324,9 +339,10 @@ fn broadcast() -> EventRule {
 }
 
 fn live(run: &mut Run) {
+    let longest = if run.moves > 0 { *[3, 20, 150].choose(&mut run.chance).unwrap() } else { 150 };
     for _ in 0..run.chance.random_range(50..=300) {
         run.act();
-        let pause = run.chance.random_range(0..=150);
+        let pause = run.chance.random_range(0..=longest);
         run.pass(Duration::from_millis(pause));
     }
     run.quiet();
