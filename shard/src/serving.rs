@@ -101,6 +101,7 @@ impl Serving {
                 continue;
             }
             tokio::select! {
+                biased;
                 changed = outlooks.changed() => if changed.is_err() { return },
                 changed = remaining.changed() => if changed.is_err() { return },
                 () = changed(words.as_mut()) => {}
@@ -183,6 +184,7 @@ impl Serving {
             let gives_up = alone_since.map_or(over, |since| since + ALONE);
             let next = say.min(over).min(gives_up);
             tokio::select! {
+                biased;
                 changed = changes.changed() => if changed.is_err() { return },
                 changed = linked.changed() => if changed.is_err() { return },
                 () = sleep_until(next) => {}

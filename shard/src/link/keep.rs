@@ -33,6 +33,7 @@ pub(crate) async fn keep_linked(
             });
         }
         tokio::select! {
+            biased;
             changed = cluster.changed() => if changed.is_err() { return },
             () = streams.events.closed() => return,
             // One that has ended may have missed the map that brought its peer back.

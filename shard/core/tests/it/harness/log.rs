@@ -168,7 +168,7 @@ impl ModelLog {
     }
 
     /// All topics of which something is kept, with their histories and newest offsets.
-    #[allow(dead_code)] // asked for by the simulation of whole clusters alone
+    #[allow(dead_code)] // the simulation of whole clusters asks for it
     pub(crate) fn standings(&self) -> impl Iterator<Item = (&Topic, &Epoch, u64)> {
         self.topics.iter().map(|(topic, kept)| (topic, &kept.epoch, kept.last))
     }
