@@ -101,6 +101,7 @@ impl Home {
         self.take_line(io, id);
         self.aliases.remove(&id);
         let before = self.take_session(id);
+        let is_over = before.as_ref().is_some_and(|it| it.broken_after <= adoption.settled);
         let session = Session::new(id, id, kept.namespace.clone(), kept.identity.clone(), at);
         let session = resume(session, kept, adoption, adoption.settled, before);
         self.connections.insert(at, id);
@@ -111,6 +112,19 @@ impl Home {
         // all that it gave now, or all that has come since.
         self.give_checkpoint(io, id);
         self.go_on(io, id);
+        if is_over {
+            self.leave_what_is_over(io, id);
+        }
+    }
+
+    /// All that a client has said to this process is settled: where it isn't any more it has left, or
+    /// was refused, by another.
+    fn leave_what_is_over(&mut self, io: &mut Io, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let rooms: Vec<RoomId> = session.rooms.keys().cloned().collect();
+        for room in rooms {
+            self.stays_out(io, id, &room);
+        }
     }
 
     fn adopt_line(

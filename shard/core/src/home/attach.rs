@@ -219,6 +219,7 @@ impl Home {
         // What it has emitted comes again, if it does.
         self.calls.retain(|_, run| !run.ends_with(id));
         session.broken = Some(io.now.mono);
+        session.broken_after = seen;
         self.orphans.push(io.now.mono, (id, io.now.mono));
         let dialect = session.dialect();
         for (room, membership) in session.rooms.iter() {

@@ -53,8 +53,8 @@ impl Home {
         let session = self.sessions.get(&pending.session);
         let is_live = session.is_some_and(|it| it.is_live_in(topic));
         let first = joined.missed.first().map(|record| record.offset);
-        let tells_all = heard.epoch == position.epoch
-            && first.is_some_and(|first| first <= heard.offset + 1);
+        let tells_all =
+            heard.epoch == position.epoch && first.is_some_and(|first| first <= heard.offset + 1);
         !(is_live && tells_all)
     }
 

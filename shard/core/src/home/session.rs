@@ -33,6 +33,8 @@ pub(super) struct Session {
     pub(super) at: Option<At>,
     /// When its trunk broke, if it did.
     pub(super) broken: Option<Mono>,
+    /// The last message that its connection had sent when that was.
+    pub(super) broken_after: u64,
     /// When its token ends, if it does.
     pub(super) expires: Option<Mono>,
     pub(super) rooms: SmallMap<RoomId, Membership>,
@@ -139,6 +141,7 @@ impl Session {
             authenticated: false,
             at: Some(at),
             broken: None,
+            broken_after: 0,
             expires: None,
             rooms: SmallMap::default(),
             inbox: Membership::default(),

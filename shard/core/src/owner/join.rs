@@ -76,13 +76,7 @@ impl Owner {
 
     /// Whether a session's router has moved it, and what `home` says of it is late: it has come, or is
     /// coming, by the shard that the view gives it to.
-    fn has_moved_on(
-        &self,
-        io: &Io,
-        topic: &Topic,
-        home: ShardIndex,
-        session: SessionId,
-    ) -> bool {
+    fn has_moved_on(&self, io: &Io, topic: &Topic, home: ShardIndex, session: SessionId) -> bool {
         let Some(owned) = self.topics.get(topic) else { return false };
         let joins_by = owned.joining.get(&session).map(|(joins_by, _)| *joins_by);
         let there = joins_by.or_else(|| owned.members.sure_home(session));

@@ -27,8 +27,10 @@ use crate::harness::Trace;
 
 /// About 45 seconds of one core in a debug build.
 const SEEDS: u64 = 3000;
-/// Seeds in which views change.
-const MOVING: u64 = 600;
+/// Seeds in which views change and nothing fails.
+const MOVING: u64 = 1500;
+/// Seeds in which views change and everything fails besides.
+const MOVING_AND_FAILING: u64 = 600;
 /// One seed in so many is run twice, to see that it does the same.
 const TWICE: u64 = 50;
 /// So many seeds have seen everything there is to see.
@@ -59,7 +61,11 @@ fn when_topics_and_sessions_move_every_client_sees_what_it_may() {
     simulate(1, MOVING, 2).has_moved();
 }
 
-#[allow(clippy::print_stdout)] // what a test says is shown when it fails
+#[test]
+fn when_views_change_and_all_else_fails_every_client_sees_what_it_may() {
+    simulate(1, MOVING_AND_FAILING, 3).has_moved();
+}
+
 fn simulate(first: u64, count: u64, moves: u64) -> run::Observed {
     let mut observed = run::Observed::default();
     for seed in first..first + count {

@@ -77,6 +77,8 @@ struct Shard {
     /// Whom it has noted as owing it something, and under which view.
     owed: Option<(ViewId, BTreeSet<ShardIndex>)>,
     log: ModelLog,
+    /// When it forgets what it was asked to.
+    removals: BTreeMap<Topic, Duration>,
     /// What it believes to be up.
     links: BTreeSet<usize>,
     trunks: BTreeSet<TrunkId>,
@@ -160,8 +162,9 @@ impl World {
         for index in 0..world.plan.shards {
             let log = ModelLog::new("", &world.plan.settings);
             let (links, trunks) = (BTreeSet::new(), BTreeSet::new());
-            let (view, owed) = (world.view.clone(), None);
-            world.shards.push(Shard { life: 0, core: None, view, owed, log, links, trunks });
+            let (view, owed, removals) = (world.view.clone(), None, BTreeMap::new());
+            let (life, core) = (0, None);
+            world.shards.push(Shard { life, core, view, owed, log, removals, links, trunks });
             world.start(index);
         }
         for a in 0..world.plan.shards {

@@ -40,8 +40,9 @@ impl World {
             }
             Output::Log(request) => {
                 let life = self.shards[shard].life;
-                let delay = self.log_delay();
-                self.at(self.now + delay, Event::Store { shard, life, request });
+                let at = self.now + self.log_delay();
+                let at = self.behind_removals(shard, &request, at);
+                self.at(at, Event::Store { shard, life, request });
             }
             Output::Verify { ticket, token } => {
                 let input = Input::Verified { ticket, identity: identity_of(&token) };
@@ -86,6 +87,25 @@ impl World {
             let delay = self.log_delay();
             self.input(self.now + delay, shard, On::Nothing, Input::Log { ticket, outcome });
         }
+    }
+
+    /// What is asked of a topic after its removal is done after it.
+    fn behind_removals(&mut self, shard: usize, request: &LogRequest, at: Duration) -> Duration {
+        let (topic, is_removal) = match request {
+            LogRequest::Remove { topic } => (topic, true),
+            LogRequest::Open { topic, .. }
+            | LogRequest::Export { topic, .. }
+            | LogRequest::Import { topic, .. } => (topic, false),
+            _ => return at,
+        };
+        let removals = &mut self.shards[shard].removals;
+        let now = self.now;
+        removals.retain(|_, removed| *removed >= now);
+        let at = removals.get(topic).map_or(at, |removed| at.max(*removed));
+        if is_removal {
+            removals.insert(topic.clone(), at);
+        }
+        at
     }
 
     fn log_delay(&mut self) -> Duration {
