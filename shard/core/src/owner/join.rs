@@ -51,7 +51,7 @@ impl Owner {
         asker: Asker,
         member: Member,
         topic: &Topic,
-        after: Option<&Position>,
+        (after, may_hear): (Option<&Position>, bool),
     ) {
         if self.has_moved_on(io, topic, asker.via.peer, member.session) {
             return asker.answer(io, Err(Refusal::Unavailable));
@@ -62,7 +62,7 @@ impl Owner {
         let Some(tail) = owned.tail() else { return };
         let (start, gap) = match (topic, after) {
             // A member already: it has had everything, and has it again by no means.
-            _ if owned.members.contains(asker.via.peer, member.session) => {
+            _ if may_hear && owned.members.contains(asker.via.peer, member.session) => {
                 let foreign = after.is_some_and(|after| !tail.reaches(after));
                 (tail.last(), foreign.then(|| tail.last()))
             }

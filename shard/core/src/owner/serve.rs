@@ -25,7 +25,11 @@ impl Owner {
         action: Action,
     ) {
         match action {
-            Action::Join { after } => self.join(io, asker, member, topic, after.as_ref()),
+            Action::Join { after } => {
+                // A home asks by itself only for who hears nothing there.
+                let may_hear = sequence != 0;
+                self.join(io, asker, member, topic, (after.as_ref(), may_hear));
+            }
             Action::Leave => {
                 // Answered first: a session that joins, leaves and joins without waiting is
                 // still among those who hear, and must not hear of itself.
