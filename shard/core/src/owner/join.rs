@@ -10,7 +10,7 @@ use crate::core::Io;
 use crate::link::ShardIndex;
 use crate::log::{LogOutcome, LogRequest, ReadQuery};
 use crate::message::Record;
-use crate::peer::{Joined, Member, PeerMessage, Refusal, Reply};
+use crate::peer::{Delivery, Joined, Member, PeerMessage, Refusal, Reply};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::topic::Topic;
@@ -224,8 +224,15 @@ impl Owner {
             Who::Shard(home) => {
                 let Some(owned) = self.topics.get_mut(topic) else { return };
                 let Some(mut claiming) = owned.claiming.remove(&home) else { return };
-                // What its own members' coming is to others is none for itself.
-                let news = owned.take_news(home);
+                // What its own members' coming is to others is none for itself, and neither is what was
+                // said of them: they have been there all the time.
+                let mut news = owned.take_news(home);
+                news.retain(|said| match said {
+                    Delivery::UserJoined(user) | Delivery::UserLeft(user) => {
+                        claiming.members.iter().all(|member| member.user != *user)
+                    }
+                    _ => true,
+                });
                 for member in claiming.members {
                     self.add_member(io, topic, home, member, Some(home));
                 }

@@ -6,21 +6,22 @@
 //! what is known goes to the new owner, which says when it keeps it. If the link breaks in between, it
 //! begins again.
 
+mod leaving;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use trunkline_config::{View, ViewId};
 
-use super::topic::{OwnedTopic, Serves, Stage};
-use super::transfer;
+use super::topic::{Serves, Stage};
 use super::{Owner, Waiting};
 use crate::Ticket;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
-use crate::log::{Held, LogOutcome, LogRequest};
+use crate::log::{LogOutcome, LogRequest};
 use crate::output::Output;
-use crate::peer::{PeerMessage, Refusal};
+use crate::peer::PeerMessage;
 use crate::settings::LogReach;
 use crate::time::Mono;
 use crate::topic::Topic;
@@ -265,197 +266,6 @@ impl Owner {
                 self.begin_to_move(io, peer, &topic);
             }
         }
-    }
-
-    fn begin_to_move(&mut self, io: &mut Io, to: ShardIndex, topic: &Topic) {
-        self.moving.deferred.remove(topic);
-        if self.arriving.is_arriving(topic) {
-            // It goes on when it is here.
-            return;
-        }
-        let step = Step::Draining;
-        self.moving.under_way.insert(topic.clone(), UnderWay { to, step, bytes: 0 });
-        self.stop_serving(io, topic, Serves::Leaving { parted: false });
-        match self.topics.get(topic) {
-            Some(owned) => {
-                if !owned.handing.is_empty() {
-                    self.moving.handovers.push(io.now.mono, topic.clone());
-                }
-                self.part_with(io, topic);
-            }
-            None if io.settings.log == LogReach::Cluster => {
-                self.moving.under_way.remove(topic);
-                io.tell(to, PeerMessage::Lacks { topic: topic.clone() });
-            }
-            None => self.export(io, topic),
-        }
-    }
-
-    fn export(&mut self, io: &mut Io, topic: &Topic) {
-        if let Some(it) = self.moving.under_way.get_mut(topic) {
-            it.step = Step::Exporting;
-        }
-        let export = |ticket, topic| LogRequest::Export { ticket, topic };
-        self.ask_log(io, topic, Waiting::Export, export);
-    }
-
-    /// From here on whoever asks is refused; what was asked and isn't being done yet is refused too.
-    pub(super) fn stop_serving(&mut self, io: &mut Io, topic: &Topic, serves: Serves) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        if owned.serves != Serves::Yes {
-            return;
-        }
-        owned.serves = serves;
-        let mut queues = owned.take_queues();
-        for (home, claiming) in std::mem::take(&mut owned.claiming) {
-            io.tell(home, PeerMessage::Parted { topic: topic.clone() });
-            let Some(mut queue) = Some(claiming.queue) else { continue };
-            queues.extend(queue.take());
-        }
-        let joining = std::mem::take(&mut owned.joining);
-        let is_first_opening = matches!(owned.stage, Stage::Opening { before: None, .. });
-        let mut refused: Vec<_> = joining.into_values().map(|(_, it)| it.asker).collect();
-        self.tickets.retain(|_, (of, waiting)| match waiting {
-            _ if of != topic => true,
-            Waiting::History { asker, .. } => {
-                refused.push(*asker);
-                false
-            }
-            Waiting::CatchUp(_) => false,
-            Waiting::Open => !is_first_opening,
-            _ => true,
-        });
-        self.owed.want_no_more(topic);
-        // In the order in which their homes have sent them, so that none counts as overtaking.
-        refused.sort_by_key(|asker| asker.request);
-        for asker in refused {
-            self.refuse_moved(io, asker, topic);
-        }
-        for (home, message) in queues {
-            self.resume(io, home, message);
-        }
-        let nobody = |owned: &OwnedTopic| owned.members.is_empty() && owned.appends.is_empty();
-        if is_first_opening && self.topics.get(topic).is_some_and(|it| nobody(it)) {
-            self.topics.remove(topic);
-        }
-        if io.settings.log == LogReach::Cluster {
-            self.give_up_appends(io, topic);
-        }
-    }
-
-    /// With a log that all shards share, a batch whose outcome is not known is for the new owner to
-    /// find out: to ask the log again would take the topic back.
-    pub(super) fn give_up_appends(&mut self, io: &mut Io, topic: &Topic) {
-        let Some(owned) = self.topics.get(topic) else { return };
-        let is_unknown = matches!(owned.stage, Stage::Opening { before: Some(_), .. });
-        if is_unknown && owned.serves != Serves::Yes {
-            self.tickets.retain(|_, (of, _)| of != topic);
-            self.abandon_appends(io, topic, Refusal::Moved);
-            if let Some(owned) = self.topics.get_mut(topic) {
-                owned.stage = Stage::default();
-            }
-            self.say_parted(io, topic);
-        }
-    }
-
-    /// Goes on with a topic once everything that was under way is done.
-    pub(super) fn part_with(&mut self, io: &mut Io, topic: &Topic) {
-        if self.moving.step(topic) != Some(Step::Draining) {
-            return;
-        }
-        let Some(owned) = self.topics.get(topic) else { return };
-        if !owned.is_drained() {
-            return;
-        }
-        self.say_parted(io, topic);
-        match io.settings.log {
-            LogReach::Cluster => self.send_all(io, topic, None),
-            LogReach::Process | LogReach::Shard => self.export(io, topic),
-        }
-    }
-
-    /// Tells the homes that all has been said.
-    fn say_parted(&mut self, io: &mut Io, topic: &Topic) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        if owned.may_announce() {
-            owned.serves = Serves::Leaving { parted: true };
-            for home in owned.members.homes() {
-                io.tell(home, PeerMessage::Parted { topic: topic.clone() });
-            }
-        }
-    }
-
-    pub(super) fn exported(&mut self, io: &mut Io, topic: &Topic, outcome: LogOutcome) {
-        if self.moving.step(topic) != Some(Step::Exporting) {
-            return;
-        }
-        if let LogOutcome::Exported(held) = outcome {
-            self.send_all(io, topic, held);
-        } else {
-            self.moving.under_way.remove(topic);
-            self.moving.deferred.insert(topic.clone());
-            self.moving.later.push(io.now.mono, topic.clone());
-        }
-        self.move_on(io);
-    }
-
-    fn send_all(&mut self, io: &mut Io, topic: &Topic, held: Option<Box<Held>>) {
-        let Some(under_way) = self.moving.under_way.get_mut(topic) else { return };
-        let to = under_way.to;
-        let owned = self.topics.get(topic);
-        let members = owned.map(|it| it.members.all()).unwrap_or_default();
-        let held = held.or_else(|| owned.filter(|_| io.settings.log != LogReach::Cluster)?.held());
-        if held.is_none() && owned.is_none() {
-            self.moving.under_way.remove(topic);
-            self.moving.is_unsaid = true;
-            return io.tell(to, PeerMessage::Lacks { topic: topic.clone() });
-        }
-        let (parts, bytes) = transfer::parts(members, held);
-        under_way.step = Step::Sent;
-        under_way.bytes = bytes;
-        for part in parts {
-            io.tell(to, PeerMessage::Transfer { topic: topic.clone(), part });
-        }
-    }
-
-    /// The new owner keeps it.
-    pub(crate) fn transferred(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
-        let is_it = |it: &UnderWay| it.to == from && it.step == Step::Sent;
-        if !self.moving.under_way.get(topic).is_some_and(is_it) {
-            return;
-        }
-        self.moving.under_way.remove(topic);
-        self.moving.is_unsaid = true;
-        if io.settings.log != LogReach::Cluster {
-            io.output(Output::Log(LogRequest::Remove { topic: topic.clone() }));
-        }
-        self.let_go(topic);
-        self.take_in(io, topic);
-        self.move_on(io);
-    }
-
-    fn let_go(&mut self, topic: &Topic) {
-        let Some(owned) = self.topics.remove(topic) else { return };
-        if let (Topic::Room(..), false) = (topic, owned.members.is_empty()) {
-            self.tally.rooms -= 1;
-            self.tally.members -= owned.members.sessions();
-        }
-    }
-
-    /// The new owner has not taken it: its view is another.
-    pub(super) fn not_taken(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
-        let is_it = |it: &UnderWay| it.to == from && it.step == Step::Sent;
-        if self.moving.under_way.get(topic).is_some_and(is_it) {
-            self.moving.under_way.remove(topic);
-            self.moving.deferred.insert(topic.clone());
-            self.moving.again.push(io.now.mono, topic.clone());
-            self.move_on(io);
-        }
-    }
-
-    /// Whether a topic was sent to a peer that hasn't answered.
-    pub(super) fn has_sent(&self, topic: &Topic, to: ShardIndex) -> bool {
-        self.moving.under_way.get(topic).is_some_and(|it| it.to == to && it.step == Step::Sent)
     }
 
     /// A new owner has been asked for a topic.

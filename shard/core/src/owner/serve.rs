@@ -2,7 +2,6 @@
 
 use super::append::{Pending, age_limit};
 use super::members::Change;
-use super::topic::OwnedTopic;
 use super::{Owner, Waiting};
 use crate::asker::Asker;
 use crate::core::Io;
@@ -34,8 +33,9 @@ impl Owner {
                 // Answered first: a session that joins, leaves and joins without waiting is
                 // still among those who hear, and must not hear of itself.
                 asker.answer(io, Ok(Reply::Left));
-                let is_doubted = |owned: &Box<OwnedTopic>| owned.members.is_doubted(member.session);
-                if sequence == 0 && self.topics.get(topic).is_some_and(is_doubted) {
+                let owned = self.topics.get(topic);
+                let is_doubted = owned.is_some_and(|it| it.members.is_doubted(member.session));
+                if sequence == 0 && is_doubted {
                     // A home that doesn't say it for the client may know of its last connection only:
                     // who isn't claimed within the grace has left.
                     return;

@@ -66,7 +66,7 @@ fn when_views_change_and_all_else_fails_every_client_sees_what_it_may() {
     simulate(1, MOVING_AND_FAILING, 3).has_moved();
 }
 
-#[allow(clippy::print_stdout)] // what a test says is shown when it fails
+#[allow(clippy::print_stdout)] // what has failed is for whoever runs the tests to see
 fn simulate(first: u64, count: u64, moves: u64) -> run::Observed {
     let mut observed = run::Observed::default();
     for seed in first..first + count {

@@ -163,6 +163,12 @@ impl World {
         for client in self.sockets.of_trunk(trunk) {
             if self.plan.hold && self.sockets.hold(client) {
                 self.see(Arrival::Held { client });
+                // By its router's view it may belong to another shard, whose trunk is up.
+                let waits_for =
+                    self.sockets.get(client).map(|it| self.home_by(slot.0, &it.session));
+                if waits_for.is_some_and(|home| home != slot.1) {
+                    self.at(self.now, Event::MoveClient(client));
+                }
             } else {
                 self.sockets.close(client);
                 self.see(Arrival::Closed { client, code: 1012, kept: false });
