@@ -62,6 +62,9 @@ pub(crate) fn room_name(room: usize) -> String {
     format!("room-{room}")
 }
 
+/// From this seed on shards drain and other maps come in most of the scripts.
+pub(crate) const MOVING: u64 = 1_000_000;
+
 impl Plan {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = StdRng::seed_from_u64(seed);
@@ -81,7 +84,8 @@ impl Plan {
         };
         let latency_ms = [1, 10, 40][dice.random_range(0..3)];
         let pace_ms = [60, 150, 300][dice.random_range(0..3)];
-        let Script { events, quiet_at, maps } = Script::new(&mut dice, people.len());
+        let Script { events, quiet_at, maps } =
+            Script::new(&mut dice, people.len(), seed >= MOVING);
         let hash_key = HashKey(dice.random());
         Self {
             seed,

@@ -97,13 +97,15 @@ const BEGINS_MS: u64 = 1500;
 const LASTS_MS: u64 = 4000;
 
 impl Script {
-    pub(crate) fn new(dice: &mut StdRng, people: usize) -> Self {
+    /// With `moves` shards drain and other maps come in most of the scripts.
+    pub(crate) fn new(dice: &mut StdRng, people: usize, moves: bool) -> Self {
         let maps = vec![(0..FIRST).collect()];
         let mut script = Self { events: Vec::new(), quiet_at: Duration::ZERO, maps };
         // The others are not there yet.
         let mut busy: BTreeMap<_, _> =
             (FIRST..SHARDS).map(|shard| (Process::Shard(shard), u64::MAX)).collect();
         let (moves, breaks) = match dice.random_range(0..10) {
+            _ if !moves => (0, dice.random_range(1..=4)),
             0..3 => (0, dice.random_range(1..=4)),
             3..6 => (dice.random_range(1..=4), 0),
             _ => (dice.random_range(1..=3), dice.random_range(1..=3)),

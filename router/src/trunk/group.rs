@@ -77,9 +77,11 @@ impl Members {
         self.connections.is_empty()
     }
 
-    /// Every connection, in no order.
+    /// Every connection, in the order of their numbers.
     pub(super) fn all(&self) -> impl Iterator<Item = &Rc<Connection>> {
-        self.connections.values().map(|member| &member.connection)
+        let mut all: Vec<_> = self.connections.values().map(|member| &member.connection).collect();
+        all.sort_unstable_by_key(|connection| connection.number);
+        all.into_iter()
     }
 
     pub(super) fn get(&self, connection: u64) -> Option<&Rc<Connection>> {
