@@ -66,7 +66,10 @@ pub(crate) fn owed_at_start(
     };
     match (reach, note) {
         (LogReach::Cluster, _) => BTreeSet::new(),
-        (LogReach::Shard, Some(note)) if note.view == view.id() => noted().collect(),
+        // Nothing was said since, and the process before served to its end.
+        (LogReach::Shard, Some(note)) if note.view == view.id() && !view.is_away(me.0) => {
+            noted().collect()
+        }
         // It is a new shard of a new cluster.
         (LogReach::Shard, None) if view.id().map.version == 1 => BTreeSet::new(),
         // A process before may have been away, and its topics with others.
@@ -125,6 +128,14 @@ mod tests {
         let before = ViewId { statuses: 1, ..noted.view };
         assert_eq!(owed(Some(&note(before, &[])), LogReach::Shard, &cluster), [1, 2]);
         assert_eq!(owed(Some(&note(before, &["gone"])), LogReach::Shard, &cluster), [1, 2, 3]);
+    }
+
+    #[test]
+    fn whose_last_word_was_that_it_is_away_is_owed_by_everybody() {
+        let cluster = cluster(3);
+        cluster.say("a", true, 9);
+        let noted = note(cluster.outlook().view.id(), &[]);
+        assert_eq!(owed(Some(&noted), LogReach::Shard, &cluster), [1, 2]);
     }
 
     #[test]

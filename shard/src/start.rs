@@ -154,11 +154,12 @@ impl Shard {
         for said in note.iter().flat_map(|note| &note.statuses) {
             cluster.learn(said);
         }
+        // Before this process says that it serves, which makes another view.
+        let owed = owed_at_start(note.as_ref(), reach, &cluster, me);
         let signs = Signs::new(cluster.outlook().view.id());
         let fenced = reach == LogReach::Cluster;
         let serving =
             Serving::begin(cluster.clone(), id.clone(), Arc::clone(&clock), &signs, fenced);
-        let owed = owed_at_start(note.as_ref(), reach, &cluster, me);
         let outlooks = cluster.subscribe();
         let outlook = cluster.outlook();
         let streams = Arc::new(Streams {

@@ -86,6 +86,22 @@ async fn a_room_goes_on_for_its_members_when_its_owner_is_killed() {
 }
 
 #[tokio::test]
+async fn a_shard_that_is_back_waits_for_nobody_who_is_still_dead() {
+    let mut cluster = start().await;
+    let room = cluster.room_on("a");
+    let mut alice = cluster.connect(&cluster.user_on("a", 0)).await;
+    alice.join(&room).await;
+    publish(&mut alice, &room, "before").await;
+    for shard in ["b", "a"] {
+        cluster.kill_shard(shard).await;
+    }
+    // It won't call itself ready while it misses a peer.
+    cluster.spawn_shard("a");
+    let answer = publish(&mut alice, &room, "after").await;
+    assert_eq!(answer["offset"], 2);
+}
+
+#[tokio::test]
 async fn what_is_said_while_the_shard_is_away_is_answered_when_it_is_back() {
     let mut cluster = start().await;
     let room = cluster.room_on("b");

@@ -149,7 +149,7 @@ impl Cluster {
         self.path("cluster.toml").to_str().unwrap().to_owned()
     }
 
-    fn spawn_shard(&mut self, id: &str) {
+    pub(crate) fn spawn_shard(&mut self, id: &str) {
         let errors = self.path(&format!("shard-{id}.log"));
         let process = Process::start(&errors, &["shard", "--config", &self.config(), "--id", id]);
         self.shards.insert(id.to_owned(), process);
