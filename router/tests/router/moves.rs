@@ -11,6 +11,11 @@ use crate::harness::{
     live, map_of, moved, reply, send, status,
 };
 
+/// What a connection is called after it has moved once more.
+fn after(number: u64) -> u64 {
+    number + (1 << 40)
+}
+
 /// A pair of shards, and a client that belongs to the first.
 async fn pair() -> (Pair, Client, u64) {
     let mut pair = Pair::set().await;
@@ -44,7 +49,8 @@ async fn a_connection_moves_with_what_it_has_had_and_what_is_not_settled() {
     let [a, b] = &mut pair.trunks;
     assert_eq!(moved(a).await, number);
     let attached = attach(b).await;
-    assert_eq!((attached.connection, &attached.checkpoint[..]), (number, &b"state"[..]));
+    assert_eq!((attached.connection, &attached.checkpoint[..]), (after(number), &b"state"[..]));
+    let number = attached.connection;
     assert_eq!((attached.positions, attached.settled), (vec!["7b".into()], 1));
     assert_eq!(attached.slots.iter().map(|slot| slot.slot).collect::<Vec<_>>(), [3]);
     let mut again = Vec::new();
@@ -73,7 +79,7 @@ async fn what_its_old_shard_says_afterwards_is_not_for_it_any_more() {
     pair.learn("a", true);
     let [a, b] = &mut pair.trunks;
     assert_eq!(moved(a).await, number);
-    attach(b).await;
+    let there = attach(b).await.connection;
     a.batch(vec![
         live(number, "old"),
         fan(7, "old", FrameKind::Live, 0),
@@ -86,8 +92,8 @@ async fn what_its_old_shard_says_afterwards_is_not_for_it_any_more() {
     // That nobody has had it the old shard is told.
     let receipt = Receipt { receipt: 5, passed: false };
     assert_eq!(item(a).await, up::Item::Receipt(receipt));
-    assert_eq!(b.message().await, (number, 1, "one".to_owned()));
-    b.batch(vec![live(number, "new")]).await;
+    assert_eq!(b.message().await, (there, 1, "one".to_owned()));
+    b.batch(vec![live(there, "new")]).await;
     assert_eq!(alice.hear().await, "new");
     // What is neither settled nor new is given to the next, too.
     b.hang_up();
@@ -106,8 +112,9 @@ async fn all_of_a_shard_that_goes_away_move_in_order_and_nobody_else() {
     let stays = pair.users_of(1).next().expect("a user");
     let (mut bob, b) = pair.client(1, &stays).await;
     pair.learn("a", true);
-    for (_, number) in &clients {
+    for (_, number) in &mut clients {
         assert_eq!(moved(&mut pair.trunks[0]).await, *number);
+        *number = after(*number);
         assert_eq!(attach(&mut pair.trunks[1]).await.connection, *number);
     }
     pair.trunks[1].batch(vec![live(b, "you stayed")]).await;
@@ -116,9 +123,10 @@ async fn all_of_a_shard_that_goes_away_move_in_order_and_nobody_else() {
     let user = pair.users_of(0).nth(20).expect("a user");
     clients.push(pair.client(1, &user).await);
     pair.learn("a", false);
+    clients.sort_by_key(|(_, number)| *number);
     for (_, number) in &clients {
         assert_eq!(moved(&mut pair.trunks[1]).await, *number);
-        assert_eq!(attach(&mut pair.trunks[0]).await.connection, *number);
+        assert_eq!(attach(&mut pair.trunks[0]).await.connection, after(*number));
     }
     pair.counts("trunkline_moving_connections", 0).await;
 }
@@ -132,7 +140,7 @@ async fn they_move_no_faster_than_is_set() {
         clients.push(pair.client(0, user).await);
     }
     pair.learn("a", true);
-    moved(&mut pair.trunks[0]).await;
+    clients[0].1 = after(moved(&mut pair.trunks[0]).await);
     // The others are let go of when their shard is gone.
     pair.counts("trunkline_moving_connections", 3).await;
     pair.lose(0).await;

@@ -1,6 +1,6 @@
 //! Maps that bring shards, take them away, and give them other addresses.
 
-use super::pair;
+use super::{after, pair};
 use crate::harness::{FakeShard, Pair, attach, live, map_of, moved, soon};
 
 #[tokio::test]
@@ -22,8 +22,8 @@ async fn a_shard_that_a_map_brings_is_dialled_and_gets_what_is_its_own() {
     assert_eq!(third.hello.map.map(|map| map.version), Some(2));
     for (client, number) in &mut clients {
         assert_eq!(moved(&mut pair.trunks[0]).await, *number);
-        assert_eq!(attach(&mut third).await.connection, *number);
-        third.batch(vec![live(*number, "welcome")]).await;
+        assert_eq!(attach(&mut third).await.connection, after(*number));
+        third.batch(vec![live(after(*number), "welcome")]).await;
         assert_eq!(client.hear().await, "welcome");
     }
     pair.is_ready().await;
@@ -39,7 +39,7 @@ async fn the_trunk_to_a_shard_that_is_in_no_map_ends_when_nobody_is_left_on_it()
     let (mut bob, bobs) = pair.bare(0, &user).await;
     pair.cluster.take_map(map_of(2, &[("b", &pair.shards[1])])).expect("newer");
     assert_eq!(moved(&mut pair.trunks[0]).await, number);
-    assert_eq!(attach(&mut pair.trunks[1]).await.connection, number);
+    assert_eq!(attach(&mut pair.trunks[1]).await.connection, after(number));
     pair.is_ready().await;
     pair.trunks[0].batch(vec![live(bobs, "you may stay")]).await;
     assert_eq!(bob.hear().await, "you may stay");
@@ -59,8 +59,8 @@ async fn a_shard_that_comes_back_into_the_map_is_dialled_again() {
     let [a, b] = &pair.shards;
     pair.cluster.take_map(map_of(3, &[("b", b), ("a", a)])).expect("newer");
     pair.trunks[0] = pair.shards[0].trunk().await;
-    assert_eq!(moved(&mut pair.trunks[1]).await, number);
-    assert_eq!(attach(&mut pair.trunks[0]).await.connection, number);
+    assert_eq!(moved(&mut pair.trunks[1]).await, after(number));
+    assert_eq!(attach(&mut pair.trunks[0]).await.connection, after(after(number)));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline_proto::trunk::up;
 
-use super::pair;
+use super::{after, pair};
 use crate::harness::{Pair, attach, checkpoint, item, live, moved};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn one_without_a_checkpoint_stays_until_it_has_one() {
     assert_eq!(alice.hear().await, "still yours");
     pair.trunks[0].batch(vec![checkpoint(number, "state")]).await;
     assert_eq!(moved(&mut pair.trunks[0]).await, number);
-    assert_eq!(attach(&mut pair.trunks[1]).await.connection, number);
+    assert_eq!(attach(&mut pair.trunks[1]).await.connection, after(number));
     pair.counts("trunkline_moving_connections", 0).await;
 }
 
@@ -45,8 +45,8 @@ async fn they_stay_until_the_trunk_to_their_new_shard_is_up() {
     assert!(matches!(said, up::Item::Message(_)), "not a message: {said:?}");
     pair.regain(1).await;
     assert_eq!(moved(&mut pair.trunks[0]).await, number);
-    assert_eq!(attach(&mut pair.trunks[1]).await.connection, number);
-    assert_eq!(pair.trunks[1].message().await, (number, 1, "and now?".to_owned()));
+    assert_eq!(attach(&mut pair.trunks[1]).await.connection, after(number));
+    assert_eq!(pair.trunks[1].message().await, (after(number), 1, "and now?".to_owned()));
 }
 
 #[tokio::test]
