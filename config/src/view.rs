@@ -229,12 +229,6 @@ impl Statuses {
         let (stamp_ms, away) = *self.0.get(shard)?;
         Some(ShardStatus { shard: shard.to_owned(), stamp_ms, away })
     }
-
-    /// The IDs of those who are away.
-    #[must_use]
-    pub fn away(&self) -> BTreeSet<String> {
-        self.0.iter().filter(|(_, (_, away))| *away).map(|(shard, _)| shard.clone()).collect()
-    }
 }
 
 #[cfg(test)]
@@ -249,6 +243,10 @@ mod tests {
             weight: 1.0,
         };
         Arc::new(ShardMap::new(version, HashKey([7; 16]), ids.iter().map(shard).collect()))
+    }
+
+    fn away(statuses: &Statuses) -> BTreeSet<String> {
+        statuses.iter().filter(|said| said.away).map(|said| said.shard).collect()
     }
 
     fn status(shard: &str, stamp_ms: u64, away: bool) -> ShardStatus {
@@ -327,9 +325,9 @@ mod tests {
         assert!(statuses.learn(&status("a", 5, true)));
         assert!(!statuses.learn(&status("a", 5, true)));
         assert!(!statuses.learn(&status("a", 4, false)));
-        assert_eq!(statuses.away(), ["a".to_owned()].into());
+        assert_eq!(away(&statuses), ["a".to_owned()].into());
         assert!(statuses.learn(&status("a", 6, false)));
-        assert!(statuses.away().is_empty());
+        assert!(away(&statuses).is_empty());
         assert_eq!(statuses.iter().collect::<Vec<_>>(), [status("a", 6, false)]);
         assert_eq!(statuses.of("b"), None);
     }

@@ -77,11 +77,9 @@ impl Members {
         self.connections.is_empty()
     }
 
-    /// Every connection, in the order of their numbers.
+    /// Every connection, in no order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Rc<Connection>> {
-        let mut all: Vec<_> = self.connections.values().map(|member| &member.connection).collect();
-        all.sort_unstable_by_key(|connection| connection.number);
-        all.into_iter()
+        self.connections.values().map(|member| &member.connection)
     }
 
     pub(super) fn get(&self, connection: u64) -> Option<&Rc<Connection>> {

@@ -16,6 +16,21 @@ impl Home {
         self.close_gates(io);
         self.claim_what_is_orphaned(io);
         self.open_gates(io);
+        if !io.view().places_like(before) {
+            self.tell_who_belongs_elsewhere(io, before);
+        }
+        let mut peers = io.links.others();
+        peers.push(io.links.me());
+        for peer in peers {
+            for (session, topic) in self.missing_topics(io, peer) {
+                self.join_own(io, session, &topic, None);
+            }
+        }
+    }
+
+    /// Sessions that are with this shard, and rooms of those that nobody speaks for, have other
+    /// shards than before: these are told.
+    fn tell_who_belongs_elsewhere(&self, io: &mut Io, before: &View) {
         for session in self.sessions.values() {
             if before.owner_of(session.id.digest()) != io.home_of(&session.id).0 {
                 self.tell_whereabouts(io, session);
@@ -27,13 +42,6 @@ impl Home {
                         io.tell(owner, PeerMessage::Suspend { topic, session: session.id });
                     }
                 }
-            }
-        }
-        let mut peers = io.links.others();
-        peers.push(io.links.me());
-        for peer in peers {
-            for (session, topic) in self.missing_topics(io, peer) {
-                self.join_own(io, session, &topic, None);
             }
         }
     }

@@ -96,10 +96,10 @@ impl Subscriptions {
         all.filter(move |(_, subscription)| subscription.owner == owner)
     }
 
-    /// A session becomes a live member. Gives whether it is the first. `position` is where the owner stood when it let the
+    /// A session becomes a live member. `position` is where the owner stood when it let the
     /// session in; everything before is with the session already, and whoever else was here has
     /// had it too, because the owner's messages come in order. Until [`Subscriptions::enter`]
-    /// what it is to hear is held.
+    /// what it is to hear is held. Gives whether it is the first.
     pub(super) fn add(
         &mut self,
         topic: &Topic,

@@ -116,9 +116,9 @@ impl Owner {
         let me = io.links.me();
         let owed = &mut self.owed;
         owed.forget_past(io.now.mono);
-        let all = before.shards().map(|(number, _)| number);
-        let all: BTreeSet<u16> = all.chain(io.view().shards().map(|(number, _)| number)).collect();
         if may_have_come(io.view(), before, me) {
+            let all = before.shards().chain(io.view().shards());
+            let all: BTreeSet<u16> = all.map(|(number, _)| number).collect();
             // When all are away none is: what they own is still theirs.
             let are_all_away = before.shards().all(|(number, _)| before.is_away(number));
             for peer in all.into_iter().map(ShardIndex).filter(|peer| *peer != me) {
