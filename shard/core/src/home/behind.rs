@@ -32,7 +32,6 @@ impl Home {
         let (session, handover) = (pending.session, joined.handover);
         self.not_handed(io, owner, &topic, handover);
         self.gates.unclaimed.remove(&topic);
-        self.gates.behind.insert(topic.clone());
         io.tell(owner, PeerMessage::Suspend { topic: topic.clone(), session });
         self.claim(io, &topic);
         if let Some(pending) = self.requests.redirect(request, owner) {

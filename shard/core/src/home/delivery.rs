@@ -47,7 +47,7 @@ impl Home {
         }
         if let Delivery::Record { epoch, record, .. } = &delivery {
             if !subscription.position.precedes(epoch, record.offset)
-                && (self.gates.unclaimed.contains(topic) || self.gates.behind.contains(topic))
+                && (subscription.is_claimed || self.gates.unclaimed.contains(topic))
             {
                 // The claim is answered with it.
                 return self.not_delivered(io, owner, topic, &delivery);
@@ -174,7 +174,7 @@ impl Home {
         let Some(subscription) = subscription else {
             return self.not_handed(io, owner, topic, handover);
         };
-        self.gates.behind.remove(topic);
+        subscription.is_claimed = false;
         // Who has claimed what it was hearing anyway has heard some of it meanwhile.
         let before = &subscription.position;
         let heard = if before.epoch == *epoch && before.offset <= last { before.offset } else { 0 };

@@ -44,9 +44,6 @@ pub(super) struct Gates {
     /// Topics that are to be claimed again.
     pub(super) unclaimed: BTreeSet<Topic>,
     pub(super) claims: Deadlines<Topic>,
-    /// Topics of which something was let in ahead of those who are here: they are claimed, and what
-    /// is delivered before the answer is in it.
-    pub(super) behind: BTreeSet<Topic>,
 }
 
 impl Gates {
@@ -57,7 +54,6 @@ impl Gates {
             strays: Deadlines::new(AGAIN),
             unclaimed: BTreeSet::new(),
             claims: Deadlines::new(AGAIN),
-            behind: BTreeSet::new(),
         }
     }
 

@@ -76,7 +76,6 @@ impl Home {
         } else if is_heard {
             self.claim(io, topic);
         }
-        self.gates.behind.remove(topic);
         self.gates.forgive(topic);
         self.open_gate(io, topic);
     }

@@ -21,6 +21,9 @@ pub(super) struct Subscription {
     pub(super) owner: ShardIndex,
     /// All members have been passed everything up to here.
     pub(super) position: Position,
+    /// The owner has been told who is here and has not answered: what it delivers before is in its
+    /// answer, and may come from when it was the owner before.
+    pub(super) is_claimed: bool,
     members: SmallSet<SessionId>,
     /// Members that have not been welcomed: what they are to hear waits with them.
     held: SmallSet<SessionId>,
@@ -113,6 +116,7 @@ impl Subscriptions {
             Box::new(Subscription {
                 owner,
                 position,
+                is_claimed: false,
                 members: SmallSet::default(),
                 held: SmallSet::default(),
                 groups: SmallMap::default(),
@@ -137,11 +141,11 @@ impl Subscriptions {
         self.astray.insert(topic.clone());
     }
 
-    /// A topic is heard from another owner, the one of the view. Gives the subscription.
+    /// A topic is claimed from the owner of the view, and heard from there. Gives the subscription.
     pub(super) fn turn_to(&mut self, topic: &Topic, owner: ShardIndex) -> Option<&Subscription> {
         self.astray.remove(topic);
         let subscription = self.topics.get_mut(topic)?;
-        subscription.owner = owner;
+        (subscription.owner, subscription.is_claimed) = (owner, true);
         Some(subscription)
     }
 
