@@ -14,7 +14,8 @@ pub(super) struct Ledger {
     read: BTreeMap<(usize, String), Vec<(Place, String)>>,
     /// Private messages that were answered `queued` or `delivered`: recipient and payload.
     kept: BTreeSet<(String, String)>,
-    pub(super) reconnects: u64,
+    /// Who had to come back, and why.
+    pub(super) returns: Vec<String>,
 }
 
 impl Ledger {

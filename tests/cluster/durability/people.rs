@@ -2,6 +2,7 @@
 //! same key until they are answered, readers that come back to where they were.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -111,8 +112,8 @@ async fn until_granted(
                 assert_eq!(error["code"], "unavailable", "{request}");
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(_) => {
-                company.with(|it| it.reconnects += 1);
+            Err(error) => {
+                company.with(|it| it.returns.push(format!("{request}: {error}")));
                 *wire = None;
             }
         }
@@ -134,8 +135,8 @@ async fn join_all(company: &Company, options: &Options) -> Result<Wire, WireErro
 pub(super) async fn read(company: Company, options: Options, number: usize) {
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
     loop {
-        let _ = read_on(&company, &options, number, &mut places).await;
-        company.with(|it| it.reconnects += 1);
+        let Err(error) = read_on(&company, &options, number, &mut places).await;
+        company.with(|it| it.returns.push(format!("reader {number}: {error}")));
     }
 }
 
@@ -144,7 +145,7 @@ async fn read_on(
     options: &Options,
     number: usize,
     places: &mut BTreeMap<String, Place>,
-) -> Result<(), WireError> {
+) -> Result<Infallible, WireError> {
     let mut wire = connect(options).await?;
     let mut joining: BTreeMap<u64, String> = (1..).zip(company.rooms.iter().cloned()).collect();
     for (id, room) in &joining {

@@ -4,6 +4,7 @@ mod application;
 mod children;
 mod connection;
 mod http;
+mod last_words;
 mod packets;
 mod ports;
 mod process;

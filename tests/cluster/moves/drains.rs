@@ -24,7 +24,7 @@ async fn notice_nothing(cluster: &mut Cluster, rounds: usize) {
         }
     })
     .await;
-    assert_eq!(returns, 0, "clients stay connected");
+    assert_eq!(returns, [""; 0], "clients stay connected");
 }
 
 #[tokio::test]
@@ -54,5 +54,5 @@ async fn a_drained_shard_may_stay_away_while_others_drain_too() {
         ask(cluster, "resume", second).await;
     })
     .await;
-    assert_eq!(returns, 0, "clients stay connected");
+    assert_eq!(returns, [""; 0], "clients stay connected");
 }
