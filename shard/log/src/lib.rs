@@ -19,8 +19,8 @@ use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
 pub use embedded::{EmbeddedLog, OpenError, RepairError, RepairReport, TopicDamage, repair};
 pub use jetstream::{
-    BucketError, ConnectError, HealthBucket, HealthError, HealthWatch, JetStreamLog, MapBucket,
-    StoredMap, Vital,
+    BucketError, ConnectError, HealthBucket, HealthEntry, HealthError, HealthWatch, JetStreamLog,
+    MapBucket, StoredMap, Vital,
 };
 pub use memory::MemoryLog;
 pub use settings::LogSettings;

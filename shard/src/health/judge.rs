@@ -2,53 +2,72 @@
 //!
 //! Nobody is found dead by one who sees nobody write, itself included: then it is the servers that
 //! are away, or this process that was stopped. And when they are back, everybody gets time to write
-//! again.
+//! again: the more, the longer ago it wrote last. How long ago that was the servers' clock tells, by
+//! which all entries are dated.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use trunkline_config::settings::HealthSettings;
-use trunkline_log::Vital;
+use trunkline_log::HealthEntry;
 
 /// How long a shard must refuse connections until that counts.
 const REFUSED: Duration = Duration::from_millis(500);
-/// How long a shard that wrote before the servers went away may take until it writes again.
+/// How long a shard that wrote before the servers went away may take at most until it writes again.
 const AFTER_OUTAGE: Duration = Duration::from_secs(10);
 
 /// What was seen of all shards.
 pub(super) struct Judge {
     me: String,
+    incarnation: u64,
     settings: HealthSettings,
     seen: BTreeMap<String, Seen>,
-    /// Since when this shard sees its own writes without a break, and when it last did.
-    watching: Option<(Instant, Instant)>,
+    watching: Option<Watching>,
 }
 
 struct Seen {
-    vital: Vital,
-    revision: u64,
+    entry: HealthEntry,
     at: Instant,
     refused_since: Option<Instant>,
 }
 
+/// This shard sees its own words without a break.
+#[derive(Clone, Copy)]
+struct Watching {
+    /// Since when, and when the first of these was written.
+    since: Instant,
+    since_ms: u64,
+    /// When it saw the last.
+    last: Instant,
+}
+
 impl Judge {
-    pub(super) fn new(me: String, settings: HealthSettings) -> Self {
-        Self { me, settings, seen: BTreeMap::new(), watching: None }
+    pub(super) fn new(me: String, incarnation: u64, settings: HealthSettings) -> Self {
+        Self { me, incarnation, settings, seen: BTreeMap::new(), watching: None }
     }
 
-    /// A shard's entry was seen.
-    pub(super) fn saw(&mut self, vital: Vital, revision: u64, now: Instant) {
-        let shard = vital.status.shard.clone();
-        if shard == self.me {
-            let since = self.watching_since(now).unwrap_or(now);
-            self.watching = Some((since, now));
-            return;
+    /// A shard's entry was seen. False if it is not news: a watch that begins anew shows again what
+    /// was seen already.
+    pub(super) fn saw(&mut self, entry: HealthEntry, now: Instant) -> bool {
+        let vital = &entry.vital;
+        let shard = &vital.status.shard;
+        if *shard == self.me {
+            // Not what a process before this one has said, or who has found this one dead.
+            if vital.incarnation == self.incarnation && vital.dead.is_none() {
+                let (since, since_ms) = match self.watching(now) {
+                    Some(Watching { since, since_ms, .. }) => (since, since_ms),
+                    None => (now, entry.written_ms),
+                };
+                self.watching = Some(Watching { since, since_ms, last: now });
+            }
+            return true;
         }
-        // A watch that begins anew shows again what was seen already.
-        if self.seen.get(&shard).is_none_or(|seen| seen.revision != revision) {
-            self.seen.insert(shard, Seen { vital, revision, at: now, refused_since: None });
+        let is_news = self.seen.get(shard).is_none_or(|it| it.entry.revision != entry.revision);
+        if is_news {
+            self.seen.insert(shard.clone(), Seen { entry, at: now, refused_since: None });
         }
+        is_news
     }
 
     /// Whether a shard refused a connection when it was last tried.
@@ -59,41 +78,47 @@ impl Judge {
         }
     }
 
-    /// Those who are dead, with what was seen of them last.
-    pub(super) fn dead(&self, now: Instant) -> Vec<(Vital, u64)> {
-        let Some(since) = self.watching_since(now) else { return Vec::new() };
-        let HealthSettings { interval, timeout } = self.settings;
+    /// Those who are dead: what was seen of them last.
+    pub(super) fn dead(&self, now: Instant) -> Vec<HealthEntry> {
+        let Some(watching) = self.watching(now) else { return Vec::new() };
         let is_dead = |seen: &&Seen| {
-            let silent = now.saturating_duration_since(seen.at.max(since));
-            let is_late = if seen.at >= since {
-                silent >= timeout
-            } else {
-                silent >= timeout.max(AFTER_OUTAGE)
-            };
+            let silent = now.saturating_duration_since(seen.at.max(watching.since));
+            let is_late = silent >= self.patience(seen, &watching);
             let refuses = seen.refused_since.is_some_and(|since| now - since >= REFUSED);
-            let is_known = seen.vital.dead.is_some() || seen.vital.status.away;
-            !is_known && (is_late || (refuses && silent >= interval * 2))
+            let vital = &seen.entry.vital;
+            let is_known = vital.dead.is_some() || vital.status.away;
+            !is_known && (is_late || (refuses && silent >= self.settings.interval * 2))
         };
-        let dead = self.seen.values().filter(is_dead);
-        dead.map(|seen| (seen.vital.clone(), seen.revision)).collect()
+        self.seen.values().filter(is_dead).map(|seen| seen.entry.clone()).collect()
     }
 
-    /// Since when this shard sees what is written; not at all if it hasn't seen its own writes for
+    /// How long a shard may be silent. One that hasn't written since the break was cut off for as long
+    /// as this one, and may take longer to come back.
+    fn patience(&self, seen: &Seen, watching: &Watching) -> Duration {
+        let before_ms = watching.since_ms.saturating_sub(seen.entry.written_ms);
+        let timeout = self.settings.timeout;
+        (Duration::from_millis(before_ms) * 2).clamp(timeout, timeout.max(AFTER_OUTAGE))
+    }
+
+    /// Since when this shard sees what is written; not at all if it hasn't seen its own words for
     /// longer than it takes the late word of another to be one.
-    fn watching_since(&self, now: Instant) -> Option<Instant> {
+    fn watching(&self, now: Instant) -> Option<Watching> {
         let HealthSettings { interval, timeout } = self.settings;
-        let (since, last) = self.watching?;
-        (now.saturating_duration_since(last) <= timeout.saturating_sub(interval * 2))
-            .then_some(since)
+        let most = timeout.saturating_sub(interval * 2);
+        self.watching.filter(|it| now.saturating_duration_since(it.last) <= most)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use trunkline_config::ShardStatus;
+    use trunkline_log::Vital;
 
     use super::*;
 
+    const HOUR_MS: u64 = 3_600_000;
+
+    /// Milliseconds are counted from the start, at which it is long after an hour by the servers' clock.
     struct Play {
         judge: Judge,
         start: Instant,
@@ -102,7 +127,7 @@ mod tests {
 
     impl Play {
         fn new() -> Self {
-            let judge = Judge::new("me".to_owned(), HealthSettings::default());
+            let judge = Judge::new("me".to_owned(), 1, HealthSettings::default());
             Self { judge, start: Instant::now(), revision: 0 }
         }
 
@@ -111,17 +136,25 @@ mod tests {
         }
 
         fn writes(&mut self, shard: &str, ms: u64) {
+            assert!(self.sees(entry(shard, 2 * HOUR_MS + ms), ms));
+        }
+
+        fn sees(&mut self, entry: HealthEntry, ms: u64) -> bool {
             self.revision += 1;
-            let status = ShardStatus { shard: shard.to_owned(), stamp_ms: 1, away: false };
-            let vital = Vital { incarnation: 1, beat: self.revision, status, dead: None };
             let at = self.at(ms);
-            self.judge.saw(vital, self.revision, at);
+            self.judge.saw(HealthEntry { revision: self.revision, ..entry }, at)
         }
 
         fn dead(&self, ms: u64) -> Vec<String> {
             let dead = self.judge.dead(self.at(ms));
-            dead.into_iter().map(|(vital, _)| vital.status.shard).collect()
+            dead.into_iter().map(|entry| entry.vital.status.shard).collect()
         }
+    }
+
+    fn entry(shard: &str, written_ms: u64) -> HealthEntry {
+        let status = ShardStatus { shard: shard.to_owned(), stamp_ms: 1, away: false };
+        let vital = Vital { incarnation: 1, beat: written_ms, status, dead: None };
+        HealthEntry { vital, revision: 0, written_ms }
     }
 
     #[test]
@@ -165,13 +198,51 @@ mod tests {
     }
 
     #[test]
+    fn after_a_short_break_nobody_is_waited_for_long() {
+        let mut play = Play::new();
+        for ms in (0..=3000).step_by(300) {
+            play.writes("me", ms);
+            play.writes("b", ms);
+        }
+        // Servers that are slow for a moment let b write no more, and then it is stopped.
+        for ms in (4500..=7500).step_by(300) {
+            play.writes("me", ms);
+        }
+        assert_eq!(play.dead(7499), [""; 0]);
+        assert_eq!(play.dead(7500), ["b"]);
+    }
+
+    #[test]
+    fn who_has_just_started_knows_who_wrote_just_before() {
+        let mut play = Play::new();
+        let own = entry("me", HOUR_MS - 1);
+        let own = HealthEntry { vital: Vital { incarnation: 0, ..own.vital }, ..own };
+        play.sees(own, 0);
+        play.sees(entry("starts", HOUR_MS), 1);
+        play.writes("b", 2);
+        for ms in (200..=10_100).step_by(300) {
+            let dead = if ms < 1700 { &[][..] } else { &["b"] };
+            play.writes("me", ms);
+            assert_eq!(play.dead(ms), dead, "{ms}");
+        }
+        assert_eq!(play.dead(10_200), ["b", "starts"]);
+    }
+
+    #[test]
+    fn what_is_seen_again_is_not_news() {
+        let mut play = Play::new();
+        let seen = HealthEntry { revision: 7, ..entry("b", HOUR_MS) };
+        assert!(play.judge.saw(seen.clone(), play.start));
+        assert!(!play.judge.saw(seen, play.start));
+    }
+
+    #[test]
     fn who_is_known_to_be_away_or_dead_is_not_found_dead() {
         let mut play = Play::new();
         for (shard, away, dead) in [("away", true, None), ("dead", false, Some("b".to_owned()))] {
             let status = ShardStatus { shard: shard.to_owned(), stamp_ms: 1, away };
             let vital = Vital { incarnation: 1, beat: 1, status, dead };
-            let start = play.start;
-            play.judge.saw(vital, 7, start);
+            play.sees(HealthEntry { vital, ..entry(shard, HOUR_MS) }, 0);
         }
         for ms in (0..=3000).step_by(300) {
             play.writes("me", ms);

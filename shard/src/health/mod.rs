@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 use trunkline_config::settings::{HealthSettings, Settings};
 use trunkline_config::{Shard, ShardStatus};
 use trunkline_core::ShardIndex;
-use trunkline_log::{BucketError, HealthBucket, HealthError, Vital};
+use trunkline_log::{BucketError, HealthBucket, HealthEntry, HealthError, Vital};
 use trunkline_proto::net::Connector;
 
 use self::judge::Judge;
@@ -119,9 +119,13 @@ impl Health {
     /// is none, if that can be known.
     async fn read_own(&self) -> Option<Option<u64>> {
         match timeout(WORD, self.bucket.read(&self.streams.id)).await {
-            Ok(Ok(Some((vital, revision)))) => {
-                self.hear(&vital).await;
-                Some(Some(revision))
+            Ok(Ok(Some(entry))) => {
+                let Vital { status, dead, .. } = &entry.vital;
+                self.streams.cluster.learn(status);
+                if let Some(by) = dead {
+                    warn!(by, "this shard was found dead; it gives up what it has and serves anew");
+                }
+                Some(Some(entry.revision))
             }
             Ok(Ok(None)) => Some(None),
             Ok(Err(_)) | Err(_) => {
@@ -139,16 +143,19 @@ impl Health {
     }
 
     async fn listen(&self) {
-        let mut judge = Judge::new(self.streams.id.clone(), self.settings);
+        let (me, incarnation) = (self.streams.id.clone(), self.streams.incarnation);
+        let mut judge = Judge::new(me, incarnation, self.settings);
         let entries =
             unfold(self.bucket.watch(), async |mut watch| Some((watch.next().await, watch)));
         let mut entries = Box::pin(entries);
         let mut looks = every(LOOK);
         loop {
             tokio::select! {
-                Some((vital, revision)) = entries.next() => {
-                    self.hear(&vital).await;
-                    judge.saw(vital, revision, Instant::now());
+                Some(entry) = entries.next() => {
+                    let vital = entry.vital.clone();
+                    if judge.saw(entry, Instant::now()) {
+                        self.hear(&vital).await;
+                    }
                 }
                 _ = looks.tick() => self.look(&mut judge).await,
             }
@@ -166,8 +173,8 @@ impl Health {
                 judge.tried(&shard.id, refused, Instant::now());
             }
         }
-        for (vital, revision) in judge.dead(Instant::now()) {
-            self.bury(vital, revision).await;
+        for entry in judge.dead(Instant::now()) {
+            self.bury(entry).await;
         }
     }
 
@@ -180,31 +187,32 @@ impl Health {
         }
     }
 
-    async fn bury(&self, vital: Vital, revision: u64) {
-        let Vital { incarnation, beat, status, .. } = vital;
+    async fn bury(&self, entry: HealthEntry) {
+        let HealthEntry { vital: Vital { incarnation, beat, status, .. }, revision, .. } = entry;
         let ShardStatus { shard, stamp_ms, .. } = status;
         let stamp_ms = self.streams.now_ms().max(stamp_ms.saturating_add(1));
         let status = ShardStatus { shard, stamp_ms, away: true };
         let dead = Some(self.streams.id.clone());
         let vital = Vital { incarnation, beat, status, dead };
-        // If it isn't kept, it is alive, or another was first, or the servers are away: what comes
-        // of it is seen.
+        // If it isn't kept, it is alive, or another was first, or the servers are away. What comes of it
+        // is seen, by this shard as by all.
         if let Ok(Ok(_)) = timeout(WORD, self.bucket.write(&vital, Some(revision))).await {
             info!(shard = vital.status.shard, "found dead; others take over what it had");
-            self.hear(&vital).await;
         }
     }
 
-    /// Takes what an entry says.
+    /// Takes what an entry says that has been written since the last one of its shard.
     async fn hear(&self, vital: &Vital) {
         let Vital { status, dead, .. } = vital;
-        let is_news = self.streams.cluster.learn(status);
-        let Some(by) = dead.as_ref().filter(|_| is_news) else { return };
+        self.streams.cluster.learn(status);
         let outlook = self.streams.cluster.outlook();
+        // It may have been heard by another way already; or it is old, and the shard serves again.
+        let is_so = outlook.statuses.of(&status.shard).as_ref() == Some(status);
         let peer = outlook.directory.number_of(&status.shard).map(ShardIndex);
-        if peer == Some(self.streams.me) {
-            warn!(by, "this shard was found dead; it gives up what it has and serves anew");
-        } else if let Some(peer) = peer {
+        if let Some(peer) = peer.filter(|peer| *peer != self.streams.me)
+            && dead.is_some()
+            && is_so
+        {
             self.streams.tell(Event::PeerDead { peer }).await;
         }
     }

@@ -38,6 +38,17 @@ pub struct Vital {
     pub dead: Option<String>,
 }
 
+/// A shard's entry as it stands in the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthEntry {
+    /// What it says.
+    pub vital: Vital,
+    /// What the next write must name.
+    pub revision: u64,
+    /// When it was written, in Unix milliseconds by the servers' clock.
+    pub written_ms: u64,
+}
+
 /// Why an entry could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
@@ -76,15 +87,14 @@ impl HealthBucket {
         HealthWatch { store: self.store.clone(), watch: None }
     }
 
-    /// A shard's entry and its revision, if it has one.
+    /// A shard's entry, if it has one.
     ///
     /// # Errors
     /// [`HealthError::Servers`].
-    pub async fn read(&self, shard: &str) -> Result<Option<(Vital, u64)>, HealthError> {
+    pub async fn read(&self, shard: &str) -> Result<Option<HealthEntry>, HealthError> {
         let entry = self.store.entry(key_of(shard)).await;
         let entry = entry.map_err(|error| HealthError::Servers(error.to_string()))?;
-        let entry = entry.filter(|entry| entry.operation == kv::Operation::Put);
-        Ok(entry.and_then(|entry| Some((Vital::decode(&entry.value)?, entry.revision))))
+        Ok(entry.as_ref().and_then(HealthEntry::of))
     }
 
     /// Puts an entry in place of the one of this revision, or in place of none.
@@ -101,19 +111,18 @@ impl HealthBucket {
 impl HealthWatch {
     /// Waits for an entry: first those that are there, then each that is written. Servers that are
     /// away are waited for.
-    pub async fn next(&mut self) -> (Vital, u64) {
+    pub async fn next(&mut self) -> HealthEntry {
         loop {
             let entry = match &mut self.watch {
                 Some(watch) => watch.next().await,
                 None => None,
             };
             match entry {
-                Some(Ok(entry)) if entry.operation == kv::Operation::Put => {
-                    if let Some(vital) = Vital::decode(&entry.value) {
-                        return (vital, entry.revision);
+                Some(Ok(entry)) => {
+                    if let Some(entry) = HealthEntry::of(&entry) {
+                        return entry;
                     }
                 }
-                Some(Ok(_)) => {}
                 Some(Err(_)) | None => {
                     if self.watch.take().is_some() {
                         sleep(PAUSE).await;
@@ -125,6 +134,19 @@ impl HealthWatch {
                 }
             }
         }
+    }
+}
+
+impl HealthEntry {
+    /// What was put there, if it is an entry.
+    fn of(entry: &kv::Entry) -> Option<Self> {
+        let put = Some(entry).filter(|entry| entry.operation == kv::Operation::Put)?;
+        let written_ms = put.created.unix_timestamp_nanos() / 1_000_000;
+        Some(Self {
+            vital: Vital::decode(&put.value)?,
+            revision: put.revision,
+            written_ms: u64::try_from(written_ms).unwrap_or(0),
+        })
     }
 }
 

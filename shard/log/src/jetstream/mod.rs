@@ -46,7 +46,7 @@ use trunkline_core::{LogOutcome, LogRequest, Ticket};
 
 pub use bucket::{BucketError, MapBucket, StoredMap};
 pub use connect::ConnectError;
-pub use health::{HealthBucket, HealthError, HealthWatch, Vital};
+pub use health::{HealthBucket, HealthEntry, HealthError, HealthWatch, Vital};
 
 use crate::TopicLog;
 use crate::epoch::new_epoch;
