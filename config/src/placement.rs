@@ -7,7 +7,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use rendezvous_hash::{Capacity, KeyValueNode, NodeHasher, RendezvousNodes, WeightedNode};
+use rendezvous_hash::{Capacity, KeyValueNode, Node, NodeHasher, RendezvousNodes, WeightedNode};
 
 use crate::key::{Digest, HashKey};
 use crate::shard_map::Shard;
@@ -41,6 +41,7 @@ type WeightedShard = WeightedNode<KeyValueNode<String, u16>>;
 /// Answers which shards a digest belongs to. Shards are named by their index in the map.
 pub struct Placement {
     nodes: RendezvousNodes<WeightedShard, KeyedNodeHasher>,
+    hasher: KeyedNodeHasher,
 }
 
 impl std::fmt::Debug for Placement {
@@ -53,7 +54,8 @@ impl Placement {
     /// The placement over these shards. A weight that is not a normal positive number, which a
     /// checked map never has, takes part in no placement.
     pub(crate) fn new(shards: &[Shard], key: HashKey) -> Self {
-        let mut nodes = RendezvousNodes::new(KeyedNodeHasher(key));
+        let hasher = KeyedNodeHasher(key);
+        let mut nodes = RendezvousNodes::new(hasher);
         for (index, shard) in (0..).zip(shards) {
             if let Some(capacity) = Capacity::new(shard.weight) {
                 nodes.insert(WeightedNode::new(
@@ -62,7 +64,7 @@ impl Placement {
                 ));
             }
         }
-        Self { nodes }
+        Self { nodes, hasher }
     }
 
     /// The shards in order of preference, best first.
@@ -73,6 +75,10 @@ impl Placement {
     /// The shard that owns a digest: the first of [`Placement::order`].
     #[must_use]
     pub fn owner(&self, digest: Digest) -> u16 {
-        self.order(digest).next().unwrap_or(0)
+        let digest = DigestBytes(digest.0.to_be_bytes());
+        let weighed = |node: &WeightedShard| node.hash_code(&self.hasher, &digest);
+        let weighed = self.nodes.iter().map(|node| ((weighed(node), node.node_id()), node));
+        let first = weighed.max_by(|(one, _), (other, _)| one.cmp(other));
+        first.map_or(0, |(_, node)| node.node.value)
     }
 }

@@ -62,7 +62,20 @@ enum Expiring {
 #[derive(Debug)]
 struct Window {
     used: Mono,
+    /// Most often in the order of their sequences.
     entries: VecDeque<(u64, Entry)>,
+    /// The highest sequence that was ever in it.
+    newest: u64,
+}
+
+impl Window {
+    /// Where a sequence's answer is: most often at the end, and a new one's nowhere.
+    fn place_of(&self, sequence: u64) -> Option<usize> {
+        if sequence > self.newest {
+            return None;
+        }
+        self.entries.iter().rposition(|(it, _)| *it == sequence)
+    }
 }
 
 /// What one topic remembers of its publishers.
@@ -118,9 +131,10 @@ impl Dedupe {
         let expiring = &mut self.expiring;
         let window = self.sessions.entry(member.session).or_insert_with(|| {
             expiring.push(now, Expiring::Session(member.session));
-            Window { used: now, entries: VecDeque::new() }
+            Window { used: now, entries: VecDeque::new(), newest: 0 }
         });
         window.used = now;
+        window.newest = window.newest.max(*sequence);
         if window.entries.len() == WINDOW {
             window.entries.pop_front();
         }
@@ -192,7 +206,8 @@ impl Dedupe {
             return Some(entry);
         }
         let window = self.sessions.get_mut(&member.session)?;
-        window.entries.iter_mut().find(|(it, _)| it == sequence).map(|(_, entry)| entry)
+        let place = window.place_of(*sequence)?;
+        window.entries.get_mut(place).map(|(_, entry)| entry)
     }
 
     fn replace(
@@ -209,7 +224,7 @@ impl Dedupe {
             }
         };
         if let Some(window) = self.sessions.get_mut(&member.session)
-            && let Some(index) = window.entries.iter().position(|(it, _)| it == sequence)
+            && let Some(index) = window.place_of(*sequence)
         {
             match in_window() {
                 Some(entry) => take(std::mem::replace(&mut window.entries[index].1, entry)),

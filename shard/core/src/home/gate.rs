@@ -83,9 +83,9 @@ impl Gates {
     }
 }
 
-/// Whom this home asks about a topic.
+/// Whom this home asks about a topic. Most often it is heard, and nothing has to be hashed.
 pub(super) fn owner_of(subscriptions: &Subscriptions, io: &Io, topic: &Topic) -> ShardIndex {
-    subscriptions.strayed_to(topic).unwrap_or_else(|| io.owner_of(topic))
+    subscriptions.owner_of(topic).unwrap_or_else(|| io.owner_of(topic))
 }
 
 /// Whoever would have to be asked can't be reached.
@@ -93,11 +93,6 @@ pub(super) fn owner_of(subscriptions: &Subscriptions, io: &Io, topic: &Topic) ->
 pub(super) struct OutOfReach;
 
 impl Home {
-    /// Whether a request about a topic would go somewhere now.
-    pub(super) fn may_ask(&mut self, io: &Io, topic: &Topic) -> bool {
-        self.gates.get(topic).is_some() || io.links.is_up(owner_of(&self.subscriptions, io, topic))
-    }
-
     /// Asks whoever is to be asked, or keeps the request until it can be.
     pub(super) fn dispatch(&mut self, io: &mut Io, pending: Pending) -> Result<(), OutOfReach> {
         if self.subscriptions.any_freed() {

@@ -33,21 +33,13 @@ impl Home {
             // It has left since.
             return true;
         }
-        if !self.may_ask(io, topic) {
-            return false;
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return true };
-        session.joins(topic);
-        if let (Greeting::Due(due), Topic::Room(..)) = (&mut session.greeting, topic) {
-            due.joins += 1;
-        }
         // What the client has named counts until the inbox has answered.
         let after = match topic {
             Topic::Room(..) => resumes.or(after),
             Topic::Inbox(_) => session.inbox_after.clone(),
         };
         let (member, line) = (session.member(), session.line);
-        let (subject, topic) = (Subject::Join(topic.clone()), topic.clone());
+        let subject = Subject::Join(topic.clone());
         let action = Action::Join { after };
         let pending = Pending {
             session: id,
@@ -58,9 +50,17 @@ impl Home {
             owner: io.links.me(),
             started: io.now.mono,
             subject,
-            asked: Asked::Topic { member, sequence: 0, topic, action },
+            asked: Asked::Topic { member, sequence: 0, topic: topic.clone(), action },
         };
-        self.dispatch(io, pending).is_ok()
+        if self.dispatch(io, pending).is_err() {
+            return false;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return true };
+        session.joins(topic);
+        if let (Greeting::Due(due), Topic::Room(..)) = (&mut session.greeting, topic) {
+            due.joins += 1;
+        }
+        true
     }
 
     /// A request was refused or will never be answered.

@@ -128,11 +128,9 @@ impl Subscriptions {
         is_new
     }
 
-    /// The owner that a topic is heard from, if that isn't the one of the view.
-    pub(super) fn strayed_to(&self, topic: &Topic) -> Option<ShardIndex> {
-        if self.astray.is_empty() || !self.astray.contains(topic) {
-            return None;
-        }
+    /// The owner that a topic is heard from, if it is heard. Unless it is astray that is the one of
+    /// the view.
+    pub(super) fn owner_of(&self, topic: &Topic) -> Option<ShardIndex> {
         self.topics.get(topic).map(|subscription| subscription.owner)
     }
 
