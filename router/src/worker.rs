@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio::sync::futures::Notified;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::{interval, timeout};
@@ -170,6 +171,11 @@ impl Worker {
     /// The trunk to a shard by its ID.
     pub(crate) fn trunk_to(&self, shard: &str) -> Option<Rc<Trunk>> {
         self.trunks.named(shard)
+    }
+
+    /// Told when any trunk has come up or gone down, or sessions belong elsewhere.
+    pub(crate) fn trunk_news(&self) -> Notified<'_> {
+        self.trunks.news()
     }
 
     /// Counts a client among the connections for as long as its poll is pending.

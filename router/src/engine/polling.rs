@@ -89,8 +89,9 @@ pub(super) async fn ask(
     content: &'static str,
 ) -> Answer {
     let patience = patience(client);
+    client.lifetime.extend(patience);
     let mut way = Way::new(&client.worker, &session);
-    let mut next = way.begin();
+    let mut next = way.begin().await;
     while let Some(trunk) = next {
         client.lifetime.extend(patience);
         let answered = match &what {
@@ -104,7 +105,7 @@ pub(super) async fn ask(
             answered => return pass_back(client, answered, content),
         }
     }
-    no_such_shard()
+    pass_back(client, None, content)
 }
 
 /// Passes back what the shard has said.

@@ -53,7 +53,7 @@ async fn announced(client: &Client, session: Bytes, mut body: Body) -> Answer {
     client.lifetime.extend(body::PATIENCE);
     let until = Instant::now() + body::PATIENCE;
     let mut way = Way::new(&client.worker, &session);
-    let mut next = way.begin();
+    let mut next = way.begin().await;
     while let Some(trunk) = next {
         let Some(mut asking) = trunk.announce(session.clone()) else { break };
         let first = async {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand::RngCore;
 use rand::rngs::StdRng;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use trunkline_config::{Digest, Settings, View};
@@ -37,6 +38,8 @@ pub(crate) struct Trunks {
     entropy: RefCell<StdRng>,
     /// Told when any trunk has come up or gone down.
     changed: Rc<Notify>,
+    /// Tells all who wait for a trunk when that, or the view, has changed.
+    news: Notify,
 }
 
 struct Entry {
@@ -62,6 +65,7 @@ impl Trunks {
             patience,
             entropy: RefCell::new(entropy),
             changed: Rc::default(),
+            news: Notify::new(),
         };
         trunks.take(view);
         trunks
@@ -117,7 +121,13 @@ impl Trunks {
                 _ = looks.tick(), if moves.wait() || self.has_leaving() => moves.resume(self),
             }
             self.end_leaving();
+            self.news.notify_waiters();
         }
+    }
+
+    /// Told from now on when any trunk has come up or gone down, or the view is another.
+    pub(crate) fn news(&self) -> Notified<'_> {
+        self.news.notified()
     }
 
     pub(super) fn take(&self, view: View) {

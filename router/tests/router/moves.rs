@@ -1,6 +1,7 @@
 //! Views that change under live connections: who is moved, with what, when, and who is not.
 
 mod maps;
+mod polling;
 mod statuses;
 mod waiting;
 
