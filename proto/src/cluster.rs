@@ -5,9 +5,11 @@
 //! something new, never per message. Who carries traffic watches it and has a copy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use trunkline_config::{Directory, MapId, ShardMap, ShardStatus, Statuses, View};
+use tokio::time::timeout;
+use trunkline_config::{Directory, MapId, ShardMap, ShardStatus, Statuses, View, ViewId};
 
 use crate::trunk as wire;
 
@@ -154,6 +156,18 @@ impl Outlook {
     }
 }
 
+/// Waits before a shard that could not be reached under the view `before` is tried again. True if
+/// there is another view, by which it may be there again: who has reached it has told so.
+pub async fn pause_or_news(
+    pause: Duration,
+    before: ViewId,
+    outlooks: &mut watch::Receiver<Outlook>,
+) -> bool {
+    let is_other = |outlook: &Outlook| outlook.view.id() != before;
+    // It is known for as long as there is somebody to try.
+    timeout(pause, outlooks.wait_for(is_other)).await.is_ok_and(|news| news.is_ok())
+}
+
 /// What was said of a shard, as it is on the wire.
 #[must_use]
 pub fn encode_status(status: ShardStatus) -> wire::ShardStatus {
@@ -232,5 +246,20 @@ mod tests {
         let outlook = watch.borrow_and_update();
         let numbers: Vec<u16> = outlook.view.shards().map(|(number, _)| number).collect();
         assert_eq!((numbers, outlook.name(0)), (vec![2, 1], "a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_lasts_until_there_is_news() {
+        let cluster = cluster();
+        let mut outlooks = cluster.subscribe();
+        let before = cluster.outlook().view.id();
+        let pause = Duration::from_secs(1);
+        let begun = tokio::time::Instant::now();
+        assert!(!pause_or_news(pause, before, &mut outlooks).await);
+        assert_eq!(begun.elapsed(), pause);
+        cluster.say("b", false, 5);
+        // It was said before, but after what the try went by.
+        assert!(pause_or_news(pause, before, &mut outlooks).await);
+        assert_eq!(begun.elapsed(), pause);
     }
 }

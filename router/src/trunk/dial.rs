@@ -8,11 +8,10 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use prost::Message as _;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tonic::Streaming;
 use trunkline_config::{MapId, Shard, Statuses};
-use trunkline_proto::cluster::{Cluster, Outlook, decode_status, encode_statuses};
+use trunkline_proto::cluster::{Cluster, Outlook, decode_status, encode_statuses, pause_or_news};
 use trunkline_proto::outbox::{Batches, Outbox, outbox};
 use trunkline_proto::transport::{
     HELLO_TIMEOUT, MAX_MESSAGE, STREAM_BOUNDS, Security, SecurityError,
@@ -97,26 +96,12 @@ async fn dial_again_and_again(trunk: &Rc<Trunk>, dialer: &Dialer, seed: u64) {
                     %error, "no trunk; trying again");
                 reported = error.gist();
             }
-            if pause_or_news(pause, &mut outlooks).await {
+            if pause_or_news(pause, outlook.view.id(), &mut outlooks).await {
                 break;
             }
         }
         sleep(PAUSE_FIRST).await;
     }
-}
-
-/// Waits before the next try; true if there is reason to try again at once, and as often as before.
-async fn pause_or_news(pause: Duration, outlooks: &mut watch::Receiver<Outlook>) -> bool {
-    let before = outlooks.borrow_and_update().view.id();
-    let changes = async {
-        // The cluster is known for as long as there is somebody to dial.
-        while outlooks.changed().await.is_ok() {
-            if outlooks.borrow_and_update().view.id() != before {
-                break;
-            }
-        }
-    };
-    timeout(pause, changes).await.is_ok()
 }
 
 impl Dialer {

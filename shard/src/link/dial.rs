@@ -11,6 +11,7 @@ use tonic::Status;
 use tracing::{debug, warn};
 use trunkline_config::Shard;
 use trunkline_core::ShardIndex;
+use trunkline_proto::cluster::pause_or_news;
 use trunkline_proto::outbox::outbox;
 use trunkline_proto::peer::PeerBatch;
 use trunkline_proto::peer::peer_client::PeerClient;
@@ -89,6 +90,7 @@ pub(super) async fn keep_dialling(
     };
     let mut pause = pauses();
     let mut failures = 0;
+    let mut outlooks = streams.cluster.subscribe();
     loop {
         // The other may have dialled, by another map; and who is in no map and has nothing needs
         // nobody.
@@ -100,12 +102,14 @@ pub(super) async fn keep_dialling(
         if needed.await.is_none() {
             return;
         }
-        let outlook = streams.cluster.outlook();
+        let outlook = outlooks.borrow_and_update().clone();
         let Some(Shard { id: name, grpc, .. }) = outlook.view.shard(peer.0) else { return };
+        let mut tried = outlook.view.id();
         match dial(&streams, connector.as_ref(), peer, name, grpc).await {
             Ok(()) => {
                 pause = pauses();
                 failures = 0;
+                tried = streams.cluster.outlook().view.id();
             }
             Err(error) => {
                 failures += 1;
@@ -116,7 +120,10 @@ pub(super) async fn keep_dialling(
                 }
             }
         }
-        tokio::time::sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
+        let next = pause.next().unwrap_or(LONGEST_PAUSE);
+        if pause_or_news(next, tried, &mut outlooks).await {
+            pause = pauses();
+        }
     }
 }
 
@@ -149,3 +156,6 @@ async fn dial(
     run(Arc::clone(streams), far, theirs, outbox, inbound, rest).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
