@@ -198,6 +198,7 @@ fn identity(attach: &Attach) -> Attach {
         positions: Vec::new(),
         slots: Vec::new(),
         settled: 0,
+        attachment: 0,
     }
 }
 

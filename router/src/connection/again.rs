@@ -60,7 +60,8 @@ impl Connection {
     pub(crate) fn attach_again(&self) -> Option<Attach> {
         let state = self.state.borrow();
         let attach = state.kept.attach().filter(|_| state.phase == Phase::Open)?;
-        Some(Attach { connection: self.alias(), settled: state.settled, ..attach })
+        let (connection, attachment) = (self.alias(), self.tie.next_attachment());
+        Some(Attach { connection, settled: state.settled, attachment, ..attach })
     }
 
     /// The first of its unsettled messages behind a sequence.

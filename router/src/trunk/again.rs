@@ -81,6 +81,7 @@ impl Trunk {
                 return Poll::Pending;
             }
             if let Some(connection) = attached {
+                connection.tie.attached_again();
                 live.members.attach(&connection);
             }
             self.hold.told(told);

@@ -26,7 +26,9 @@ pub(crate) struct Tie {
     /// What places the connection.
     digest: Cell<u64>,
     /// How often it has been moved.
-    moves: Cell<u64>,
+    moves: Cell<u32>,
+    /// How often it has been attached again, after a move or to a trunk that had broken.
+    attachments: Cell<u32>,
 }
 
 /// Above the bits of a worker's own numbers are those of how often a connection has been moved.
@@ -49,9 +51,18 @@ impl Tie {
     /// It goes over to another trunk, which may be one that it has been on before: what that one still
     /// has on its way for it is not for it as it is now.
     pub(super) fn move_to(&self, trunk: &Rc<Trunk>) {
-        let moves = u64::from(!trunkline_planted::is("come back by the same number"));
+        let moves = u32::from(!trunkline_planted::is("come back by the same number"));
         self.moves.set(self.moves.get() + moves);
         self.change(trunk);
+    }
+
+    /// What shards tell its next attachment from earlier ones by.
+    pub(crate) fn next_attachment(&self) -> u32 {
+        self.attachments.get().saturating_add(1)
+    }
+
+    pub(super) fn attached_again(&self) {
+        self.attachments.set(self.next_attachment());
     }
 
     pub(super) fn change(&self, trunk: &Rc<Trunk>) {
@@ -62,7 +73,7 @@ impl Tie {
 impl Connection {
     /// By which number its shard knows it. Another one each time that it is moved.
     pub(crate) fn alias(&self) -> u64 {
-        self.number + (self.tie.moves.get() << MOVES_SHIFT)
+        self.number + (u64::from(self.tie.moves.get()) << MOVES_SHIFT)
     }
 
     /// Passes a message of its client on by the trunk that it has now.

@@ -55,6 +55,7 @@ impl Alone {
                 connection: ConnectionId(number),
                 session: SessionId(session),
                 dialect: Dialect::Native,
+                attachment: 0,
                 comes: Comes::Anew(Newcomer {
                     namespace: Namespace::parse("/").expect("a name"),
                     identity: Identity {

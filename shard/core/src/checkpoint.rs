@@ -22,7 +22,7 @@ use crate::position::Position;
 use crate::session_id::SessionId;
 
 /// Stands before all that is written; whoever reads another takes nothing from it.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// What is longer was not written here: a session has a bounded number of rooms.
 const BYTES_MAX: usize = 4 << 20;
 
@@ -51,6 +51,8 @@ pub(crate) struct KeptLine {
     pub(crate) connects: u32,
     /// The sequence that the router's 0 stands for.
     pub(crate) origin: u64,
+    /// The attachment that its router's first stands for: it may have polled before.
+    pub(crate) attached_before: u32,
     /// Those that have ended come before those that live.
     pub(crate) sockets: Vec<(KeptSocket, KeptSession)>,
 }
@@ -60,6 +62,8 @@ pub(crate) struct KeptLine {
 pub(crate) struct KeptSocket {
     pub(crate) session: SessionId,
     pub(crate) private_id: SessionId,
+    /// How often it was recovered by another connection.
+    pub(crate) recoveries: u32,
     pub(crate) origin: u64,
     /// The message by which it has connected.
     pub(crate) connect: u64,

@@ -264,8 +264,12 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         PeerMessage::Claim { topic, after, members } => {
             owner.claim(io, from, topic, after, members);
         }
-        PeerMessage::Forget { topic, session } => owner.forget(io, from, &topic, session),
-        PeerMessage::Suspend { topic, session } => owner.suspend(io, from, &topic, session),
+        PeerMessage::Forget { topic, session, attachment } => {
+            owner.forget(io, from, topic, session, attachment);
+        }
+        PeerMessage::Suspend { topic, session, attachment } => {
+            owner.suspend(io, from, topic, session, attachment);
+        }
         PeerMessage::Handed { topic, handover, passed } => {
             owner.handed(io, from, &topic, handover, passed);
         }

@@ -260,6 +260,7 @@ impl Dedupe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attachment::Attachment;
     use crate::link::Via;
     use crate::peer::{RequestId, SendStatus};
 
@@ -268,7 +269,8 @@ mod tests {
 
     fn identity(session: u8, sequence: u64, key: Option<&str>) -> Identity {
         let user = UserId::parse("alice").unwrap();
-        let member = Member { session: SessionId([session; 24]), user };
+        let attachment = Attachment::default();
+        let member = Member { session: SessionId([session; 24]), user, attachment };
         let key = key.map(|text| Key { text: Arc::from(text), ephemeral: false });
         Identity { member, sequence, key }
     }

@@ -159,6 +159,8 @@ pub struct Attach {
     /// How it speaks. A Socket.IO client's session is that of its connection: each namespace that
     /// it connects to has one of its own.
     pub dialect: Dialect,
+    /// How often the connection was attached before, to whichever shard.
+    pub attachment: u32,
     /// Whether its shard has known it before.
     pub comes: Comes,
 }

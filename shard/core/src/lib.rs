@@ -13,6 +13,7 @@
 
 mod api;
 mod asker;
+mod attachment;
 mod awaited;
 mod binary;
 mod checkpoint;
@@ -40,6 +41,7 @@ mod topic;
 
 pub use self::core::{Core, Gauges};
 pub use api::{ApiCall, ApiCallId, ApiProblem};
+pub use attachment::Attachment;
 pub use binary::{BodyError, arguments_to_json_array};
 pub use input::{Adoption, Attach, CallFailure, Comes, Identity, Input, Newcomer};
 pub use link::ShardIndex;

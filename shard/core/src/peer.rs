@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use trunkline_config::ViewId;
 
+use crate::attachment::Attachment;
 use crate::awaited;
 use crate::link::ShardIndex;
 use crate::log::Publication;
@@ -107,6 +108,8 @@ pub enum PeerMessage {
         topic: Topic,
         /// The session.
         session: SessionId,
+        /// Which of its attachments has ended.
+        attachment: Attachment,
     },
     /// The session's router can't be seen: it is still a member, perhaps.
     Suspend {
@@ -114,6 +117,8 @@ pub enum PeerMessage {
         topic: Topic,
         /// The session.
         session: SessionId,
+        /// Which of its attachments is lost.
+        attachment: Attachment,
     },
     /// What became of a private message that was to be handed over.
     Handed {
@@ -233,6 +238,8 @@ pub struct TransferPart {
     pub standing: Option<Standing>,
     /// Who was a member, and by which home.
     pub members: Vec<(Member, ShardIndex)>,
+    /// Who has left of late, and by which of its attachments.
+    pub left: Vec<(SessionId, Attachment)>,
     /// What is kept, oldest first.
     pub records: Vec<Arc<Record>>,
     /// What is remembered of publishes, oldest first.
@@ -261,6 +268,8 @@ pub struct Member {
     pub session: SessionId,
     /// Who it speaks for.
     pub user: UserId,
+    /// Which of its attachments speaks: whatever comes by a lower one is late.
+    pub attachment: Attachment,
 }
 
 /// What a session asks of a topic.
@@ -382,6 +391,8 @@ pub struct Recalled {
     pub private_id: SessionId,
     /// For whom it spoke.
     pub user: UserId,
+    /// By which it was attached last.
+    pub attachment: Attachment,
     /// The sequences of its messages go on after this one.
     pub sequence: u64,
     /// Its rooms, and the position in each up to which the client has had everything.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use prost::Message as _;
 use trunkline_core::{
-    Action, ApiCall, ApiCallId, ApiProblem, Body, Gathered, Input, Member, Namespace, Record,
-    Reply, RoomId, SessionId, Topic, TrunkId, arguments_to_json_array,
+    Action, ApiCall, ApiCallId, ApiProblem, Attachment, Body, Gathered, Input, Member, Namespace,
+    Record, Reply, RoomId, SessionId, Topic, TrunkId, arguments_to_json_array,
 };
 use trunkline_proto::{api, trunk as wire};
 
@@ -80,7 +80,8 @@ pub(crate) fn decode_api(trunk: TrunkId, call: wire::ApiCall) -> Result<Asked, B
         }
     };
     let from = if from.is_empty() { NOBODY } else { &from };
-    let member = Member { session: session(&id)?, user: user(from)? };
+    let attachment = Attachment::default();
+    let member = Member { session: session(&id)?, user: user(from)?, attachment };
     Ok(Asked::Core(Input::Api { trunk, call, member, request }))
 }
 

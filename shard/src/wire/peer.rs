@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use trunkline_config::Directory;
 use trunkline_core::{
-    Action, Delivery, Epoch, GatherId, HandoverId, Namespace, PeerMessage, RequestId,
+    Action, Attachment, Delivery, Epoch, GatherId, HandoverId, Namespace, PeerMessage, RequestId,
+    SessionId, Topic,
 };
 use trunkline_proto::peer as wire;
 
@@ -48,11 +49,13 @@ pub(crate) fn decode_peer(
                 .map(|member| decode_member(Some(member)))
                 .collect::<Result<_, _>>()?,
         },
-        Item::Forget(wire::Membership { topic, session: id }) => {
-            PeerMessage::Forget { topic: decode_topic(topic)?, session: session(&id)? }
+        Item::Forget(membership) => {
+            let (topic, session, attachment) = decode_membership(membership)?;
+            PeerMessage::Forget { topic, session, attachment }
         }
-        Item::Suspend(wire::Membership { topic, session: id }) => {
-            PeerMessage::Suspend { topic: decode_topic(topic)?, session: session(&id)? }
+        Item::Suspend(membership) => {
+            let (topic, session, attachment) = decode_membership(membership)?;
+            PeerMessage::Suspend { topic, session, attachment }
         }
         Item::Handed(wire::Handed { topic, handover, passed }) => PeerMessage::Handed {
             topic: decode_topic(topic)?,
@@ -130,14 +133,12 @@ pub(crate) fn encode_peer(message: PeerMessage, shards: &Directory) -> wire::Pee
             after: Some(encode_position(&after)),
             members: members.iter().map(encode_member).collect(),
         }),
-        PeerMessage::Forget { topic, session } => Item::Forget(wire::Membership {
-            topic: encode_topic(&topic),
-            session: encode_session(&session),
-        }),
-        PeerMessage::Suspend { topic, session } => Item::Suspend(wire::Membership {
-            topic: encode_topic(&topic),
-            session: encode_session(&session),
-        }),
+        PeerMessage::Forget { topic, session, attachment } => {
+            Item::Forget(encode_membership(&topic, &session, attachment))
+        }
+        PeerMessage::Suspend { topic, session, attachment } => {
+            Item::Suspend(encode_membership(&topic, &session, attachment))
+        }
         PeerMessage::Handed { topic, handover, passed } => {
             Item::Handed(wire::Handed { topic: encode_topic(&topic), handover: handover.0, passed })
         }
@@ -183,13 +184,29 @@ pub(crate) fn encode_peer(message: PeerMessage, shards: &Directory) -> wire::Pee
     wire::PeerItem { item: Some(item) }
 }
 
-fn encode_named(topic: &trunkline_core::Topic) -> wire::Topic {
+fn encode_named(topic: &Topic) -> wire::Topic {
     encode_topic(topic).unwrap_or_default()
 }
 
 /// About how many bytes an item takes on the wire, for the bounds of its queue.
 pub(crate) fn peer_size(item: &wire::PeerItem) -> usize {
     prost::Message::encoded_len(item)
+}
+
+fn decode_membership(
+    membership: wire::Membership,
+) -> Result<(Topic, SessionId, Attachment), BadItem> {
+    let wire::Membership { topic, session: id, attachment } = membership;
+    Ok((decode_topic(topic)?, session(&id)?, Attachment(attachment)))
+}
+
+fn encode_membership(
+    topic: &Topic,
+    session: &SessionId,
+    Attachment(attachment): Attachment,
+) -> wire::Membership {
+    let (topic, session) = (encode_topic(topic), encode_session(session));
+    wire::Membership { topic, session, attachment }
 }
 
 fn decode_request(request: wire::Request) -> Result<PeerMessage, BadItem> {
@@ -281,7 +298,7 @@ fn decode_deliver(deliver: wire::Deliver) -> Result<PeerMessage, BadItem> {
     Ok(PeerMessage::Deliver { topic: decode_topic(topic)?, delivery })
 }
 
-fn encode_deliver(topic: &trunkline_core::Topic, delivery: Delivery) -> wire::Deliver {
+fn encode_deliver(topic: &Topic, delivery: Delivery) -> wire::Deliver {
     use wire::deliver::Delivery as Kind;
     let (handover, delivery) = match delivery {
         Delivery::Record { epoch, record, handover } => {

@@ -1,8 +1,8 @@
 //! An owner's answers.
 
 use trunkline_core::{
-    Arguments, Epoch, Gathered, Joined, PeerMessage, Recalled, Refusal, Reply, RequestId, RoomId,
-    SendStatus, UserPresence,
+    Arguments, Attachment, Epoch, Gathered, Joined, PeerMessage, Recalled, Refusal, Reply,
+    RequestId, RoomId, SendStatus, UserPresence,
 };
 use trunkline_proto::peer as wire;
 
@@ -89,8 +89,15 @@ pub(super) fn encode_gathered(gathered: Gathered) -> wire::Gathered {
 }
 
 fn decode_recalled(recalled: wire::Recalled) -> Result<Recalled, BadItem> {
-    let wire::Recalled { session: id, private_id, user: name, sequence, rooms, inbox_after } =
-        recalled;
+    let wire::Recalled {
+        session: id,
+        private_id,
+        user: name,
+        attachment,
+        sequence,
+        rooms,
+        inbox_after,
+    } = recalled;
     let bad = BadItem("reply to a recall");
     let room = |room: wire::RecalledRoom| {
         let wire::RecalledRoom { room, after } = room;
@@ -101,6 +108,7 @@ fn decode_recalled(recalled: wire::Recalled) -> Result<Recalled, BadItem> {
         session: session(&id)?,
         private_id: session(&private_id)?,
         user: user(&name)?,
+        attachment: Attachment(attachment),
         sequence,
         rooms: rooms.into_iter().map(room).collect::<Result<_, _>>()?,
         inbox_after: inbox_after.map(decode_position),
@@ -108,7 +116,7 @@ fn decode_recalled(recalled: wire::Recalled) -> Result<Recalled, BadItem> {
 }
 
 fn encode_recalled(recalled: &Recalled) -> wire::Recalled {
-    let Recalled { session, private_id, user, sequence, rooms, inbox_after } = recalled;
+    let Recalled { session, private_id, user, attachment, sequence, rooms, inbox_after } = recalled;
     let room = |(room, after): &(RoomId, _)| wire::RecalledRoom {
         room: room.as_str().to_owned(),
         after: Some(encode_position(after)),
@@ -117,6 +125,7 @@ fn encode_recalled(recalled: &Recalled) -> wire::Recalled {
         session: encode_session(session),
         private_id: encode_session(private_id),
         user: user.as_str().to_owned(),
+        attachment: attachment.0,
         sequence: *sequence,
         rooms: rooms.iter().map(room).collect(),
         inbox_after: inbox_after.as_ref().map(encode_position),

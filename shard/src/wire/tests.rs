@@ -7,10 +7,11 @@ use proptest::prelude::*;
 use prost::Message;
 use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
-    Action, Adoption, Answer, Arguments, Body, Comes, ConnectionId, Delivery, Dialect, Epoch,
-    Frame, FrameKind, GroupId, HandoverId, Input, Joined, Member, Namespace, Output, PeerMessage,
-    Position, Publication, Record, Refusal, Reply, RequestId, RoomId, SendStatus, SessionId,
-    ShardIndex, SlotPosition, Standing, Topic, TransferPart, TrunkId, UserId, UserPresence,
+    Action, Adoption, Answer, Arguments, Attachment, Body, Comes, ConnectionId, Delivery, Dialect,
+    Epoch, Frame, FrameKind, GroupId, HandoverId, Input, Joined, Member, Namespace, Output,
+    PeerMessage, Position, Publication, Record, Refusal, Reply, RequestId, RoomId, SendStatus,
+    SessionId, ShardIndex, SlotPosition, Standing, Topic, TransferPart, TrunkId, UserId,
+    UserPresence,
 };
 use trunkline_proto::{peer, trunk};
 
@@ -35,7 +36,7 @@ fn alice() -> UserId {
 }
 
 fn member() -> Member {
-    Member { session: SessionId([7; 24]), user: alice() }
+    Member { session: SessionId([7; 24]), user: alice(), attachment: Attachment(3) }
 }
 
 fn body() -> Body {
@@ -130,6 +131,7 @@ fn deliveries() -> Vec<PeerMessage> {
 }
 
 fn others() -> Vec<PeerMessage> {
+    let (session, attachment) = (SessionId([7; 24]), Attachment(5));
     vec![
         PeerMessage::Whisper {
             request: RequestId(4),
@@ -141,8 +143,8 @@ fn others() -> Vec<PeerMessage> {
             ephemeral: true,
         },
         PeerMessage::Claim { topic: room(), after: position(), members: vec![member()] },
-        PeerMessage::Forget { topic: room(), session: SessionId([7; 24]) },
-        PeerMessage::Suspend { topic: room(), session: SessionId([7; 24]) },
+        PeerMessage::Forget { topic: room(), session, attachment },
+        PeerMessage::Suspend { topic: room(), session, attachment },
         PeerMessage::Parted { topic: room() },
         PeerMessage::Transferred { topic: room() },
         PeerMessage::Want { topic: room() },
@@ -161,6 +163,7 @@ fn others() -> Vec<PeerMessage> {
                     handed: 2,
                 }),
                 members: vec![(member(), ShardIndex(1))],
+                left: vec![(session, attachment)],
                 records: vec![record()],
                 publications: vec![Publication::of(&record())],
                 last: true,
@@ -199,15 +202,19 @@ fn what_a_router_returns_with_a_connection_is_heard() {
         positions: vec![Bytes::from_static(b"here"), Bytes::from_static(b"there")],
         slots: vec![trunk::SlotPosition { slot: 1, position: Bytes::from_static(b"last") }],
         settled: 41,
+        attachment: 3,
         ..Default::default()
     };
     let attached = |attach: &trunk::Attach| {
         let item = Some(trunk::up::Item::Attach(attach.clone()));
         match decode_up(TrunkId(1), trunk::Up { item }).unwrap() {
-            Input::Attach { attach, .. } => match attach.comes {
-                Comes::Again(adoption) => Some(adoption),
-                Comes::Anew(_) => None,
-            },
+            Input::Attach { attach, .. } => {
+                assert_eq!(attach.attachment, 3);
+                match attach.comes {
+                    Comes::Again(adoption) => Some(adoption),
+                    Comes::Anew(_) => None,
+                }
+            }
             other => panic!("{other:?}"),
         }
     };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use trunkline_core::{
-    Arguments, Body, Epoch, Member, Namespace, Position, Record, RoomId, SessionId, Topic, UserId,
+    Arguments, Attachment, Body, Epoch, Member, Namespace, Position, Record, RoomId, SessionId,
+    Topic, UserId,
 };
 use trunkline_proto::{peer as wire, trunk};
 
@@ -51,12 +52,15 @@ pub(super) fn encode_position(position: &Position) -> trunk::Position {
 }
 
 pub(super) fn decode_member(member: Option<wire::Member>) -> Result<Member, BadItem> {
-    let wire::Member { session: id, user: name } = member.ok_or(BadItem("member"))?;
-    Ok(Member { session: session(&id)?, user: user(&name)? })
+    let wire::Member { session: id, user: name, attachment } = member.ok_or(BadItem("member"))?;
+    let attachment = Attachment(attachment);
+    Ok(Member { session: session(&id)?, user: user(&name)?, attachment })
 }
 
 pub(super) fn encode_member(member: &Member) -> wire::Member {
-    wire::Member { session: encode_session(&member.session), user: member.user.as_str().to_owned() }
+    let Member { session, user, attachment: Attachment(attachment) } = member;
+    let (session, user) = (encode_session(session), user.as_str().to_owned());
+    wire::Member { session, user, attachment: *attachment }
 }
 
 pub(crate) fn encode_session(session: &SessionId) -> bytes::Bytes {

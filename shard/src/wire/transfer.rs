@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trunkline_config::{Directory, MapId, ViewId};
-use trunkline_core::{Publication, ShardIndex, Standing, TransferPart};
+use trunkline_core::{Attachment, Publication, SessionId, ShardIndex, Standing, TransferPart};
 use trunkline_proto::peer as wire;
 
 use super::BadItem;
@@ -19,7 +19,8 @@ pub(super) fn decode_part(
     transfer: wire::Transfer,
     shards: &Directory,
 ) -> Result<TransferPart, BadItem> {
-    let wire::Transfer { topic: _, standing, members, records, publications, last } = transfer;
+    let wire::Transfer { topic: _, standing, members, left, records, publications, last } =
+        transfer;
     let member = |member: wire::TransferMember| {
         let wire::TransferMember { member, home } = member;
         let home = ShardIndex(shards.number_of(&home)?);
@@ -28,6 +29,7 @@ pub(super) fn decode_part(
     Ok(TransferPart {
         standing: standing.map(decode_standing).transpose()?,
         members: members.into_iter().filter_map(member).collect::<Result<_, _>>()?,
+        left: left.into_iter().map(decode_left).collect::<Result<_, _>>()?,
         records: decode_records(records)?,
         publications: publications.into_iter().map(decode_publication).collect::<Result<_, _>>()?,
         last,
@@ -40,7 +42,7 @@ pub(super) fn encode_part(
     part: &TransferPart,
     shards: &Directory,
 ) -> wire::Transfer {
-    let TransferPart { standing, members, records, publications, last } = part;
+    let TransferPart { standing, members, left, records, publications, last } = part;
     let members = members.iter().map(|(member, ShardIndex(home))| wire::TransferMember {
         member: Some(encode_member(member)),
         home: shards.id(*home).unwrap_or_default().to_owned(),
@@ -49,6 +51,7 @@ pub(super) fn encode_part(
         topic,
         standing: standing.as_ref().map(encode_standing),
         members: members.collect(),
+        left: left.iter().map(encode_left).collect(),
         records: encode_records(records),
         publications: publications.iter().map(encode_publication).collect(),
         last: *last,
@@ -63,6 +66,15 @@ pub(crate) fn decode_view(settled: wire::Settled) -> Result<ViewId, BadItem> {
 
 pub(crate) fn encode_view(view: ViewId) -> wire::Settled {
     wire::Settled { map: Some(encode_map(view.map)), statuses: view.statuses }
+}
+
+fn decode_left(left: wire::TransferLeft) -> Result<(SessionId, Attachment), BadItem> {
+    let wire::TransferLeft { session: id, attachment } = left;
+    Ok((session(&id)?, Attachment(attachment)))
+}
+
+fn encode_left((session, attachment): &(SessionId, Attachment)) -> wire::TransferLeft {
+    wire::TransferLeft { session: encode_session(session), attachment: attachment.0 }
 }
 
 fn decode_standing(standing: wire::Standing) -> Result<Standing, BadItem> {

@@ -62,6 +62,7 @@ pub(crate) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         positions,
         slots,
         settled,
+        attachment,
     } = attach;
     let dialect = match wire::Dialect::try_from(dialect) {
         Ok(wire::Dialect::Native) => Dialect::Native,
@@ -92,7 +93,7 @@ pub(crate) fn decode_attach(attach: wire::Attach) -> Result<Attach, BadItem> {
         Comes::Again(Box::new(Adoption { state: checkpoint, positions, slots, settled }))
     };
     let connection = ConnectionId(connection);
-    Ok(Attach { connection, session: session(&id)?, dialect, comes })
+    Ok(Attach { connection, session: session(&id)?, dialect, attachment, comes })
 }
 
 fn decode_right(right: wire::Right) -> RoomRight {

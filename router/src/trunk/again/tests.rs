@@ -46,6 +46,7 @@ struct Client {
 /// What the router knows of a client's messages.
 #[derive(Default)]
 struct Known {
+    attachment: u32,
     settled: u64,
     answered: u64,
 }
@@ -218,7 +219,13 @@ impl World {
     fn check_attach(&mut self, shard: usize, attach: &Attach) {
         let connection = attach.connection;
         if self.counts(shard, connection) {
-            assert_eq!(attach.settled, self.known[&client_of(connection)].settled);
+            let known = self.known.get_mut(&client_of(connection)).expect("a client");
+            assert_eq!(attach.settled, known.settled);
+            // What any shard has been told of it before is less.
+            assert!(attach.checkpoint.is_empty() || known.attachment < attach.attachment);
+        }
+        if let Some(known) = self.known.get_mut(&client_of(connection)) {
+            known.attachment = known.attachment.max(attach.attachment);
         }
         let Shard { attached, last, .. } = &mut self.shards[shard];
         let begins = Attached { last: attach.settled, settled: attach.settled };

@@ -39,6 +39,7 @@ fn line() -> KeptLine {
     let socket = KeptSocket {
         session: SessionId([1; 24]),
         private_id: SessionId([2; 24]),
+        recoveries: 3,
         origin: 17,
         connect: 3,
         nth: 2,
@@ -46,7 +47,8 @@ fn line() -> KeptLine {
         ended: Some(9),
     };
     let (identity, sockets) = (identity(), vec![(socket, session())]);
-    KeptLine { identity, authenticated: true, guest: false, connects: 2, origin: 5, sockets }
+    let (authenticated, guest, attached_before) = (true, false, 6);
+    KeptLine { identity, authenticated, guest, connects: 2, origin: 5, attached_before, sockets }
 }
 
 #[test]

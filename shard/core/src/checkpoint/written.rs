@@ -23,6 +23,7 @@ struct WrittenLine<'a> {
     guest: bool,
     connects: u32,
     origin: u64,
+    attached_before: u32,
     sockets: Vec<(WrittenSocket<'a>, WrittenSession<'a>)>,
 }
 
@@ -30,6 +31,7 @@ struct WrittenLine<'a> {
 struct WrittenSocket<'a> {
     session: [u8; 24],
     private_id: [u8; 24],
+    recoveries: u32,
     origin: u64,
     connect: u64,
     nth: u32,
@@ -95,7 +97,8 @@ impl Checkpoint {
 
 impl WrittenLine<'_> {
     fn read(self) -> Option<KeptLine> {
-        let Self { identity, authenticated, guest, connects, origin, sockets } = self;
+        let Self { identity, authenticated, guest, connects, origin, attached_before, sockets } =
+            self;
         let read = |(socket, session): (WrittenSocket<'_>, WrittenSession<'_>)| {
             Some((KeptSocket::from(socket), session.read()?))
         };
@@ -105,6 +108,7 @@ impl WrittenLine<'_> {
             guest,
             connects,
             origin,
+            attached_before,
             sockets: sockets.into_iter().map(read).collect::<Option<_>>()?,
         })
     }
@@ -146,13 +150,15 @@ impl WrittenIdentity<'_> {
 
 impl<'a> From<&'a KeptLine> for WrittenLine<'a> {
     fn from(kept: &'a KeptLine) -> Self {
-        let KeptLine { identity, authenticated, guest, connects, origin, sockets } = kept;
+        let KeptLine { identity, authenticated, guest, connects, origin, attached_before, sockets } =
+            kept;
         Self {
             identity: identity.into(),
             authenticated: *authenticated,
             guest: *guest,
             connects: *connects,
             origin: *origin,
+            attached_before: *attached_before,
             sockets: sockets.iter().map(|(socket, it)| (socket.into(), it.into())).collect(),
         }
     }
@@ -160,10 +166,12 @@ impl<'a> From<&'a KeptLine> for WrittenLine<'a> {
 
 impl<'a> From<&'a KeptSocket> for WrittenSocket<'a> {
     fn from(kept: &'a KeptSocket) -> Self {
-        let KeptSocket { session, private_id, origin, connect, nth, actions, ended } = kept;
+        let KeptSocket { session, private_id, recoveries, origin, connect, nth, actions, ended } =
+            kept;
         Self {
             session: session.0,
             private_id: private_id.0,
+            recoveries: *recoveries,
             origin: *origin,
             connect: *connect,
             nth: *nth,
@@ -175,10 +183,11 @@ impl<'a> From<&'a KeptSocket> for WrittenSocket<'a> {
 
 impl From<WrittenSocket<'_>> for KeptSocket {
     fn from(written: WrittenSocket<'_>) -> Self {
-        let WrittenSocket { session, private_id, origin, connect, nth, actions, ended } = written;
+        let WrittenSocket { session, private_id, recoveries, origin, connect, nth, actions, ended } =
+            written;
         let actions = actions.into_iter().map(str::to_owned).collect();
         let (session, private_id) = (SessionId(session), SessionId(private_id));
-        Self { session, private_id, origin, connect, nth, actions, ended }
+        Self { session, private_id, recoveries, origin, connect, nth, actions, ended }
     }
 }
 

@@ -17,6 +17,7 @@ use super::requests::Pending;
 use super::respond::ReplyTo;
 use super::session::{Membership, Session, Socket};
 use crate::Dialect;
+use crate::attachment::Attachment;
 use crate::checkpoint::{Checkpoint, KeptLine, KeptSession, KeptSocket, Place};
 use crate::core::Io;
 use crate::dedupe;
@@ -27,7 +28,7 @@ use crate::input::Adoption;
 use crate::link::ShardIndex;
 use crate::name::RoomId;
 use crate::output::{CloseCode, FrameKind, Output, Part};
-use crate::peer::{Joined, PeerMessage};
+use crate::peer::Joined;
 use crate::position::Position;
 use crate::rights::Verdict;
 use crate::session_id::SessionId;
@@ -46,14 +47,14 @@ impl Home {
         &mut self,
         io: &mut Io,
         at: At,
-        id: SessionId,
+        (id, nth): (SessionId, u32),
         dialect: Dialect,
         adoption: &Adoption,
     ) {
         let checkpoint = Checkpoint::decode(&adoption.state);
         match checkpoint.filter(|it| self.may_be_adopted(io, id, dialect, it)) {
-            Some(Checkpoint::Native(kept)) => self.adopt_native(io, at, id, kept, adoption),
-            Some(Checkpoint::SocketIo(kept)) => self.adopt_line(io, at, id, kept, adoption),
+            Some(Checkpoint::Native(kept)) => self.adopt_native(io, at, (id, nth), kept, adoption),
+            Some(Checkpoint::SocketIo(kept)) => self.adopt_line(io, at, (id, nth), kept, adoption),
             None => {
                 self.hang_on_no_more(io, id, "transport close");
                 let ((trunk, connection), code) = (at, CloseCode::Restart);
@@ -94,7 +95,7 @@ impl Home {
         &mut self,
         io: &mut Io,
         at: At,
-        id: SessionId,
+        (id, nth): (SessionId, u32),
         kept: KeptSession,
         adoption: &Adoption,
     ) {
@@ -102,10 +103,11 @@ impl Home {
         self.aliases.remove(&id);
         let before = self.take_session(id);
         let is_over = before.as_ref().is_some_and(|it| it.broken_after <= adoption.settled);
-        let session = Session::new(id, id, kept.namespace.clone(), kept.identity.clone(), at);
+        let mut session = Session::new(id, id, kept.namespace.clone(), kept.identity.clone(), at);
+        session.attachment = Attachment::new(0, nth);
         let session = resume(session, kept, adoption, adoption.settled, before);
         self.connections.insert(at, id);
-        self.lines.insert(id, Line::resumed(at, Speaks::Native, 0, adoption.settled));
+        self.lines.insert(id, Line::resumed(at, Speaks::Native, nth, 0, adoption.settled));
         self.sessions.insert(id, Box::new(session));
         self.watch_expiry(io, id);
         // Before anything else, so that a router that loses this trunk too can give back either
@@ -131,12 +133,14 @@ impl Home {
         &mut self,
         io: &mut Io,
         at: At,
-        id: SessionId,
+        (id, nth): (SessionId, u32),
         kept: KeptLine,
         adoption: &Adoption,
     ) {
         self.take_line(io, id);
-        let KeptLine { identity, authenticated, guest, connects, origin, sockets } = kept;
+        let KeptLine { identity, authenticated, guest, connects, origin, attached_before, sockets } =
+            kept;
+        let nth = attached_before.saturating_add(nth);
         let settled = origin + adoption.settled;
         let mut multiplex = Multiplex {
             identity,
@@ -147,6 +151,7 @@ impl Home {
             awaited: Vec::new(),
             ended: Vec::new(),
             connects,
+            attached_before,
         };
         let mut present = Vec::new();
         for (socket, kept) in sockets {
@@ -159,6 +164,7 @@ impl Home {
             let namespace = kept.namespace.clone();
             let mut resumed =
                 Session::new(session, id, namespace.clone(), kept.identity.clone(), at);
+            resumed.attachment = Attachment::new(socket.recoveries, nth);
             resumed.socket = Some(Box::new(self.socket_of(socket, origin, settled)));
             let resumed = resume(resumed, kept, adoption, settled, before);
             if resumed.socket.as_ref().is_some_and(|socket| socket.awaited) {
@@ -178,7 +184,7 @@ impl Home {
         }
         self.connections.insert(at, id);
         let speaks = Speaks::SocketIo(Box::new(multiplex));
-        self.lines.insert(id, Line::resumed(at, speaks, origin, settled));
+        self.lines.insert(id, Line::resumed(at, speaks, nth, origin, settled));
         self.unconnected.push(io.now.mono, id);
         self.give_checkpoint(io, id);
         for session in present {
@@ -188,7 +194,7 @@ impl Home {
 
     fn socket_of(&self, kept: KeptSocket, origin: u64, settled: u64) -> Socket {
         let counts_from = origin;
-        let KeptSocket { session: _, private_id, origin, connect, nth, actions, ended } = kept;
+        let KeptSocket { private_id, origin, connect, nth, actions, ended, .. } = kept;
         Socket {
             private_id,
             origin,
@@ -291,8 +297,7 @@ impl Home {
             if let Some(membership) = session.membership(topic) {
                 membership.outstanding = membership.outstanding.saturating_sub(1);
             }
-            let (topic, session) = (topic.clone(), pending.session);
-            return io.tell(pending.owner, PeerMessage::Suspend { topic, session });
+            return io.tell(pending.owner, session.suspended_in(topic.clone()));
         }
         let epoch = &position.epoch;
         let id = session.id;
@@ -373,7 +378,7 @@ impl Session {
         }
         for topic in self.rooms.keys().map(|room| self.room(room)) {
             if io.owner_of(&topic) == peer {
-                io.tell(peer, PeerMessage::Suspend { topic, session: self.id });
+                io.tell(peer, self.suspended_in(topic));
             }
         }
     }

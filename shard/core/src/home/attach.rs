@@ -13,7 +13,6 @@ use crate::core::Io;
 use crate::dialect::{native, socketio::Assembly};
 use crate::input::{Attach, Comes, Newcomer};
 use crate::output::{CloseCode, Output, Part};
-use crate::peer::PeerMessage;
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
 use crate::topic::Topic;
@@ -30,19 +29,22 @@ pub(crate) struct Message {
 
 impl Home {
     pub(crate) fn attach(&mut self, io: &mut Io, trunk: TrunkId, attach: Attach) {
-        let Attach { connection, session: id, dialect, comes } = attach;
+        let Attach { connection, session: id, dialect, attachment, comes } = attach;
         let at = (trunk, connection);
         let newcomer = match comes {
             Comes::Anew(newcomer) => newcomer,
-            Comes::Again(adoption) => return self.adopt(io, at, id, dialect, &adoption),
+            Comes::Again(adoption) => {
+                let nth = attachment;
+                return self.adopt(io, at, (id, nth), dialect, &adoption);
+            }
         };
         // Session IDs are random: the same one twice is the same client, and its newer socket counts.
         self.hang_on_no_more(io, id, "transport close");
         self.connections.insert(at, id);
         match dialect {
             Dialect::Native => {
-                let session = Session::native(id, newcomer, at);
-                self.lines.insert(id, Line::new(at, Speaks::Native));
+                let session = Session::native(id, newcomer, attachment, at);
+                self.lines.insert(id, Line::new(at, Speaks::Native, attachment));
                 let inbox = session.inbox_topic();
                 self.sessions.insert(id, Box::new(session));
                 self.watch_expiry(io, id);
@@ -62,8 +64,10 @@ impl Home {
                     awaited: Vec::new(),
                     ended: Vec::new(),
                     connects: 0,
+                    attached_before: 0,
                 };
-                self.lines.insert(id, Line::new(at, Speaks::SocketIo(Box::new(multiplex))));
+                let speaks = Speaks::SocketIo(Box::new(multiplex));
+                self.lines.insert(id, Line::new(at, speaks, attachment));
                 self.unconnected.push(io.now.mono, id);
                 self.changed.insert(id);
             }
@@ -229,7 +233,7 @@ impl Home {
                 self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
             }
             // Its client may be attached again, and what it has said be sent again.
-            io.tell(owner, PeerMessage::Suspend { topic, session: id });
+            io.tell(owner, session.suspended_in(topic));
         }
         self.leave_inbox(io, id, at);
     }
@@ -272,7 +276,7 @@ impl Home {
                 // Its client may say again what it has said, or that waits here.
                 self.part_as(io, member.clone(), topic);
             } else {
-                io.tell(owner, PeerMessage::Forget { topic, session: id });
+                io.tell(owner, session.forgotten_in(topic));
             }
         }
         if session.at.is_none() {
@@ -325,15 +329,17 @@ impl Home {
         }
         let (topic, dialect) = (session.inbox_topic(), session.dialect());
         session.inbox.live = false;
+        let (suspended, forgotten) =
+            (session.suspended_in(topic.clone()), session.forgotten_in(topic.clone()));
         let stays = session.at.is_none();
         let owner = owner_of(&self.subscriptions, io, &topic);
         self.subscriptions.remove(io, &topic, id, at, dialect, Socket::Gone);
         if stays {
-            io.tell(owner, PeerMessage::Suspend { topic, session: id });
+            io.tell(owner, suspended);
         } else if self.gates.is_closed(&topic) {
             self.part(io, id, topic);
         } else {
-            io.tell(owner, PeerMessage::Forget { topic, session: id });
+            io.tell(owner, forgotten);
         }
     }
 

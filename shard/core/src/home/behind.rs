@@ -7,7 +7,7 @@ use super::Home;
 use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
 use crate::core::Io;
-use crate::peer::{Action, Joined, PeerMessage, Refusal, Reply, RequestId};
+use crate::peer::{Action, Joined, Refusal, Reply, RequestId};
 use crate::position::{Epoch, Position};
 use crate::session_id::SessionId;
 use crate::topic::Topic;
@@ -32,7 +32,9 @@ impl Home {
         let (session, handover) = (pending.session, joined.handover);
         self.not_handed(io, owner, &topic, handover);
         self.gates.unclaimed.remove(&topic);
-        io.tell(owner, PeerMessage::Suspend { topic: topic.clone(), session });
+        if let Some(session) = self.sessions.get(&session) {
+            io.tell(owner, session.suspended_in(topic.clone()));
+        }
         self.claim(io, &topic);
         if let Some(pending) = self.requests.redirect(request, owner) {
             io.tell(owner, pending.asked.message(request));

@@ -148,6 +148,7 @@ impl Multiplex {
             guest: self.guest,
             connects: self.connects,
             origin,
+            attached_before: self.attached_before,
             sockets,
         }
     }
@@ -175,7 +176,7 @@ impl Session {
 
     /// What a Socket.IO client's session has besides. What is done up to `settled` isn't done again.
     fn kept_socket(&mut self, settled: u64) -> Option<KeptSocket> {
-        let session = self.id;
+        let (session, recoveries) = (self.id, self.attachment.recoveries());
         let socket = self.socket.as_mut()?;
         if socket.connect <= settled {
             socket.actions = Vec::new();
@@ -184,6 +185,7 @@ impl Session {
         Some(KeptSocket {
             session,
             private_id: *private_id,
+            recoveries,
             origin: *origin,
             connect: *connect,
             nth: *nth,

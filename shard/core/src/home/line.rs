@@ -22,6 +22,8 @@ pub(super) struct Line {
     /// `None` after its trunk broke.
     pub(super) at: Option<At>,
     pub(super) speaks: Speaks,
+    /// How often it was attached before.
+    pub(super) attachment: u32,
     settling: Settling,
     /// Rooms that a session is to go on in once a message is settled.
     awaiting: Vec<(SessionId, Topic, u64)>,
@@ -53,20 +55,29 @@ pub(super) struct Multiplex {
     pub(super) ended: Vec<(KeptSocket, KeptSession)>,
     /// How often it has connected to a namespace.
     pub(super) connects: u32,
+    /// The attachment that its router's first stands for: it may have polled before.
+    pub(super) attached_before: u32,
 }
 
 impl Line {
-    pub(super) fn new(at: At, speaks: Speaks) -> Self {
+    pub(super) fn new(at: At, speaks: Speaks, attachment: u32) -> Self {
         let settling = Settling::default();
-        Self { at: Some(at), speaks, settling, awaiting: Vec::new(), again_upto: 0 }
+        let awaiting = Vec::new();
+        Self { at: Some(at), speaks, attachment, settling, awaiting, again_upto: 0 }
     }
 
     /// A connection that goes on: all its messages up to this one are settled. The router's count
     /// began after `origin`.
-    pub(super) fn resumed(at: At, speaks: Speaks, origin: u64, settled: u64) -> Self {
+    pub(super) fn resumed(
+        at: At,
+        speaks: Speaks,
+        attachment: u32,
+        origin: u64,
+        settled: u64,
+    ) -> Self {
         let settling = Settling::from(origin, settled);
         let again_upto = settled + dedupe::WINDOW as u64;
-        Self { at: Some(at), speaks, settling, awaiting: Vec::new(), again_upto }
+        Self { settling, again_upto, ..Self::new(at, speaks, attachment) }
     }
 
     pub(super) fn multiplex(&mut self) -> Option<&mut Multiplex> {
@@ -159,6 +170,10 @@ impl Line {
     pub(super) fn move_to(&mut self, at: At) {
         self.at = Some(at);
         self.settling.begin_anew();
+        let attachment = self.attachment;
+        if let Some(multiplex) = self.multiplex() {
+            multiplex.attached_before = attachment;
+        }
     }
 }
 

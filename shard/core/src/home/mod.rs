@@ -262,13 +262,14 @@ impl Home {
             self.refuse(io, &pending, Refusal::Unavailable);
         }
         let (topic, session) = (topic.clone(), late.session);
+        let attachment = late.attachment();
         match self.sessions.get(&session) {
             // It asks again, and has been there all the time as far as the others know.
             Some(it) if it.resumes_after(&topic).is_some() => {
-                io.tell(late.owner, PeerMessage::Suspend { topic, session });
+                io.tell(late.owner, PeerMessage::Suspend { topic, session, attachment });
             }
             Some(_) => self.part(io, session, topic),
-            None => io.tell(late.owner, PeerMessage::Forget { topic, session }),
+            None => io.tell(late.owner, PeerMessage::Forget { topic, session, attachment }),
         }
     }
 

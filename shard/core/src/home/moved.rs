@@ -39,7 +39,7 @@ impl Home {
                 for topic in session.rooms.keys().map(|room| session.room(room)) {
                     let owner = io.owner_of(&topic);
                     if before.owner(&topic.key()) != owner.0 {
-                        io.tell(owner, PeerMessage::Suspend { topic, session: session.id });
+                        io.tell(owner, session.suspended_in(topic));
                     }
                 }
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::command::Origin;
 use super::respond::ReplyTo;
+use crate::attachment::Attachment;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
 use crate::message::Body;
@@ -57,6 +58,14 @@ impl Pending {
         match &self.asked {
             Asked::Topic { topic, .. } => Some(topic),
             Asked::Whisper { .. } | Asked::Recall { .. } => None,
+        }
+    }
+
+    /// Which of the session's attachments has asked.
+    pub(super) fn attachment(&self) -> Attachment {
+        match &self.asked {
+            Asked::Topic { member, .. } | Asked::Whisper { member, .. } => member.attachment,
+            Asked::Recall { .. } => Attachment::default(),
         }
     }
 

@@ -4,12 +4,13 @@ use super::greeting::Greeting;
 use super::line::At;
 use super::rate::Rate;
 use crate::Dialect;
+use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::dedupe::Dedupe;
 use crate::input::{Identity, Newcomer};
 use crate::name::{Namespace, RoomId};
 use crate::output::{Answer, Frame, FrameKind, Output, Part, SlotPosition};
-use crate::peer::Member;
+use crate::peer::{Member, PeerMessage};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
@@ -29,6 +30,8 @@ pub(super) struct Session {
     pub(super) namespace: Namespace,
     pub(super) identity: Identity,
     pub(super) authenticated: bool,
+    /// Which of its attachments this is.
+    pub(super) attachment: Attachment,
     /// Where its connection is; `None` after its trunk broke, until the grace is over.
     pub(super) at: Option<At>,
     /// When its trunk broke, if it did.
@@ -118,9 +121,10 @@ impl Membership {
 }
 
 impl Session {
-    pub(super) fn native(id: SessionId, newcomer: Newcomer, at: At) -> Self {
+    pub(super) fn native(id: SessionId, newcomer: Newcomer, attachment: u32, at: At) -> Self {
         let Newcomer { namespace, identity, authenticated, inbox_after, guest: _ } = newcomer;
         let mut native = Self::new(id, id, namespace, identity, at);
+        native.attachment = Attachment::new(0, attachment);
         native.authenticated = authenticated;
         native.inbox_after = inbox_after;
         native
@@ -139,6 +143,7 @@ impl Session {
             namespace,
             identity,
             authenticated: false,
+            attachment: Attachment::default(),
             at: Some(at),
             broken: None,
             broken_after: 0,
@@ -171,7 +176,18 @@ impl Session {
     }
 
     pub(super) fn member(&self) -> Member {
-        Member { session: self.id, user: self.identity.user.clone() }
+        let (user, attachment) = (self.identity.user.clone(), self.attachment);
+        Member { session: self.id, user, attachment }
+    }
+
+    /// What is said of it to the owners of its topics if its router can't be seen.
+    pub(super) fn suspended_in(&self, topic: Topic) -> PeerMessage {
+        PeerMessage::Suspend { topic, session: self.id, attachment: self.attachment }
+    }
+
+    /// What is said of it to the owners of its topics when it is over.
+    pub(super) fn forgotten_in(&self, topic: Topic) -> PeerMessage {
+        PeerMessage::Forget { topic, session: self.id, attachment: self.attachment }
     }
 
     /// The room's topic, in this session's namespace.

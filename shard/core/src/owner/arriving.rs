@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::topic::{Serves, Stage};
-use super::transfer::{Assembly, Members};
-use super::{Owner, Waiting};
+use super::transfer::{Assembly, People};
+use super::{Owner, Waiting, remembered_until};
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::{ShardIndex, Via};
@@ -27,7 +27,7 @@ const TOGETHER: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 struct Arrival {
     from: Via,
-    members: Members,
+    people: People,
     held: Option<Box<Held>>,
     step: Step,
 }
@@ -112,7 +112,7 @@ impl Owner {
         *bytes = bytes.saturating_sub(now);
         let Some(assembly) = self.arriving.parts.remove(&key) else { return };
         let (_, topic) = key;
-        let Ok((members, held)) = assembly.finish() else {
+        let Ok((people, held)) = assembly.finish() else {
             return io.output(Output::CutLink { peer: from, reason: "a transfer has a hole" });
         };
         if io.owner_of(&topic) != io.links.me() || self.has_sent(&topic, from) {
@@ -121,7 +121,7 @@ impl Owner {
             return io.tell(from, PeerMessage::Lacks { topic });
         }
         let from = io.links.via(from);
-        let arrival = Arrival { from, members, held, step: Step::Waiting };
+        let arrival = Arrival { from, people, held, step: Step::Waiting };
         self.arriving.arrivals.entry(topic.clone()).or_default().push_back(arrival);
         self.take_in(io, &topic);
     }
@@ -216,10 +216,11 @@ impl Owner {
     /// It is kept: its members come, and the old owner may forget it.
     fn accept(&mut self, io: &mut Io, topic: &Topic) {
         let Some(arrivals) = self.arriving.arrivals.get_mut(topic) else { return };
-        let Some(Arrival { from, members, .. }) = arrivals.pop_front() else { return };
+        let Some(Arrival { from, people, .. }) = arrivals.pop_front() else { return };
         if arrivals.is_empty() {
             self.arriving.arrivals.remove(topic);
         }
+        let People { members, left } = people;
         if !members.is_empty() {
             let nth = self.arrival_grace(io);
             let owned = self.topics.entry(topic.clone()).or_default();
@@ -233,6 +234,11 @@ impl Owner {
             if let Topic::Room(..) = topic {
                 self.tally.rooms += usize::from(was_empty);
                 self.tally.members += owned.members.sessions() - before;
+            }
+        }
+        if let Some(owned) = self.topics.get_mut(topic) {
+            for (session, attachment) in left {
+                owned.members.has_left(session, attachment, remembered_until(io));
             }
         }
         io.answer(from, PeerMessage::Transferred { topic: topic.clone() });

@@ -12,7 +12,6 @@ use crate::log::{LogOutcome, LogRequest, ReadQuery};
 use crate::message::Record;
 use crate::peer::{Delivery, Joined, Member, PeerMessage, Refusal, Reply};
 use crate::position::Position;
-use crate::session_id::SessionId;
 use crate::topic::Topic;
 
 /// Someone who is being brought up to date.
@@ -53,7 +52,7 @@ impl Owner {
         topic: &Topic,
         (after, may_hear): (Option<&Position>, bool),
     ) {
-        if self.has_moved_on(io, topic, asker.via.peer, member.session) {
+        if self.is_late(topic, &member) {
             return asker.answer(io, Err(Refusal::Unavailable));
         }
         self.cancel_join(io, topic, member.session);
@@ -74,13 +73,9 @@ impl Owner {
         self.catch_up(io, topic, CatchUp { who, missed: Vec::new(), upto: start, gap });
     }
 
-    /// Whether a session's router has moved it, and what `home` says of it is late: it has come, or is
-    /// coming, by the shard that the view gives it to.
-    fn has_moved_on(&self, io: &Io, topic: &Topic, home: ShardIndex, session: SessionId) -> bool {
-        let Some(owned) = self.topics.get(topic) else { return false };
-        let joins_by = owned.joining.get(&session).map(|(joins_by, _)| *joins_by);
-        let there = joins_by.or_else(|| owned.members.sure_home(session));
-        there.is_some_and(|there| there != home && there == io.home_of(&session))
+    fn is_late(&self, topic: &Topic, member: &Member) -> bool {
+        let owned = self.topics.get(topic);
+        owned.is_some_and(|owned| owned.is_late(member.session, member.attachment))
     }
 
     /// A shard's members are back after a broken link.
@@ -118,14 +113,16 @@ impl Owner {
             newest: false,
         };
         let session = match &catch_up.who {
-            Who::Session { asker, member, .. } => Some((member.session, *asker)),
+            Who::Session { asker, member, .. } => Some((member.session, member.attachment, *asker)),
             Who::Shard(_) => None,
         };
         let ticket = self.ask_log(io, topic, Waiting::CatchUp(catch_up), |ticket, topic| {
             LogRequest::Read { ticket, topic, query }
         });
-        if let (Some((session, asker)), Some(owned)) = (session, self.topics.get_mut(topic)) {
-            owned.joining.insert(session, (asker.via.peer, Joining { ticket, asker }));
+        if let (Some((session, attachment, asker)), Some(owned)) =
+            (session, self.topics.get_mut(topic))
+        {
+            owned.joining.insert(session, Joining { ticket, asker, attachment });
         }
     }
 
@@ -197,7 +194,7 @@ impl Owner {
         let CatchUp { who, missed, upto: _, gap } = catch_up;
         match who {
             Who::Session { asker, member, named } => {
-                if self.has_moved_on(io, topic, asker.via.peer, member.session) {
+                if self.is_late(topic, &member) {
                     return asker.answer(io, Err(Refusal::Unavailable));
                 }
                 self.add_member(io, topic, asker.via.peer, member, None);
@@ -224,6 +221,8 @@ impl Owner {
             Who::Shard(home) => {
                 let Some(owned) = self.topics.get_mut(topic) else { return };
                 let Some(mut claiming) = owned.claiming.remove(&home) else { return };
+                // Some are elsewhere by now, which their old home has not heard yet.
+                claiming.members.retain(|it| !owned.is_late(it.session, it.attachment));
                 // What its own members' coming is to others is none for itself, and neither is what was
                 // said of them: they have been there all the time.
                 let mut news = owned.take_news(home);
@@ -236,7 +235,6 @@ impl Owner {
                 for member in claiming.members {
                     self.add_member(io, topic, home, member, Some(home));
                 }
-                self.expect_who_is_deaf(io, topic, home);
                 let handover = self.hand_missed(io, topic, home, &missed);
                 let Some(tail) = self.topics.get(topic).and_then(|owned| owned.tail()) else {
                     return;

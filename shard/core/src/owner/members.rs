@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::left::Left;
+use crate::attachment::Attachment;
 use crate::link::ShardIndex;
 use crate::name::UserId;
 use crate::peer::{Member, UserPresence};
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
+use crate::time::Mono;
 
 /// The members of one topic.
 #[derive(Debug, Default)]
@@ -16,12 +19,15 @@ pub(super) struct Members {
     /// How many sure members each shard has; what has none is not delivered to.
     subscribers: SmallMap<ShardIndex, u32>,
     doubted: usize,
+    left: Option<Box<Left>>,
 }
 
 #[derive(Debug)]
 struct Standing {
     user: UserId,
     home: ShardIndex,
+    /// By which of its attachments it is one.
+    attachment: Attachment,
     /// Why it may be gone without us knowing; `None` for a sure member.
     doubt: Option<Doubt>,
 }
@@ -70,16 +76,34 @@ impl Members {
         standing.is_some_and(|standing| standing.doubt.is_none() && standing.home == home)
     }
 
-    /// By which shard a session is a sure member, if it is one.
-    pub(super) fn sure_home(&self, session: SessionId) -> Option<ShardIndex> {
-        let standing = self.sessions.get(&session).filter(|standing| standing.doubt.is_none())?;
-        Some(standing.home)
+    /// The newest of a session's attachments that is known to have been in.
+    pub(super) fn attachment(&self, session: SessionId) -> Option<Attachment> {
+        let present = self.sessions.get(&session).map(|standing| standing.attachment);
+        present.max(self.left.as_ref().and_then(|left| left.attachment(session)))
     }
 
-    /// Whether a session is a member that has come by another shard than `home`. A client may come
-    /// back by another, and what the first still says of it says nothing any more.
-    pub(super) fn is_elsewhere(&self, home: ShardIndex, session: SessionId) -> bool {
-        self.sessions.get(&session).is_some_and(|standing| standing.home != home)
+    /// Whether what is said of a session by one of its attachments is late.
+    pub(super) fn is_late(&self, session: SessionId, attachment: Attachment) -> bool {
+        self.attachment(session).is_some_and(|newest| attachment < newest)
+    }
+
+    /// A session has left by one of its attachments, which is known for a while.
+    pub(super) fn has_left(&mut self, session: SessionId, attachment: Attachment, until: Mono) {
+        self.left.get_or_insert_default().note(session, attachment, until);
+    }
+
+    /// Who has left of late.
+    pub(super) fn left(&self) -> Vec<(SessionId, Attachment)> {
+        self.left.as_ref().map(|left| left.all().collect()).unwrap_or_default()
+    }
+
+    /// Whether it is known of anybody who has left.
+    pub(super) fn remember(&mut self, now: Mono) -> bool {
+        if let Some(left) = &mut self.left {
+            left.expire(now);
+        }
+        self.left.take_if(|left| left.is_empty());
+        self.left.is_some()
     }
 
     /// Whether every member is known to be there.
@@ -99,8 +123,12 @@ impl Members {
 
     /// Adds a member, or makes sure of one, wherever it was before.
     pub(super) fn join(&mut self, home: ShardIndex, member: Member) -> Change {
-        let Member { session, user } = member;
-        if self.contains(home, session) {
+        let Member { session, user, attachment } = member;
+        if let Some(standing) = self.sessions.get_mut(&session)
+            && standing.doubt.is_none()
+            && standing.home == home
+        {
+            standing.attachment = attachment;
             return Change::Nothing;
         }
         let change = match self.sessions.get(&session).map(|it| (it.home, it.doubt)) {
@@ -121,14 +149,14 @@ impl Members {
                 if *connections == 1 { Change::User } else { Change::Nothing }
             }
         };
-        self.sessions.insert(session, Standing { user, home, doubt: None });
+        self.sessions.insert(session, Standing { user, home, attachment, doubt: None });
         *self.subscribers.get_or_insert_with(home, || 0) += 1;
         change
     }
 
     /// Removes a member. Gives its user and whether that was the user's last session.
     pub(super) fn leave(&mut self, session: SessionId) -> Option<(UserId, Change)> {
-        let Standing { user, home, doubt } = self.sessions.remove(&session)?;
+        let Standing { user, home, attachment: _, doubt } = self.sessions.remove(&session)?;
         match doubt {
             Some(_) => self.doubted -= 1,
             None => self.unsubscribe(home),
@@ -154,15 +182,25 @@ impl Members {
     }
 
     /// Another owner had it as a member, who is in doubt since the nth time that there was reason
-    /// to. One that is known already stays as it is.
+    /// to. One that is known already by this attachment or a later one stays as it is.
     pub(super) fn arrive(&mut self, home: ShardIndex, member: Member, nth: u64) {
-        let Member { session, user } = member;
-        if self.sessions.contains_key(&session) {
+        let Member { session, user, attachment } = member;
+        if self.attachment(session).is_some_and(|known| known >= attachment) {
+            return;
+        }
+        if let Some(standing) = self.sessions.get_mut(&session) {
+            let before = standing.home;
+            (standing.home, standing.attachment) = (home, attachment);
+            if standing.doubt.replace(Doubt::Link(nth)).is_none() {
+                self.doubted += 1;
+                self.unsubscribe(before);
+            }
             return;
         }
         *self.users.get_or_insert_with(user.clone(), || 0) += 1;
         self.doubted += 1;
-        self.sessions.insert(session, Standing { user, home, doubt: Some(Doubt::Link(nth)) });
+        self.sessions
+            .insert(session, Standing { user, home, attachment, doubt: Some(Doubt::Link(nth)) });
     }
 
     /// Whether a member may be gone since a link broke, or since it arrived.
@@ -183,7 +221,9 @@ impl Members {
     /// All members, and by which home.
     pub(super) fn all(&self) -> Vec<(Member, ShardIndex)> {
         let member = |(session, standing): (&SessionId, &Standing)| {
-            (Member { session: *session, user: standing.user.clone() }, standing.home)
+            let Standing { user, home, attachment, doubt: _ } = standing;
+            let (session, user, attachment) = (*session, user.clone(), *attachment);
+            (Member { session, user, attachment }, *home)
         };
         self.sessions.iter().map(member).collect()
     }
@@ -191,12 +231,6 @@ impl Members {
     /// The homes of all members.
     pub(super) fn homes(&self) -> BTreeSet<ShardIndex> {
         self.sessions.values().map(|standing| standing.home).collect()
-    }
-
-    /// Those whose home can't see their router.
-    pub(super) fn suspended(&self) -> impl Iterator<Item = (SessionId, ShardIndex)> {
-        let suspended = self.sessions.iter().filter(|(_, it)| it.doubt == Some(Doubt::Router));
-        suspended.map(|(session, standing)| (*session, standing.home))
     }
 
     /// All members of a shard may be gone, those included whose router it couldn't see. Those
@@ -266,7 +300,8 @@ mod tests {
     const B: ShardIndex = ShardIndex(1);
 
     fn member(number: u8, user: &str) -> Member {
-        Member { session: SessionId([number; 24]), user: UserId::parse(user).unwrap() }
+        let user = UserId::parse(user).unwrap();
+        Member { session: SessionId([number; 24]), user, attachment: Attachment::default() }
     }
 
     #[test]
@@ -300,9 +335,30 @@ mod tests {
         members.join(A, member(1, "alice"));
         assert_eq!(members.join(B, member(1, "alice")), Change::Nothing);
         assert_eq!(members.subscribers().collect::<Vec<_>>(), [B]);
-        assert!(members.is_elsewhere(A, SessionId([1; 24])));
         assert_eq!(members.leave(SessionId([1; 24])).unwrap().1, Change::User);
         assert_eq!(members.subscribers().count(), 0);
+    }
+
+    #[test]
+    fn the_newest_attachment_is_known_of_who_is_in_who_has_left_and_who_arrives() {
+        let mut members = Members::default();
+        let by = |attachment| Member { attachment: Attachment(attachment), ..member(1, "alice") };
+        let (alice, until) = (SessionId([1; 24]), Mono(std::time::Duration::from_secs(1)));
+        members.join(A, by(1));
+        members.join(B, by(2));
+        assert_eq!(members.attachment(alice), Some(Attachment(2)));
+        members.arrive(A, by(1), 7);
+        assert!(members.contains(B, alice), "what arrives is older");
+        members.arrive(A, by(3), 7);
+        assert_eq!(members.all(), [(by(3), A)]);
+        assert!(members.is_doubted(alice) && members.subscribers().next().is_none());
+        members.leave(alice);
+        members.has_left(alice, Attachment(3), until);
+        members.arrive(B, by(3), 8);
+        assert!(members.is_empty(), "it has left since");
+        assert_eq!(members.attachment(alice), Some(Attachment(3)));
+        assert!(!members.remember(until));
+        assert_eq!(members.attachment(alice), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod arriving;
 mod gather;
 mod handing;
 mod join;
+mod left;
 mod members;
 mod moving;
 mod opening;
@@ -33,6 +34,7 @@ use self::refused::Refused;
 use self::topic::{OwnedTopic, Serves};
 use crate::Ticket;
 use crate::asker::Asker;
+use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
@@ -86,9 +88,6 @@ pub(crate) struct Owner {
     tally: Tally,
     /// Until then there may be members of an earlier process of this shard who have not come back.
     doubtful_until: Mono,
-    /// Views have changed: until then there may be requests of sessions that are over, which wait
-    /// where these were or come again by another way.
-    astir_until: Mono,
     link_breaks: u64,
     graces: Deadlines<u64>,
     handovers: u64,
@@ -118,7 +117,6 @@ impl Owner {
             tickets: BTreeMap::new(),
             tally: Tally::default(),
             doubtful_until: Mono::default(),
-            astir_until: Mono::default(),
             link_breaks: 0,
             graces: Deadlines::new(settings.grace),
             handovers: 0,
@@ -157,21 +155,12 @@ impl Owner {
 
     /// There is another map, or a shard is away or serves again.
     pub(crate) fn view_changed(&mut self, io: &mut Io, before: &View) {
-        self.astir_until = io.now.mono + 2 * io.settings.request_timeout;
         self.owed_after(io, before);
         if io.view().places_like(before) {
             // Peers wait for the word of this view.
             return self.say_again(io);
         }
         self.sort_out(io, before);
-        for (topic, owned) in &self.topics {
-            for (session, home) in owned.members.suspended() {
-                let proper = io.home_of(&session);
-                if proper != home {
-                    io.tell(proper, PeerMessage::Parted { topic: topic.clone() });
-                }
-            }
-        }
     }
 
     pub(crate) fn link_up(&mut self, io: &mut Io, peer: ShardIndex) {
@@ -226,7 +215,9 @@ impl Owner {
             return io.tell(home, PeerMessage::Parted { topic });
         };
         for member in &members {
-            owned.members.claimed(member.session);
+            if !owned.is_late(member.session, member.attachment) {
+                owned.members.claimed(member.session);
+            }
         }
         if let Some(queue) = owned.queue_for(home, true) {
             // Claims are few (one per topic and link), so that their bound is never met.
@@ -259,41 +250,44 @@ impl Owner {
         &mut self,
         io: &mut Io,
         home: ShardIndex,
-        topic: &Topic,
+        topic: Topic,
         session: SessionId,
+        attachment: Attachment,
     ) {
-        let Some(owned) = self.topics.get_mut(topic).filter(|it| it.may_announce()) else { return };
-        if let Some(queue) = owned.queue_for(home, true) {
-            queue.push_anyway(home, PeerMessage::Forget { topic: topic.clone(), session });
+        let Some(owned) = self.topics.get_mut(&topic).filter(|it| it.may_announce()) else {
             return;
+        };
+        if let Some(queue) = owned.queue_for(home, true) {
+            return queue.push_anyway(home, PeerMessage::Forget { topic, session, attachment });
         }
-        if io.now.mono >= self.astir_until
-            && !owned.joins_elsewhere(home, session)
-            && !owned.members.is_elsewhere(home, session)
+        // What a session that was attached more than once has said may come again by another way.
+        if attachment.is_first()
             && let Some(dedupe) = &mut owned.dedupe
         {
             dedupe.forget(session);
         }
-        self.part(io, home, topic, session);
-        self.tidy(io, topic);
+        self.part(io, &topic, session, attachment);
+        self.tidy(io, &topic);
     }
 
-    /// A session that `home` speaks of leaves. If its client has come back by another shard it
-    /// stays there.
-    fn part(&mut self, io: &mut Io, home: ShardIndex, topic: &Topic, session: SessionId) {
+    /// A session leaves by one of its attachments.
+    fn part(&mut self, io: &mut Io, topic: &Topic, session: SessionId, attachment: Attachment) {
         let Some(owned) = self.topics.get(topic) else { return };
-        let is_elsewhere = owned.members.is_elsewhere(home, session);
-        if owned.joins_elsewhere(home, session) {
-            // It is about to be one by that shard: it has not left.
+        if owned.members.is_late(session, attachment) {
+            return;
+        }
+        if owned.joins_later(session, attachment) {
+            // It has not left, unless that comes to nothing.
             let nth = self.arrival_grace(io);
-            if let (false, Some(owned)) = (is_elsewhere, self.topics.get_mut(topic)) {
+            if let Some(owned) = self.topics.get_mut(topic) {
                 owned.members.doubt(session, Doubt::Link(nth));
             }
             return;
         }
         self.cancel_join(io, topic, session);
-        if !is_elsewhere {
-            self.remove_member(io, topic, session);
+        self.remove_member(io, topic, session);
+        if let (false, Some(owned)) = (attachment.is_first(), self.topics.get_mut(topic)) {
+            owned.members.has_left(session, attachment, remembered_until(io));
         }
     }
 
@@ -302,28 +296,25 @@ impl Owner {
         &mut self,
         io: &mut Io,
         home: ShardIndex,
-        topic: &Topic,
+        topic: Topic,
         session: SessionId,
+        attachment: Attachment,
     ) {
-        let Some(owned) = self.topics.get_mut(topic).filter(|it| it.may_announce()) else { return };
-        if let Some(queue) = owned.queue_for(home, true) {
-            queue.push_anyway(home, PeerMessage::Suspend { topic: topic.clone(), session });
+        let Some(owned) = self.topics.get_mut(&topic).filter(|it| it.may_announce()) else {
             return;
+        };
+        if let Some(queue) = owned.queue_for(home, true) {
+            return queue.push_anyway(home, PeerMessage::Suspend { topic, session, attachment });
         }
         if trunkline_planted::is("let go of who is suspended") {
-            return self.remove_member(io, topic, session);
+            return self.remove_member(io, &topic, session);
         }
-        let proper = io.home_of(&session);
-        if !owned.members.is_elsewhere(home, session)
-            && owned.members.doubt(session, Doubt::Router)
-            && proper != home
-        {
-            // Its router may have moved it, and what its old home has said since have taken it back.
-            io.tell(proper, PeerMessage::Parted { topic: topic.clone() });
+        if owned.members.is_late(session, attachment) {
+            return;
         }
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        if !owned.joins_elsewhere(home, session) {
-            self.cancel_join(io, topic, session);
+        owned.members.doubt(session, Doubt::Router);
+        if !owned.joins_later(session, attachment) {
+            self.cancel_join(io, &topic, session);
         }
     }
 
@@ -342,7 +333,7 @@ impl Owner {
         for topic in topics {
             let Some(owned) = self.topics.get_mut(&topic) else { continue };
             any |= owned.members.doubt_shard(peer, self.link_breaks);
-            owned.joining.retain(|_, (home, _)| *home != peer);
+            owned.joining.retain(|_, joining| joining.asker.via.peer != peer);
             owned.claiming.remove(&peer);
             owned.forget_queued(peer);
             self.handed_all(io, &topic, peer);
@@ -465,10 +456,11 @@ impl Owner {
         if !owned.is_at_rest() {
             return;
         }
-        let remembers = owned.dedupe.as_mut().is_some_and(|dedupe| {
+        let mut remembers = owned.members.remember(io.now.mono);
+        if let Some(dedupe) = &mut owned.dedupe {
             dedupe.expire(io.now.mono);
-            !dedupe.is_empty()
-        });
+            remembers |= !dedupe.is_empty();
+        }
         if !remembers {
             self.topics.remove(topic);
         } else if !owned.listed_idle {
@@ -476,4 +468,10 @@ impl Owner {
             self.idle.push(io.now.mono, topic.clone());
         }
     }
+}
+
+/// Until when it is known by which of its attachments a session has left: by then no home still says
+/// anything of an earlier one.
+fn remembered_until(io: &Io) -> Mono {
+    io.now.mono + 2 * (io.settings.grace + io.settings.request_timeout)
 }

@@ -3,6 +3,7 @@
 use super::tail::Tail;
 use super::topic::{Serves, Stage};
 use super::{Owner, Waiting};
+use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Key};
 use crate::log::{LogOutcome, LogRequest, Opened, Publication, ReadQuery};
@@ -147,8 +148,12 @@ impl Owner {
             PeerMessage::Claim { topic, after, members } => {
                 self.claim(io, home, topic, after, members);
             }
-            PeerMessage::Forget { topic, session } => self.forget(io, home, &topic, session),
-            PeerMessage::Suspend { topic, session } => self.suspend(io, home, &topic, session),
+            PeerMessage::Forget { topic, session, attachment } => {
+                self.forget(io, home, topic, session, attachment);
+            }
+            PeerMessage::Suspend { topic, session, attachment } => {
+                self.suspend(io, home, topic, session, attachment);
+            }
             _ => {}
         }
     }
@@ -190,7 +195,8 @@ impl Owner {
 /// What a publish is recognised by.
 fn identity(publication: &Publication) -> Identity {
     let Publication { from, session, sequence, key, .. } = publication;
-    let member = Member { session: *session, user: from.clone() };
+    let attachment = Attachment::default();
+    let member = Member { session: *session, user: from.clone(), attachment };
     // What has a place in the log was not ephemeral.
     let key = key.clone().map(|text| Key { text, ephemeral: false });
     Identity { member, sequence: *sequence, key }

@@ -2,7 +2,7 @@
 
 use super::append::{Pending, age_limit};
 use super::members::Change;
-use super::{Owner, Waiting};
+use super::{Owner, Waiting, remembered_until};
 use crate::asker::Asker;
 use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Key, Seen};
@@ -40,7 +40,7 @@ impl Owner {
                     // who isn't claimed within the grace has left.
                     return;
                 }
-                self.part(io, asker.via.peer, topic, member.session);
+                self.part(io, topic, member.session, member.attachment);
             }
             Action::Publish { body, key, ephemeral, echo } => {
                 let key = key.map(|text| Key { text, ephemeral });
@@ -136,15 +136,6 @@ impl Owner {
         claims: Option<ShardIndex>,
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        let taken_from = owned.members.sure_home(member.session).filter(|it| *it != home);
-        if let Some(before) = taken_from {
-            if claims.is_some() && before == io.home_of(&member.session) {
-                // Its router has moved it there, and its old home has not heard of that yet.
-                return;
-            }
-            // If it is there all the same, it is claimed.
-            io.tell(before, PeerMessage::Parted { topic: topic.clone() });
-        }
         let Topic::Room(..) = topic else {
             owned.members.join(home, member);
             return;
@@ -158,10 +149,6 @@ impl Owner {
         let before = owned.members.sessions();
         let change = owned.members.join(home, member);
         self.tally.members += owned.members.sessions() - before;
-        if let Some(before) = taken_from {
-            self.expect_who_is_deaf(io, topic, before);
-        }
-        let Some(owned) = self.topics.get_mut(topic) else { return };
         let announced = change == Change::User
             && !topic.is_everyones()
             && owned.members.users() <= io.settings.announce_up_to
@@ -179,27 +166,17 @@ impl Owner {
         }
     }
 
-    /// A home that may believe that its members are in hears nothing any more: what is announced is
-    /// kept until it claims them.
-    pub(super) fn expect_who_is_deaf(&mut self, io: &Io, topic: &Topic, home: ShardIndex) {
-        let Topic::Room(..) = topic else { return };
-        if self.topics.get(topic).is_some_and(|owned| owned.members.is_subscribed(home)) {
-            return;
-        }
-        let nth = self.arrival_grace(io);
-        if let Some(owned) = self.topics.get_mut(topic) {
-            owned.expects([home].into(), nth);
-        }
-    }
-
     /// Removes a member and says so to those who stay.
     pub(super) fn remove_member(&mut self, io: &mut Io, topic: &Topic, session: SessionId) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         if trunkline_planted::is("let nobody leave") {
             return;
         }
-        let users = owned.members.users();
+        let (users, attachment) = (owned.members.users(), owned.members.attachment(session));
         let Some((user, change)) = owned.members.leave(session) else { return };
+        if let Some(attachment) = attachment.filter(|it| !it.is_first()) {
+            owned.members.has_left(session, attachment, remembered_until(io));
+        }
         let Topic::Room(..) = topic else { return };
         self.tally.members -= 1;
         if owned.members.is_empty() {
@@ -219,7 +196,7 @@ impl Owner {
     /// A join that waits for the log is not wanted any more.
     pub(super) fn cancel_join(&mut self, io: &mut Io, topic: &Topic, session: SessionId) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        if let Some((_, joining)) = owned.joining.remove(&session) {
+        if let Some(joining) = owned.joining.remove(&session) {
             self.tickets.remove(&joining.ticket);
             joining.asker.answer(io, Err(Refusal::Superseded));
         }

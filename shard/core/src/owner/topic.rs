@@ -8,6 +8,7 @@ use super::members::Members;
 use super::tail::Tail;
 use crate::Ticket;
 use crate::asker::Asker;
+use crate::attachment::Attachment;
 use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
 use crate::log::Held;
@@ -30,7 +31,7 @@ pub(super) struct OwnedTopic {
     pub(super) dedupe: Option<Box<Dedupe>>,
     pub(super) handing: Handing,
     /// Sessions that are being brought up to date before they become members.
-    pub(super) joining: BTreeMap<SessionId, (ShardIndex, Joining)>,
+    pub(super) joining: BTreeMap<SessionId, Joining>,
     /// Shards whose members are being brought up to date together.
     pub(super) claiming: BTreeMap<ShardIndex, Claiming>,
     /// It is on the list of topics to be let go.
@@ -98,6 +99,7 @@ impl Stage {
 pub(super) struct Joining {
     pub(super) ticket: Ticket,
     pub(super) asker: Asker,
+    pub(super) attachment: Attachment,
 }
 
 /// A claim that waits for the log.
@@ -170,9 +172,15 @@ impl OwnedTopic {
         }
     }
 
-    /// Whether a session is on its way in by another shard than `home`.
-    pub(super) fn joins_elsewhere(&self, home: ShardIndex, session: SessionId) -> bool {
-        self.joining.get(&session).is_some_and(|(joins_by, _)| *joins_by != home)
+    /// Whether what is said of a session by one of its attachments is late: it has come, is coming or
+    /// has left by a later one.
+    pub(super) fn is_late(&self, session: SessionId, attachment: Attachment) -> bool {
+        self.members.is_late(session, attachment) || self.joins_later(session, attachment)
+    }
+
+    /// Whether a session is on its way in by a later attachment.
+    pub(super) fn joins_later(&self, session: SessionId, attachment: Attachment) -> bool {
+        self.joining.get(&session).is_some_and(|joining| attachment < joining.attachment)
     }
 
     /// Where a message of `home` has to wait, if it has to: for the log, or, if it is about who

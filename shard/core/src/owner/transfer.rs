@@ -2,22 +2,37 @@
 
 use std::sync::Arc;
 
+use super::members::Members;
+use crate::attachment::Attachment;
 use crate::link::ShardIndex;
 use crate::log::{Held, Publication};
 use crate::message::Record;
 use crate::peer::{Member, Standing, TransferPart};
 use crate::position::Position;
+use crate::session_id::SessionId;
 
 /// Bytes of one part, unless one record alone is larger.
 const PART: usize = 256 * 1024;
 /// What a member or a publication takes, about.
 const SMALL: usize = 128;
 
-/// Members, and by which home.
-pub(super) type Members = Vec<(Member, ShardIndex)>;
+/// Who is in a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct People {
+    /// Members, and by which home.
+    pub(super) members: Vec<(Member, ShardIndex)>,
+    /// Who has left of late.
+    pub(super) left: Vec<(SessionId, Attachment)>,
+}
+
+impl People {
+    pub(super) fn of(members: &Members) -> Self {
+        Self { members: members.all(), left: members.left() }
+    }
+}
 
 /// Takes a topic apart. Gives also how many bytes it takes, about.
-pub(super) fn parts(members: Members, held: Option<Box<Held>>) -> (Vec<TransferPart>, usize) {
+pub(super) fn parts(people: People, held: Option<Box<Held>>) -> (Vec<TransferPart>, usize) {
     let mut all = Parts { done: Vec::new(), part: TransferPart::default(), bytes: 0, total: 0 };
     let mut records = Vec::new();
     let mut publications = Vec::new();
@@ -27,8 +42,11 @@ pub(super) fn parts(members: Members, held: Option<Box<Held>>) -> (Vec<TransferP
         all.part.standing = Some(Standing { position, first, last_time_ms, handed });
         (records, publications) = (held.records, held.publications);
     }
-    for member in members {
+    for member in people.members {
         all.room_for(SMALL).members.push(member);
+    }
+    for left in people.left {
+        all.room_for(SMALL).left.push(left);
     }
     for record in records {
         all.room_for(record.size()).records.push(record);
@@ -65,7 +83,7 @@ impl Parts {
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     standing: Option<Standing>,
-    members: Members,
+    people: People,
     records: Vec<Arc<Record>>,
     publications: Vec<Publication>,
     bytes: usize,
@@ -78,14 +96,16 @@ pub(super) struct Broken;
 impl Assembly {
     /// Adds a part. Gives how many bytes there are.
     pub(super) fn add(&mut self, part: TransferPart) -> usize {
-        let TransferPart { standing, members, records, publications, last: _ } = part;
+        let TransferPart { standing, members, left, records, publications, last: _ } = part;
         if standing.is_some() {
             // It begins again.
             *self = Self { standing, ..Self::default() };
         }
         let records_bytes: usize = records.iter().map(|record| record.size()).sum();
-        self.bytes += SMALL * (members.len() + publications.len()) + records_bytes;
-        self.members.extend(members);
+        let small = members.len() + left.len() + publications.len();
+        self.bytes += SMALL * small + records_bytes;
+        self.people.members.extend(members);
+        self.people.left.extend(left);
         self.records.extend(records);
         self.publications.extend(publications);
         self.bytes
@@ -97,11 +117,11 @@ impl Assembly {
     }
 
     /// All parts are there.
-    pub(super) fn finish(self) -> Result<(Members, Option<Box<Held>>), Broken> {
-        let Self { standing, members, records, publications, bytes: _ } = self;
+    pub(super) fn finish(self) -> Result<(People, Option<Box<Held>>), Broken> {
+        let Self { standing, people, records, publications, bytes: _ } = self;
         let Some(standing) = standing else {
             let empty = records.is_empty() && publications.is_empty();
-            return if empty { Ok((members, None)) } else { Err(Broken) };
+            return if empty { Ok((people, None)) } else { Err(Broken) };
         };
         let Standing { position: Position { epoch, offset: last }, first, last_time_ms, handed } =
             standing;
@@ -113,7 +133,7 @@ impl Assembly {
             return Err(Broken);
         }
         let held = Held { epoch, first, last, last_time_ms, handed, records, publications };
-        Ok((members, Some(Box::new(held))))
+        Ok((people, Some(Box::new(held))))
     }
 }
 
@@ -123,7 +143,6 @@ mod tests {
     use crate::message::{Arguments, Body};
     use crate::name::UserId;
     use crate::position::Epoch;
-    use crate::session_id::SessionId;
 
     fn record(offset: u64, bytes: usize) -> Arc<Record> {
         let arguments = Arguments::new(&"1".repeat(bytes), 1);
@@ -144,21 +163,23 @@ mod tests {
     fn a_topic_in_parts_is_the_same_when_it_is_put_together() {
         let before = held((4..40).map(|offset| record(offset, 30_000)).collect());
         let user = UserId::parse("alice").unwrap();
-        let members = vec![(Member { session: SessionId([2; 24]), user }, ShardIndex(1))];
-        let (parts, bytes) = parts(members.clone(), Some(Box::new(before.clone())));
+        let (session, attachment) = (SessionId([2; 24]), Attachment(7));
+        let members = vec![(Member { session, user, attachment }, ShardIndex(1))];
+        let people = People { members, left: vec![(SessionId([3; 24]), attachment)] };
+        let (parts, bytes) = parts(people.clone(), Some(Box::new(before.clone())));
         assert!(parts.len() > 3 && bytes > 1_000_000);
         let mut assembly = Assembly::default();
         for part in parts {
             assembly.add(part);
         }
         let (there, after) = assembly.finish().unwrap();
-        assert_eq!((there, *after.unwrap()), (members, before));
+        assert_eq!((there, *after.unwrap()), (people, before));
     }
 
     #[test]
     fn a_topic_with_a_hole_is_none() {
         let (mut all, _) =
-            parts(Vec::new(), Some(Box::new(held(vec![record(1, 9), record(2, 9)]))));
+            parts(People::default(), Some(Box::new(held(vec![record(1, 9), record(2, 9)]))));
         all[0].records.remove(0);
         let mut assembly = Assembly::default();
         assembly.add(all.remove(0));

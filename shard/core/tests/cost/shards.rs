@@ -116,6 +116,7 @@ impl Shards {
             connection,
             session: SessionId(session),
             dialect: Dialect::SocketIo,
+            attachment: 0,
             comes: Comes::Anew(Newcomer {
                 namespace: Namespace::parse("/").expect("a namespace"),
                 identity: Identity {

@@ -122,6 +122,7 @@ impl Engine {
             attach: Some(Attach {
                 positions: self.groups.positions(number),
                 settled: session.settled,
+                attachment: session.moves + 1,
                 ..session.kept.attach()?
             }),
             unsettled: session.unsettled().collect(),

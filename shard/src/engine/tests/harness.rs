@@ -105,6 +105,7 @@ impl Stage {
             connection: ConnectionId(0),
             session,
             dialect: Dialect::SocketIo,
+            attachment: 0,
             comes: Comes::Anew(Newcomer {
                 namespace: Namespace::parse("/").unwrap(),
                 identity: Identity {

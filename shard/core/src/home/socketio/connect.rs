@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::dialect::socketio::{self, Packet};
 use crate::dialect::{ErrorCode, Problem, native};
@@ -121,6 +122,7 @@ impl Home {
     ) -> Option<SessionId> {
         let line = self.lines.get_mut(&line_id)?;
         let (at, counts_from, again_upto) = (line.at?, line.origin(), line.again_upto());
+        let attachment = Attachment::new(0, line.attachment);
         let multiplex = line.multiplex()?;
         multiplex.connects += 1;
         let (nth, connect) = (multiplex.connects, due.connect);
@@ -130,6 +132,7 @@ impl Home {
         multiplex.sockets.insert(namespace.clone(), id);
         let mut session = Session::new(id, line_id, namespace, identity, at);
         session.authenticated = authenticated;
+        session.attachment = attachment;
         session.socket = Some(Box::new(Socket {
             private_id,
             origin: 0,

@@ -19,13 +19,14 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(super) struct Parted {
     rights: Rights,
+    member: Member,
     rooms: Vec<RoomId>,
 }
 
 impl Parted {
     pub(super) fn new(session: &Session) -> Self {
         let rights = session.identity.rights.clone();
-        Self { rights, rooms: session.rooms.keys().cloned().collect() }
+        Self { rights, member: session.member(), rooms: session.rooms.keys().cloned().collect() }
     }
 }
 
@@ -39,7 +40,7 @@ impl Home {
         origin: Origin,
         command: Command,
     ) -> Result<Step, Problem> {
-        let Some(Parted { rights, rooms }) = &run.parted else {
+        let Some(Parted { rights, member, rooms }) = &run.parted else {
             return self.command(io, origin, command);
         };
         match command {
@@ -50,7 +51,7 @@ impl Home {
             }
             Command::Send { to, body, key, ephemeral } => {
                 let letter = Letter { to, body, key, ephemeral };
-                self.send(io, origin, run.member(), letter)
+                self.send(io, origin, member.clone(), letter)
             }
             _ => Ok(Step::Done),
         }
@@ -65,17 +66,11 @@ impl Home {
         room: &RoomId,
         action: Action,
     ) -> Result<Step, Problem> {
-        if run.parted.is_none() {
+        let Some(Parted { member, .. }) = &run.parted else {
             return self.publish(io, origin, room, action);
-        }
+        };
         let topic = Topic::Room(run.namespace.clone(), room.clone());
         let subject = Subject::Publish(topic.clone());
-        self.ask_as(io, origin, run.member(), subject, topic, action)
-    }
-}
-
-impl Run {
-    fn member(&self) -> Member {
-        Member { session: self.session, user: self.user.clone() }
+        self.ask_as(io, origin, member.clone(), subject, topic, action)
     }
 }

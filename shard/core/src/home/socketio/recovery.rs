@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::asker::Asker;
+use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::dedupe::Identity;
@@ -50,6 +51,7 @@ struct Gone {
     session: SessionId,
     namespace: Namespace,
     user: UserId,
+    attachment: Attachment,
     since: Mono,
     sequence: u64,
     rooms: Vec<(RoomId, Span)>,
@@ -102,7 +104,8 @@ impl Home {
             // Who is cut off on the way back has had nothing since.
             if let Some(recalled) = due.recalled.as_deref().cloned() {
                 let namespace = session.namespace.clone();
-                let gone = self.still_gone(&namespace, recalled, sequence, io.now.mono);
+                let recalled = Recalled { attachment: session.attachment, sequence, ..recalled };
+                let gone = self.still_gone(&namespace, recalled, io.now.mono);
                 self.depart(io, private_id, gone);
             }
             return;
@@ -126,6 +129,7 @@ impl Home {
             session: id,
             namespace: session.namespace.clone(),
             user: session.identity.user.clone(),
+            attachment: session.attachment,
             since: io.now.mono,
             sequence,
             rooms: session.rooms.iter().filter_map(room).collect(),
@@ -135,14 +139,9 @@ impl Home {
     }
 
     /// A session that was to go on, and did not.
-    fn still_gone(
-        &self,
-        namespace: &Namespace,
-        recalled: Recalled,
-        sequence: u64,
-        since: Mono,
-    ) -> Gone {
-        let Recalled { session, private_id: _, user, sequence: _, rooms, inbox_after } = recalled;
+    fn still_gone(&self, namespace: &Namespace, recalled: Recalled, since: Mono) -> Gone {
+        let Recalled { session, private_id: _, user, attachment, sequence, rooms, inbox_after } =
+            recalled;
         let span = |topic: Topic, after: Position| Span {
             topic,
             base: Some(after.clone()),
@@ -157,7 +156,7 @@ impl Home {
         };
         let rooms = rooms.into_iter().map(room).collect();
         let namespace = namespace.clone();
-        Gone { session, namespace, user, since, sequence, rooms, inbox }
+        Gone { session, namespace, user, attachment, since, sequence, rooms, inbox }
     }
 
     fn depart(&mut self, io: &mut Io, private_id: SessionId, gone: Gone) {
@@ -295,17 +294,18 @@ impl Home {
             true => self.stream.positions(gone.session, offset, &gone.spans()),
             false => None,
         };
-        let Gone { session, namespace, user, since: _, sequence, rooms, inbox } = gone;
+        let Gone { session, namespace, user, attachment, since: _, sequence, rooms, inbox } = gone;
         let rooms = rooms.into_iter().map(|(room, _)| room);
         let Some(positions) = positions else {
-            forget(io, session, &namespace, rooms);
-            io.tell_owner(Topic::Inbox(user), |topic| PeerMessage::Forget { topic, session });
+            let inbox = Topic::Inbox(user);
+            forget(io, (session, attachment), &namespace, rooms);
+            io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session, attachment });
             return None;
         };
         let mut positions = positions.into_iter();
         let rooms = rooms.zip(positions.by_ref()).collect();
         let inbox_after = inbox.and_then(|_| positions.next());
-        Some(Recalled { session, private_id, user, sequence, rooms, inbox_after })
+        Some(Recalled { session, private_id, user, attachment, sequence, rooms, inbox_after })
     }
 
     /// A client comes back while its old connection is still believed to live.
@@ -321,7 +321,8 @@ impl Home {
     /// The session is known: it goes on here.
     pub(in crate::home) fn recalled(&mut self, io: &mut Io, id: SessionId, recalled: Recalled) {
         let kept = Box::new(recalled.clone());
-        let Recalled { session: old, private_id, user, sequence, rooms, inbox_after } = recalled;
+        let Recalled { session: old, private_id, user, attachment, sequence, rooms, inbox_after } =
+            recalled;
         let Some(session) = self.sessions.get(&id) else { return };
         let namespace = session.namespace.clone();
         let rights = &session.identity.rights;
@@ -335,13 +336,16 @@ impl Home {
             && !session.authenticated;
         let same_user = session.identity.user == user || is_guest;
         if !same_user || rooms.iter().any(|(room, _)| forbidden(room)) {
-            forget(io, old, &namespace, rooms.into_iter().map(|(room, _)| room));
+            let gone = (old, attachment);
+            forget(io, gone, &namespace, rooms.into_iter().map(|(room, _)| room));
             let inbox = Topic::Inbox(user);
-            io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session: old });
+            io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session: old, attachment });
             return self.not_recalled(io, id);
         }
         let Some(mut session) = self.sessions.remove(&id) else { return };
-        let again_upto = self.lines.get(&session.line).map_or(0, Line::again_upto);
+        let line = self.lines.get(&session.line);
+        let (again_upto, nth) = line.map_or((0, 0), |line| (line.again_upto(), line.attachment));
+        let attachment = Attachment::new(attachment.recoveries() + 1, nth);
         if let Some(at) = session.expires.take() {
             self.expiries.remove(&(at, id));
         }
@@ -353,6 +357,7 @@ impl Home {
             self.aliases.remove(&id);
         }
         session.id = old;
+        session.attachment = attachment;
         session.again_upto = session.sequence_of(again_upto);
         session.identity.user = user;
         session.inbox_after = inbox_after;
@@ -376,7 +381,7 @@ impl Home {
         while let Some((room, after)) = rooms.next() {
             let topic = Topic::Room(namespace.clone(), room);
             if !self.join_own(io, old, &topic, after) {
-                forget(io, old, &namespace, rooms.map(|(room, _)| room));
+                forget(io, (old, attachment), &namespace, rooms.map(|(room, _)| room));
                 return self.give_up_recovering(io, old);
             }
         }
@@ -467,13 +472,13 @@ impl Home {
 /// Rooms may still list a session that does not go on.
 fn forget(
     io: &mut Io,
-    session: SessionId,
+    (session, attachment): (SessionId, Attachment),
     namespace: &Namespace,
     rooms: impl Iterator<Item = RoomId>,
 ) {
     for room in rooms {
         let topic = Topic::Room(namespace.clone(), room);
-        io.tell_owner(topic, |topic| PeerMessage::Forget { topic, session });
+        io.tell_owner(topic, |topic| PeerMessage::Forget { topic, session, attachment });
     }
 }
 

@@ -7,6 +7,7 @@ use crate::link::ShardIndex;
 use crate::log::{Held, LogOutcome, LogRequest};
 use crate::output::Output;
 use crate::owner::topic::{OwnedTopic, Serves, Stage};
+use crate::owner::transfer::People;
 use crate::owner::{Owner, Waiting, transfer};
 use crate::peer::{PeerMessage, Refusal};
 use crate::settings::LogReach;
@@ -60,7 +61,7 @@ impl Owner {
         }
         let joining = std::mem::take(&mut owned.joining);
         let is_first_opening = matches!(owned.stage, Stage::Opening { before: None, .. });
-        let mut refused: Vec<_> = joining.into_values().map(|(_, it)| it.asker).collect();
+        let mut refused: Vec<_> = joining.into_values().map(|it| it.asker).collect();
         self.tickets.retain(|_, (of, waiting)| match waiting {
             _ if of != topic => true,
             Waiting::History { asker, .. } => {
@@ -149,14 +150,14 @@ impl Owner {
         let Some(under_way) = self.moving.under_way.get_mut(topic) else { return };
         let to = under_way.to;
         let owned = self.topics.get(topic);
-        let members = owned.map(|it| it.members.all()).unwrap_or_default();
+        let people = owned.map(|it| People::of(&it.members)).unwrap_or_default();
         let held = held.or_else(|| owned.filter(|_| io.settings.log != LogReach::Cluster)?.held());
         if held.is_none() && owned.is_none() {
             self.moving.under_way.remove(topic);
             self.moving.is_unsaid = true;
             return io.tell(to, PeerMessage::Lacks { topic: topic.clone() });
         }
-        let (parts, bytes) = transfer::parts(members, held);
+        let (parts, bytes) = transfer::parts(people, held);
         under_way.step = Step::Sent;
         under_way.bytes = bytes;
         for part in parts {

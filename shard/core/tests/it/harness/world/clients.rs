@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    Answer, ApiCall, ApiCallId, Attach, Comes, Dialect, Frame, FrameKind, Identity, Input, Member,
-    Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition, TrunkId, UserId,
+    Answer, ApiCall, ApiCallId, Attach, Attachment, Comes, Dialect, Frame, FrameKind, Identity,
+    Input, Member, Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition, TrunkId,
+    UserId,
 };
 
 use super::{On, World};
@@ -32,6 +33,7 @@ impl World {
             connection,
             session,
             dialect,
+            attachment: 0,
             comes: Comes::Anew(Newcomer {
                 namespace: Namespace::parse("/").expect("a namespace"),
                 identity,
@@ -87,7 +89,8 @@ impl World {
         socket.kept.is_of_this_trunk = false;
         let comes = Comes::Again(Box::new(socket.kept.adoption()));
         let connection = socket.connection(client);
-        let attach = Attach { connection, comes, ..socket.kept.attach.clone() };
+        let attachment = u32::try_from(socket.nth).expect("not attached so often");
+        let attach = Attach { connection, attachment, comes, ..socket.kept.attach.clone() };
         let unsettled = socket.kept.unsettled.clone();
         let at_once = self.chance.random_bool(0.5);
         self.see(Arrival::Attached { client, at_once });
@@ -121,7 +124,8 @@ impl World {
     pub(crate) fn ask(&mut self, router: usize, shard: usize, call: u64, request: ApiCall) {
         let trunk = self.network.trunk((router, shard)).expect("the trunk is whole");
         let user = UserId::parse("server").expect("a user");
-        let member = Member { session: SessionId([9; 24]), user };
+        let attachment = Attachment::default();
+        let member = Member { session: SessionId([9; 24]), user, attachment };
         self.up(trunk, Input::Api { trunk, call: ApiCallId(call), member, request });
     }
 
