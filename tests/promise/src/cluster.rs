@@ -68,7 +68,7 @@ impl Cluster {
         for _ in 0..shards {
             cluster.name_shard();
         }
-        cluster.write_map()?;
+        cluster.put_map().await?;
         let ports: Vec<[u16; 2]> = (0..ROUTERS).map(|_| [free(), free()]).collect();
         std::fs::write(cluster.path("cluster.toml"), cluster.settings())?;
         for id in cluster.ids() {
@@ -132,14 +132,14 @@ impl Cluster {
     /// Writes a map with one more shard, and starts that.
     pub(crate) async fn add_shard(&mut self) -> Result<(), PromiseError> {
         let id = self.name_shard();
-        self.write_map()?;
+        self.put_map().await?;
         self.start_shard(&id).await
     }
 
     /// Writes a map without this shard, and ends it.
     pub(crate) async fn remove_shard(&mut self, id: &str) -> Result<(), PromiseError> {
         let removed = self.shards.remove(id);
-        self.write_map()?;
+        self.put_map().await?;
         match removed.and_then(|shard| shard.process) {
             Some(process) => process.terminate().await,
             None => Ok(()),
@@ -218,7 +218,18 @@ impl Cluster {
         command
     }
 
-    /// Puts the next version of the map in the place of the last, whole.
+    /// Puts the next version of the map in the place of the last: the servers' bucket, which has
+    /// none at first, or the file, whole.
+    async fn put_map(&mut self) -> Result<(), PromiseError> {
+        self.write_map()?;
+        let (next, file) = (self.path("next.toml"), self.path("shards.toml"));
+        if self.version > 1 && self.nats.is_some() {
+            return run(&self.command(&["map", "push"], &[&next.to_string_lossy()])).await;
+        }
+        std::fs::rename(next, file)?;
+        Ok(())
+    }
+
     fn write_map(&mut self) -> Result<(), PromiseError> {
         self.version += 1;
         let host = self.parts.network.shards_address();
@@ -230,7 +241,6 @@ impl Cluster {
             );
         }
         std::fs::write(self.path("next.toml"), map)?;
-        std::fs::rename(self.path("next.toml"), self.path("shards.toml"))?;
         Ok(())
     }
 
@@ -239,7 +249,8 @@ impl Cluster {
     fn settings(&self) -> String {
         let store = match (&self.nats, self.parts.store) {
             (Some(nats), _) => format!(
-                "[store.jetstream]\nservers = [{:?}]\nmonitors = [{:?}]\nreplicas = 1\n",
+                "[store.jetstream]\nservers = [{:?}]\nmonitors = [{:?}]\nreplicas = 1\n\
+                 map_bucket = \"maps\"\n",
                 nats.url(),
                 nats.monitor()
             ),
