@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use trunkline_config::ShardStatus;
 use trunkline_config::settings::HealthSettings;
-use trunkline_log::HealthEntry;
+use trunkline_log::{HealthEntry, Vital};
 
-/// How long a shard must refuse connections until that counts.
-const REFUSED: Duration = Duration::from_millis(500);
+/// How long a shard must refuse connections until that counts. Nothing that serves refuses any, and one
+/// that crashed and is started again at once has this long to listen.
+const REFUSED: Duration = Duration::from_millis(200);
 /// How long a shard that wrote before the servers went away may take at most until it writes again.
 const AFTER_OUTAGE: Duration = Duration::from_secs(10);
 
@@ -70,12 +72,15 @@ impl Judge {
         is_news
     }
 
-    /// Whether a shard refused a connection when it was last tried.
+    /// Whether a shard of the map refused a connection when it was last tried.
     pub(super) fn tried(&mut self, shard: &str, refused: bool, now: Instant) {
-        if let Some(seen) = self.seen.get_mut(shard) {
-            let since = seen.refused_since.unwrap_or(now);
-            seen.refused_since = refused.then_some(since);
-        }
+        let seen = self.seen.entry(shard.to_owned()).or_insert_with(|| Seen {
+            entry: nothing_of(shard),
+            at: now,
+            refused_since: None,
+        });
+        let since = seen.refused_since.unwrap_or(now);
+        seen.refused_since = refused.then_some(since);
     }
 
     /// Those who are dead: what was seen of them last.
@@ -85,9 +90,11 @@ impl Judge {
             let silent = now.saturating_duration_since(seen.at.max(watching.since));
             let is_late = silent >= self.patience(seen, &watching);
             let refuses = seen.refused_since.is_some_and(|since| now - since >= REFUSED);
+            // One that has not been there yet may be about to start.
+            let is_gone = refuses && seen.entry.written_ms >= watching.since_ms;
             let vital = &seen.entry.vital;
             let is_known = vital.dead.is_some() || vital.status.away;
-            !is_known && (is_late || (refuses && silent >= self.settings.interval * 2))
+            !is_known && (is_late || (is_gone && silent >= self.settings.interval))
         };
         self.seen.values().filter(is_dead).map(|seen| seen.entry.clone()).collect()
     }
@@ -109,11 +116,15 @@ impl Judge {
     }
 }
 
+/// What stands for the entry of a shard that has never written one.
+fn nothing_of(shard: &str) -> HealthEntry {
+    let status = ShardStatus { shard: shard.to_owned(), stamp_ms: 0, away: false };
+    let vital = Vital { incarnation: 0, beat: 0, status, dead: None };
+    HealthEntry { vital, revision: 0, written_ms: 0 }
+}
+
 #[cfg(test)]
 mod tests {
-    use trunkline_config::ShardStatus;
-    use trunkline_log::Vital;
-
     use super::*;
 
     const HOUR_MS: u64 = 3_600_000;
@@ -168,17 +179,19 @@ mod tests {
         // One that is seen late is silent since then.
         assert_eq!(play.dead(1499), [""; 0]);
         assert_eq!(play.dead(1500), ["silent"]);
-        play.writes("gone", 1500);
-        for ms in (1800..=2100).step_by(300) {
-            play.writes("me", ms);
-            play.judge.tried("gone", true, play.at(ms));
+        for shard in ["gone", "silent", "b", "me"] {
+            play.writes(shard, 1500);
         }
-        play.writes("silent", 1900);
-        play.writes("b", 2100);
-        assert_eq!(play.dead(2299), [""; 0]);
-        assert_eq!(play.dead(2300), ["gone"]);
-        play.judge.tried("gone", false, play.at(2300));
-        assert_eq!(play.dead(2300), [""; 0]);
+        play.judge.tried("gone", true, play.at(1590));
+        play.judge.tried("gone", true, play.at(1780));
+        assert_eq!(play.dead(1799), [""; 0], "the next word may be on its way");
+        assert_eq!(play.dead(1800), ["gone"]);
+        play.judge.tried("gone", false, play.at(1800));
+        assert_eq!(play.dead(1800), [""; 0]);
+        play.judge.tried("gone", true, play.at(1810));
+        play.writes("me", 1810);
+        assert_eq!(play.dead(2009), [""; 0], "it may be about to listen");
+        assert_eq!(play.dead(2010), ["gone"]);
     }
 
     #[test]
@@ -226,6 +239,19 @@ mod tests {
             assert_eq!(play.dead(ms), dead, "{ms}");
         }
         assert_eq!(play.dead(10_200), ["b", "starts"]);
+    }
+
+    #[test]
+    fn who_never_comes_is_dead_after_a_while_though_nothing_listens_there() {
+        let mut play = Play::new();
+        for ms in (0..=10_200).step_by(300) {
+            play.writes("me", ms);
+            play.judge.tried("new", true, play.at(ms));
+            assert_eq!(play.dead(ms), if ms < 10_000 { &[][..] } else { &["new"] }, "{ms}");
+        }
+        assert_eq!(play.judge.dead(play.at(10_200))[0].revision, 0);
+        play.writes("new", 10_300);
+        assert_eq!(play.dead(10_300), [""; 0]);
     }
 
     #[test]

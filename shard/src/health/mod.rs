@@ -120,9 +120,11 @@ impl Health {
     async fn read_own(&self) -> Option<Option<u64>> {
         match timeout(WORD, self.bucket.read(&self.streams.id)).await {
             Ok(Ok(Some(entry))) => {
-                let Vital { status, dead, .. } = &entry.vital;
+                let Vital { incarnation, status, dead, .. } = &entry.vital;
                 self.streams.cluster.learn(status);
-                if let Some(by) = dead {
+                // A process before this one is of no more interest.
+                if let Some(by) = dead.as_ref().filter(|_| *incarnation == self.streams.incarnation)
+                {
                     warn!(by, "this shard was found dead; it gives up what it has and serves anew");
                 }
                 Some(Some(entry.revision))
@@ -194,9 +196,11 @@ impl Health {
         let status = ShardStatus { shard, stamp_ms, away: true };
         let dead = Some(self.streams.id.clone());
         let vital = Vital { incarnation, beat, status, dead };
+        // There may be none yet.
+        let after = (revision > 0).then_some(revision);
         // If it isn't kept, it is alive, or another was first, or the servers are away. What comes of it
         // is seen, by this shard as by all.
-        if let Ok(Ok(_)) = timeout(WORD, self.bucket.write(&vital, Some(revision))).await {
+        if let Ok(Ok(_)) = timeout(WORD, self.bucket.write(&vital, after)).await {
             info!(shard = vital.status.shard, "found dead; others take over what it had");
         }
     }

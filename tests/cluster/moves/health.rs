@@ -1,12 +1,15 @@
 //! Shards that share a log take over from one that is dead.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::ask;
-use crate::durability::jetstream::store;
+use super::maps::map;
+use crate::durability::jetstream::{push, store};
 use crate::durability::kills::{KEEP_ALL, survive};
 use crate::durability::nats::Nats;
-use crate::harness::{Cluster, Process, Setup, eventually};
+use crate::harness::{Cluster, Connection, Process, Setup, eventually, free};
 
 async fn start(servers: &[Nats]) -> Cluster {
     let section = store(servers, "map_bucket = \"maps\"");
@@ -70,6 +73,37 @@ async fn a_shard_that_was_stopped_and_goes_on_has_given_up_what_others_have() {
     .await;
     assert_eq!(returns, [""; 0], "clients stay connected");
     cluster.runs_as(&before);
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_shard_that_is_never_started_goes_on_at_others() {
+    let servers = [Nats::start("sync_interval: always")];
+    let mut cluster = start(&servers).await;
+    let mut alice = cluster.connect(&cluster.user_on("a", 0)).await;
+    std::fs::copy(cluster.path("shards.toml"), cluster.path("first.toml")).unwrap();
+    let text = map(&cluster, 2, Some([free(), free()]));
+    push(&cluster, &text).await;
+    std::fs::write(cluster.path("shards.toml"), text).unwrap();
+    cluster.map = trunkline_config::load(Path::new(&cluster.config())).unwrap().map;
+    let (room, bob) = (cluster.room_on("d"), cluster.user_on("d", 0));
+    let join = json!({"type": "join", "room": room});
+    eventually("the room is served", async || alice.ask(join.clone()).await["type"] == "ok").await;
+    let (options, mut bob) = (cluster.options().user(&bob), None);
+    eventually("who is placed on it is let in", async || {
+        bob = Connection::try_open(options.clone()).await.ok();
+        bob.is_some()
+    })
+    .await;
+    let mut bob = bob.unwrap();
+    bob.join(&room).await;
+    // It starts after all, and gets what is its own.
+    cluster.start_shard("d").await;
+    eventually("it has its own", async || {
+        cluster.shard_metric("d", "trunkline_topics").await > 0.0
+    })
+    .await;
+    bob.publish(&room, "hello").await;
+    assert_eq!(alice.next_of("message").await["data"], "hello");
 }
 
 #[tokio::test]
