@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use trunkline_config::ViewId;
+use trunkline_config::{MapId, ViewId};
 use trunkline_core::{Core, Input, Mono, Now, ShardIndex, TrunkId};
 use trunkline_proto::cluster::{Cluster, Outlook};
 use trunkline_proto::outbox::Outbox;
@@ -63,6 +63,8 @@ pub(crate) struct Driver {
     pub(crate) me: ShardIndex,
     /// Of whom the core says that they may have what is this shard's, and by which view.
     pub(crate) owed: (ViewId, BTreeSet<ShardIndex>),
+    /// The map without this shard by which nothing was left of it and all others knew.
+    pub(crate) left: Option<MapId>,
     pub(crate) trunks: BTreeMap<TrunkId, Outbox<trunk::Down>>,
     pub(crate) links: BTreeMap<ShardIndex, Link>,
     pub(crate) signs: Signs,
@@ -277,6 +279,10 @@ impl Driver {
     }
 
     fn link_is_full(&mut self, peer: ShardIndex) {
+        if self.links.get(&peer).is_some_and(|link| link.outbox.is_closed()) {
+            // Its end has been said already, and is seen when what waits in it has gone.
+            return;
+        }
         warn!(peer = self.name(peer), "cutting a link that reads too slowly");
         self.metrics.dropped.with_label_values(&["link", "full"]).inc();
         self.link_down(peer);

@@ -192,6 +192,7 @@ impl Shard {
             metrics,
             cluster,
             owed: (outlook.view.id(), owed),
+            left: None,
             outlook,
             outlooks,
             me,

@@ -89,6 +89,7 @@ impl Driver {
                 sent = Sent::CutSome;
             }
         }
+        self.say_goodbye();
         sent
     }
 

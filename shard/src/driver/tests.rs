@@ -19,6 +19,7 @@ use super::sending::{Gathered, haste_of};
 use super::*;
 
 mod cost;
+mod leaving;
 
 const TRUNK: TrunkId = TrunkId(1);
 
@@ -58,6 +59,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         owed: (outlook.view.id(), BTreeSet::new()),
         signs: Signs::new(outlook.view.id()),
         outlook,
+        left: None,
         lease: None,
         trunks: BTreeMap::new(),
         links: BTreeMap::new(),

@@ -111,16 +111,17 @@ impl Driver {
         show(&self.signs.ready, complete && self.serves());
     }
 
-    /// Shows what is left of a shard that doesn't serve. One that is in no map any more and has
-    /// nothing says goodbye.
-    pub(super) fn show_remaining(&self, gauges: &Gauges) {
+    /// Shows what is left of a shard that doesn't serve.
+    pub(super) fn show_remaining(&mut self, gauges: &Gauges) {
         let (view, serves) = (&self.outlook.view, self.serves());
         if serves && self.signs.remaining.borrow().is_of_server(view.id()) {
             return;
         }
         let is_placed = view.shard(self.me.0).is_some();
         // Who is in no map any more can't be asked later: it goes when nobody waits for it.
-        let may_go = is_placed || self.core.others_agree();
+        // It has no links then by which they could say so again.
+        let map = view.id().map;
+        let may_go = is_placed || self.left == Some(map) || self.core.others_agree();
         let remaining = Remaining {
             view: view.id(),
             is_placed,
@@ -130,8 +131,18 @@ impl Driver {
             settled: self.core.is_settled() && may_go,
         };
         show(&self.signs.remaining, remaining);
+        if remaining.is_gone() {
+            self.left = Some(map);
+        }
+    }
+
+    /// A shard that is in no map any more and has nothing says goodbye, when it has said all else.
+    pub(super) fn say_goodbye(&self) {
+        if !self.signs.remaining.borrow().is_gone() {
+            return;
+        }
         let open = self.links.values().map(|link| &link.outbox).filter(|it| !it.is_closed());
-        if remaining.is_gone() && open.inspect(|it| it.close()).count() > 0 {
+        if open.inspect(|it| it.close()).count() > 0 {
             info!("nothing is left of this shard, which is in no map any more; end it");
         }
     }
