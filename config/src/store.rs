@@ -1,5 +1,6 @@
 //! `[store]`: where messages are kept.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::settings::Certificate;
@@ -40,6 +41,16 @@ pub enum Store<'a> {
     Embedded(PathBuf),
     /// NATS servers.
     JetStream(&'a JetStreamSettings),
+}
+
+impl fmt::Display for Store<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory, which ends with the process"),
+            Self::Embedded(folder) => write!(f, "files in {}", folder.display()),
+            Self::JetStream(_) => f.write_str("jetstream"),
+        }
+    }
 }
 
 /// The values of `store.kind`.
@@ -111,8 +122,8 @@ impl Default for JetStreamSettings {
     }
 }
 
-impl std::fmt::Debug for JetStreamSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for JetStreamSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             servers,
             stream,
@@ -138,8 +149,8 @@ impl std::fmt::Debug for JetStreamSettings {
     }
 }
 
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),
             Self::Token(_) => f.write_str("Token(…)"),

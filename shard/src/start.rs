@@ -230,7 +230,8 @@ impl Shard {
                 tracing::error!(%error, "the shard's server has ended");
             }
         };
-        info!(shard = id, address, map = %map.id(), "listening for routers and shards");
+        let store = settings.store.choose(options.data.as_deref());
+        info!(shard = id, address, map = %map.id(), %store, "listening for routers and shards");
         Ok(Self {
             ready,
             serving,
