@@ -157,16 +157,24 @@ impl View {
     /// is not away. When all are, the first.
     #[must_use]
     pub fn owner_of(&self, digest: Digest) -> u16 {
-        let number = |index: u16| self.numbers.get(usize::from(index)).copied().unwrap_or(index);
         if self.away.is_empty() {
-            return number(self.map.placement().owner(digest));
+            return self.number_at(self.map.placement().owner(digest));
         }
-        let mut order = self.map.placement().order(digest).map(number);
+        let mut order = self.order_of(digest);
         let first = order.next().unwrap_or_default();
         if !self.is_away(first) {
             return first;
         }
         order.find(|it| !self.is_away(*it)).unwrap_or(first)
+    }
+
+    /// The numbers of all shards, in the order in which a digest belongs to them.
+    pub fn order_of(&self, digest: Digest) -> impl Iterator<Item = u16> {
+        self.map.placement().order(digest).map(|index| self.number_at(index))
+    }
+
+    fn number_at(&self, index: u16) -> u16 {
+        self.numbers.get(usize::from(index)).copied().unwrap_or(index)
     }
 
     /// The number of the shard to which a key belongs.

@@ -168,6 +168,11 @@ impl Worker {
         self.trunks.of(digest(session))
     }
 
+    /// The trunks that are up, in the order in which a session belongs to their shards.
+    pub(crate) fn trunks_of(&self, session: &[u8]) -> impl Iterator<Item = Rc<Trunk>> {
+        self.trunks.in_order(digest(session))
+    }
+
     /// The trunk to a shard by its ID.
     pub(crate) fn trunk_to(&self, shard: &str) -> Option<Rc<Trunk>> {
         self.trunks.named(shard)

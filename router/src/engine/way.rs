@@ -1,6 +1,6 @@
 //! The way of a request to its session: to the shard where that belongs, and on if it has gone
 //! elsewhere. Views differ for a moment when sessions move, and who asks too early asks again; a
-//! shard that serves again is told of by others before there is a trunk to it.
+//! shard that serves again, or that a map has brought, is told of before there is a trunk to it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::worker::Worker;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Before it is asked again where it was not.
 const PAUSE: Duration = Duration::from_millis(20);
+/// At how many shards a session is looked for when its own can't be reached.
+const LOOKS: usize = 3;
 
 /// Where to ask next.
 pub(super) struct Way<'a> {
@@ -22,11 +24,13 @@ pub(super) struct Way<'a> {
     asked: Option<Rc<Trunk>>,
     /// When it ends, once a shard has sent the request on or could not be asked.
     until: Option<Instant>,
+    /// At how many shards the session was looked for that isn't at its own.
+    looked: usize,
 }
 
 impl<'a> Way<'a> {
     pub(super) fn new(worker: &'a Worker, session: &'a [u8]) -> Self {
-        Self { worker, session, asked: None, until: None }
+        Self { worker, session, asked: None, until: None, looked: 0 }
     }
 
     /// Where to ask first; none if no shard could be asked for too long.
@@ -51,14 +55,19 @@ impl<'a> Way<'a> {
         self.reach(shard).await
     }
 
-    /// Waits until there is a trunk to where to ask.
+    /// Waits until there is a trunk to where to ask. A session whose shard has not been there yet is
+    /// where it was, which was the next in its order, one that has gone away since, or one behind it.
     async fn reach(&mut self, shard: &str) -> Option<Rc<Trunk>> {
         loop {
             let news = self.worker.trunk_news();
-            let next = self.find(shard)?;
-            if next.is_up() {
-                self.asked = Some(Rc::clone(&next));
-                return Some(next);
+            let mut next = self.find(shard).filter(|trunk| trunk.is_up());
+            if next.is_none() && self.looked < LOOKS {
+                next = self.worker.trunks_of(self.session).nth(self.looked);
+                self.looked += 1;
+            }
+            if next.is_some() {
+                self.asked.clone_from(&next);
+                return next;
             }
             timeout_at(self.until(), news).await.ok()?;
         }

@@ -86,6 +86,13 @@ impl Trunks {
         self.get(shard)
     }
 
+    /// The trunks that are up, in the order in which a digest belongs to their shards, be they away
+    /// or not.
+    pub(crate) fn in_order(&self, digest: Digest) -> impl Iterator<Item = Rc<Trunk>> {
+        let order: Vec<u16> = self.view().order_of(digest).collect();
+        order.into_iter().filter_map(|shard| self.get(shard)).filter(|trunk| trunk.is_up())
+    }
+
     /// The trunk to a shard by its ID.
     pub(crate) fn named(&self, shard: &str) -> Option<Rc<Trunk>> {
         let number = self.dialer.cluster.outlook().directory.number_of(shard)?;

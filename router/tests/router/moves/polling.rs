@@ -29,6 +29,31 @@ async fn is_answered(trunk: &TrunkEnd, request: u64, asked: Raw) {
     assert_eq!(Answered::read(asked).await.body, "ok");
 }
 
+/// Nothing was done of the request: its session is where it belongs.
+async fn sent_on(trunk: &TrunkEnd, request: u64) {
+    let moved = PollAnswer { request, moved: Some(String::new()), ..PollAnswer::default() };
+    trunk.batch(vec![down::Item::Poll(moved)]).await;
+}
+
+#[tokio::test]
+async fn a_session_whose_shard_has_not_been_there_yet_is_found_where_it_was() {
+    let mut pair = Pair::set().await;
+    pair.lose(0).await;
+    let asked = asked(&pair).await;
+    let request = heard(&mut pair.trunks[1]).await;
+    is_answered(&pair.trunks[1], request, asked).await;
+}
+
+#[tokio::test]
+async fn a_session_is_found_at_its_shard_that_goes_away_while_the_next_is_not_there() {
+    let mut pair = Pair::set().await;
+    pair.lose(1).await;
+    pair.learn("a", true);
+    let asked = asked(&pair).await;
+    let request = heard(&mut pair.trunks[0]).await;
+    is_answered(&pair.trunks[0], request, asked).await;
+}
+
 #[tokio::test]
 async fn a_request_waits_for_the_trunk_to_the_shard_that_serves_again() {
     let mut pair = Pair::set().await;
@@ -37,8 +62,10 @@ async fn a_request_waits_for_the_trunk_to_the_shard_that_serves_again() {
     let asked = asked(&pair).await;
     let request = heard(&mut pair.trunks[1]).await;
     pair.learn("a", false);
-    let moved = PollAnswer { request, moved: Some(String::new()), ..PollAnswer::default() };
-    pair.trunks[1].batch(vec![down::Item::Poll(moved)]).await;
+    sent_on(&pair.trunks[1], request).await;
+    // It may be there all the same.
+    let request = heard(&mut pair.trunks[1]).await;
+    sent_on(&pair.trunks[1], request).await;
     pair.regain(0).await;
     let request = heard(&mut pair.trunks[0]).await;
     is_answered(&pair.trunks[0], request, asked).await;
@@ -49,6 +76,8 @@ async fn a_request_whose_shard_cannot_be_reached_goes_to_the_one_that_has_it_nex
     let mut pair = Pair::set().await;
     pair.lose(0).await;
     let asked = asked(&pair).await;
+    let request = heard(&mut pair.trunks[1]).await;
+    sent_on(&pair.trunks[1], request).await;
     pair.learn("a", true);
     let request = heard(&mut pair.trunks[1]).await;
     is_answered(&pair.trunks[1], request, asked).await;
