@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use trunkline_config::load_map;
 use trunkline_config::settings::Settings;
+use trunkline_config::{Loaded, load_map};
 use trunkline_log::{MapBucket, StoredMap};
+use trunkline_proto::cluster::MapRefused;
 
 use crate::configuration::ClusterFiles;
 use crate::maps;
@@ -28,6 +29,10 @@ enum Action {
         files: ClusterFiles,
         /// The map
         file: PathBuf,
+        /// Take one with another hash_key, too, which places everything anew: end all processes
+        /// before, and start them with it
+        #[arg(long)]
+        rekey: bool,
     },
     /// Print the map that is there
     Show {
@@ -42,7 +47,7 @@ enum Action {
 /// If the files are wrong, the servers can't be reached, or the map is not a newer one.
 pub(crate) async fn run(args: MapArgs) -> anyhow::Result<()> {
     match args.action {
-        Action::Push { files, file } => push(&files, file).await,
+        Action::Push { files, file, rekey } => push(&files, file, rekey).await,
         Action::Show { files } => show(&files).await,
     }
 }
@@ -51,15 +56,17 @@ pub(crate) async fn run(args: MapArgs) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If the files are wrong, the servers can't be reached, or the map is not a newer one.
-pub(crate) async fn push(files: &ClusterFiles, file: PathBuf) -> anyhow::Result<()> {
+pub(crate) async fn push(files: &ClusterFiles, file: PathBuf, rekey: bool) -> anyhow::Result<()> {
     let map = load_map(&file)?;
     let text = std::fs::read_to_string(&file)
         .with_context(|| format!("cannot read {}", file.display()))?;
-    let settings = files.load_once()?.settings;
+    let Loaded { settings, map: of_file } = files.load_once()?;
     let (name, bucket) = bucket(&settings).await?;
     let before = bucket.read().await?;
+    let mut in_use = of_file;
     if let Some(before) = &before {
-        let there = maps::as_file(&before.text, load_map)?.id();
+        in_use = maps::as_file(&before.text, load_map)?;
+        let there = in_use.id();
         if there == map.id() && before.text == text {
             say(format_args!("{name} has map {there} already"));
             return Ok(());
@@ -71,6 +78,9 @@ pub(crate) async fn push(files: &ClusterFiles, file: PathBuf) -> anyhow::Result<
                 map.id()
             );
         }
+    }
+    if !rekey && in_use.hash_key() != map.hash_key() {
+        bail!("{}, pushed with --rekey", MapRefused::HashKey(map.id()));
     }
     bucket.write(&text, before.map(|before| before.revision)).await?;
     say(format_args!("{name} has map {}", map.id()));

@@ -45,7 +45,7 @@ impl InUse {
     /// Puts the map of a file in force.
     pub(super) async fn replace(&self, file: &Path) -> anyhow::Result<()> {
         match &self.place {
-            Place::Bucket => map::push(&self.files, file.to_owned()).await,
+            Place::Bucket => map::push(&self.files, file.to_owned(), false).await,
             Place::File(path) => {
                 if !path.exists() {
                     bail!("the built-in map can't be replaced; give the cluster's --config");

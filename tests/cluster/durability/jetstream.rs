@@ -176,12 +176,38 @@ async fn a_map_that_is_no_newer_is_not_pushed() {
     push(&cluster, &map).await;
     // The same once more is no mistake; another of the same version is one.
     push(&cluster, &map).await;
+    let refused = push_refused(&cluster, &shard_map(2, 1)).await;
+    assert!(refused.contains("count its version up"), "{refused}");
+    cluster.goes_on_as(&before).await;
+}
+
+/// Why a map is not pushed.
+async fn push_refused(cluster: &Cluster, map: &str) -> String {
     let other = cluster.path("other.toml");
-    std::fs::write(&other, shard_map(2, 1)).unwrap();
+    std::fs::write(&other, map).unwrap();
     let (config, other) = (cluster.config(), other.to_str().unwrap().to_owned());
     let mut refused =
         Process::start(&cluster.path("refused.log"), &["map", "push", "--config", &config, &other]);
     assert_eq!(refused.ended().await, Some(1));
-    assert!(refused.errors().contains("count its version up"), "{}", refused.errors());
+    refused.errors()
+}
+
+#[tokio::test]
+async fn a_map_by_which_no_process_could_go_on_is_not_pushed() {
+    let servers = [Nats::start("sync_interval: always")];
+    let section = store(&servers, "map_bucket = \"maps\"");
+    let mut cluster = Setup::new().section(&section).start().await;
+    let before = cluster.ids();
+    let map = std::fs::read_to_string(cluster.path("shards.toml")).unwrap();
+    let key = map.lines().find(|line| line.starts_with("hash_key")).unwrap();
+    let newer = map.replace("version = 1", "version = 2");
+    let rekeyed = newer.replace(key, &format!("hash_key = \"{}\"", "7".repeat(32)));
+    // By the map of the file, and by that of the bucket.
+    let refused = push_refused(&cluster, &rekeyed).await;
+    assert!(refused.contains("another hash_key"), "{refused}");
+    push(&cluster, &map).await;
+    let refused = push_refused(&cluster, &rekeyed).await;
+    assert!(refused.contains("--rekey"), "{refused}");
+    push(&cluster, &newer).await;
     cluster.goes_on_as(&before).await;
 }
