@@ -40,6 +40,14 @@ impl ClusterFiles {
         Ok((config, loaded))
     }
 
+    /// What a command is given to read the same.
+    pub(crate) fn flags(&self) -> String {
+        let flag = |name: &str, file: &Option<PathBuf>| {
+            file.as_ref().map_or_else(String::new, |file| format!(" --{name} {}", file.display()))
+        };
+        flag("config", &self.config) + &flag("shard-map", &self.shard_map)
+    }
+
     /// Reads them for a command that is done with them at once.
     ///
     /// # Errors
@@ -79,6 +87,19 @@ mod tests {
     fn a_temporary_folder_is_closed_to_others() {
         let folder = temporary_folder().unwrap();
         assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_command_that_is_named_reads_the_same_files() {
+        let files = |config: Option<&str>, map: Option<&str>| ClusterFiles {
+            config: config.map(PathBuf::from),
+            shard_map: map.map(PathBuf::from),
+        };
+        assert_eq!(files(None, None).flags(), "");
+        assert_eq!(
+            files(Some("c.toml"), Some("m.toml")).flags(),
+            " --config c.toml --shard-map m.toml"
+        );
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use trunkline_config::Loaded;
 use trunkline_proto::net::{Clock, Machine};
-use trunkline_proto::peer::ControlRequest;
 use trunkline_proto::peer::control_client::ControlClient;
+use trunkline_proto::peer::{ControlRequest, DrainProgress};
 use trunkline_proto::transport::{HELLO_TIMEOUT, Opening, Security, causes};
 
 use crate::left::Bar;
@@ -38,9 +38,11 @@ pub(crate) fn drain(args: &ControlArgs) -> anyhow::Result<()> {
         let answer = answer.context("no answer in time")?.map_err(|status| refused(&status))?;
         caller.security.check_response(&answer, &opening, (caller.clock)())?;
         let mut progress = answer.into_inner();
-        let bar = Bar::new();
+        let (mut bar, mut left) = (Bar::new(), DrainProgress::default());
         loop {
-            let said = progress.message().await.map_err(|status| refused(&status))?;
+            bar.tell(words(&left));
+            let Ok(said) = timeout_at(bar.next(), progress.message()).await else { continue };
+            let said = said.map_err(|status| refused(&status))?;
             let said = said.ok_or_else(|| anyhow!("shard {} has ended meanwhile", args.id))?;
             if said.alone {
                 bail!("no other shard serves any more that could take what {} has", args.id);
@@ -49,6 +51,7 @@ pub(crate) fn drain(args: &ControlArgs) -> anyhow::Result<()> {
                 break;
             }
             bar.show(said.topics, said.connections);
+            left = said;
         }
         bar.finish();
         let id = &args.id;
@@ -72,6 +75,19 @@ pub(crate) fn resume(args: &ControlArgs) -> anyhow::Result<()> {
         say(format_args!("{} serves again", args.id));
         Ok(())
     })
+}
+
+/// How far a shard is that goes away, and what it waits for.
+fn words(left: &DrainProgress) -> String {
+    let DrainProgress { topics, connections, unreachable, .. } = left;
+    let mut text = format!("{topics} topics and {connections} clients are left");
+    if !unreachable.is_empty() {
+        text.push_str(&format!(
+            "; {} can't be reached, and what belongs there stays: start it, or put a map without it in force",
+            unreachable.join(", ")
+        ));
+    }
+    text
 }
 
 /// What a shard says that refuses, or a broken connection says in its place.
@@ -101,7 +117,11 @@ impl Caller {
         let Machine { connector, clock, .. } = Machine::real();
         let endpoint = security.endpoint(&shard.grpc)?;
         let channel = connector.connect(endpoint).await.map_err(|error| {
-            anyhow!("cannot reach shard {id} at {}: {}", shard.grpc, causes(&error))
+            anyhow!(
+                "cannot reach shard {id} at {}; check that it runs, and its address in the shard map: {}",
+                shard.grpc,
+                causes(&error)
+            )
         })?;
         Ok(Self { id: id.to_owned(), security, clock, client: ControlClient::new(channel) })
     }

@@ -1,10 +1,22 @@
-//! How much has yet to move, as a bar.
+//! How much has yet to move: as a bar where there is a terminal, and now and then in words, which
+//! also say what it waits for.
+
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 
-/// A bar that grows when more is found on the way; nothing is shown where there is no terminal.
+use crate::terminal::complain;
+
+/// From one look at whether there is something new to be said to the next.
+const SAY: Duration = Duration::from_secs(3);
+
+/// A bar that grows when more is found on the way, and what is said beside it.
 pub(crate) struct Bar {
     bar: ProgressBar,
+    said: String,
+    /// When more is said.
+    say: Instant,
 }
 
 impl Bar {
@@ -14,7 +26,24 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
             bar.set_style(style);
         }
-        Self { bar }
+        Self { bar, said: String::new(), say: Instant::now() + SAY }
+    }
+
+    /// When it is time to say in words what is left.
+    pub(crate) fn next(&self) -> Instant {
+        self.say
+    }
+
+    /// Says what is left, if it is time to and something else than the last time.
+    pub(crate) fn tell(&mut self, text: String) {
+        if Instant::now() < self.say {
+            return;
+        }
+        self.say += SAY;
+        if text != self.said {
+            self.bar.suspend(|| complain(&text));
+            self.said = text;
+        }
     }
 
     /// So much is left.

@@ -63,6 +63,7 @@ fn follow(serving: Serving) -> impl Stream<Item = Result<DrainProgress, Status>>
             Draining::Left(Remaining { topics, connections, .. }) => DrainProgress {
                 topics: topics as u64,
                 connections: connections as u64,
+                unreachable: serving.unreachable(),
                 ..DrainProgress::default()
             },
             Draining::Done => DrainProgress { done: true, ..DrainProgress::default() },

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::pending;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::watch::{self, error::RecvError};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use trunkline_core::ShardIndex;
@@ -123,14 +123,21 @@ impl Serving {
     }
 
     /// What to watch while the shard goes away.
-    pub(crate) fn changes(&self) -> watch::Receiver<Remaining> {
-        self.remaining.clone()
+    pub(crate) fn changes(&self) -> Changes {
+        Changes { remaining: self.remaining.clone(), linked: self.linked.clone() }
     }
 
     /// Whether there is nobody at the moment who could take over what this shard has.
     pub(crate) fn is_alone(&self) -> bool {
         let (outlook, linked) = (self.cluster.outlook(), self.linked.borrow());
         !self.others(&outlook).any(|other| linked.contains(&other))
+    }
+
+    /// The other shards that serve and can't be reached: what is theirs stays until they can.
+    pub(crate) fn unreachable(&self) -> Vec<String> {
+        let (outlook, linked) = (self.cluster.outlook(), self.linked.borrow());
+        let missing = self.others(&outlook).filter(|other| !linked.contains(other));
+        missing.map(|other| outlook.name(other.0).to_owned()).collect()
     }
 
     /// The other shards that serve.
@@ -153,7 +160,6 @@ impl Serving {
         let mut changes = self.changes();
         let over = Instant::now() + timeout;
         let mut say = Instant::now();
-        let mut linked = self.linked.clone();
         let mut alone_since = None;
         loop {
             let left = match self.draining() {
@@ -178,7 +184,8 @@ impl Serving {
             }
             if Instant::now() >= say {
                 let Remaining { topics, connections, .. } = left;
-                info!(topics, connections, "moving to other shards what is left");
+                let unreachable = self.unreachable();
+                info!(topics, connections, ?unreachable, "moving to other shards what is left");
                 say = Instant::now() + SAY;
             }
             let gives_up = alone_since.map_or(over, |since| since + ALONE);
@@ -186,9 +193,29 @@ impl Serving {
             tokio::select! {
                 biased;
                 changed = changes.changed() => if changed.is_err() { return },
-                changed = linked.changed() => if changed.is_err() { return },
                 () = sleep_until(next) => {}
             }
+        }
+    }
+}
+
+/// What there is to see of a shard that goes away.
+pub(crate) struct Changes {
+    remaining: watch::Receiver<Remaining>,
+    linked: watch::Receiver<BTreeSet<ShardIndex>>,
+}
+
+impl Changes {
+    /// Waits for the next.
+    ///
+    /// # Errors
+    /// When the shard has ended.
+    pub(crate) async fn changed(&mut self) -> Result<(), RecvError> {
+        let Self { remaining, linked } = self;
+        tokio::select! {
+            biased;
+            changed = remaining.changed() => changed,
+            changed = linked.changed() => changed,
         }
     }
 }

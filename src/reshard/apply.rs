@@ -27,7 +27,7 @@ pub(super) async fn run(
     in_use: &InUse,
     new: &Arc<ShardMap>,
 ) -> anyhow::Result<()> {
-    let ApplyArgs { files: _, file, before, routers, patience } = args;
+    let ApplyArgs { files, file, before, routers, patience } = args;
     if let Some(shard) = new.shards().iter().find(|shard| shard.grpc.ends_with(":0")) {
         bail!("shard {} has port 0, where nobody could find it; write its port", shard.id);
     }
@@ -56,8 +56,9 @@ pub(super) async fn run(
         moved = moved => moved?,
         _ = ending.wait() => {
             say(format_args!(
-                "the cluster goes on by itself; `trunkline reshard apply {}` shows what is left",
-                file.display()
+                "the cluster goes on by itself; `trunkline reshard apply {}{}` shows what is left",
+                file.display(),
+                files.flags()
             ));
             return Ok(());
         }
@@ -86,13 +87,16 @@ fn processes(before: &ShardMap, new: &ShardMap, routers: &[String]) -> Vec<Proce
 
 /// Watches until nothing is left, or nothing has moved for as long as `patience`.
 async fn follow(mut watch: Watch, patience: Duration) -> anyhow::Result<()> {
-    let bar = Bar::new();
+    let mut bar = Bar::new();
     let mut before: Option<Left> = None;
     let mut since = Instant::now();
     loop {
         let answers = ask_all(watch.whom()).await;
         let left = watch.see(&answers);
         bar.show(left.topics, left.connections);
+        if !left.is_none() {
+            bar.tell(left.words().join("; "));
+        }
         if before.as_ref() != Some(&left) {
             since = Instant::now();
         }
@@ -110,12 +114,9 @@ async fn follow(mut watch: Watch, patience: Duration) -> anyhow::Result<()> {
 }
 
 fn stuck(left: &Left, patience: Duration) -> String {
-    let mut text = format!("nothing has moved for {} s", patience.as_secs_f64());
-    for (name, why) in &left.behind {
-        text.push_str(&format!("\n  {name} {why}"));
-    }
-    text.push_str(
-        "\nthe map is in force, and what can move will; the same command goes on watching",
-    );
-    text
+    format!(
+        "nothing has moved for {} s\n  {}\nthe map is in force, and what can move will; the same command goes on watching",
+        patience.as_secs_f64(),
+        left.words().join("\n  ")
+    )
 }

@@ -36,6 +36,11 @@ impl Left {
     pub(super) fn is_none(&self) -> bool {
         self.behind.is_empty()
     }
+
+    /// What keeps whom.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.behind.iter().map(|(name, why)| format!("{name} {why}")).collect()
+    }
 }
 
 /// What is known of the processes.

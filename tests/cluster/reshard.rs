@@ -175,7 +175,8 @@ async fn watching_may_be_stopped_and_resumed() {
     let mut apply = Process::start(&errors, &arguments);
     apply.line(cluster.path("shards.toml").to_str().unwrap()).await;
     apply.signal("INT").await;
-    apply.line("the cluster goes on by itself; `trunkline reshard apply").await;
+    let again = format!("`trunkline {}`", arguments.join(" "));
+    apply.line(&format!("the cluster goes on by itself; {again}")).await;
     assert_eq!(apply.ended().await, Some(0));
 
     let mut apply = Process::start(&errors, &arguments);
