@@ -5,8 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-/// From one look to the next. A file counts as written when two looks have found the same.
-const LOOK: Duration = Duration::from_millis(500);
+/// From one look to the next: about as far apart the processes of a machine go over to a map, and
+/// while they differ what moves waits.
+const LOOK: Duration = Duration::from_millis(100);
+/// A file counts as written when so many looks in a row have found the same.
+const STILL: u32 = 5;
 
 /// What a look finds without reading: when it was written, and how long it is.
 type Look = Option<(SystemTime, u64)>;
@@ -16,26 +19,28 @@ pub(crate) struct MapFile {
     path: PathBuf,
     read: Look,
     seen: Look,
+    /// How often in a row that was seen.
+    still: u32,
 }
 
 impl MapFile {
     /// A file that has not been looked at: the first look counts as a change, for there may have
     /// been one since the map was read.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, read: None, seen: None }
+        Self { path, read: None, seen: None, still: 0 }
     }
 
     /// Waits until the file has changed and is written.
     pub(crate) async fn changed(&mut self) {
         loop {
             let now = self.look().await;
-            sleep(LOOK).await;
-            let is_still = now == self.seen;
+            self.still = if now == self.seen { self.still.saturating_add(1) } else { 1 };
             self.seen = now;
-            if now != self.read && is_still && now.is_some() {
+            if now != self.read && self.still >= STILL && now.is_some() {
                 self.read = now;
                 return;
             }
+            sleep(LOOK).await;
         }
     }
 
@@ -50,6 +55,25 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_being_written_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shards.toml");
+        let mut file = MapFile::new(path.clone());
+        let writes = async {
+            for length in 1..=5 {
+                std::fs::write(&path, "x".repeat(length)).unwrap();
+                sleep(LOOK * (STILL - 1)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = file.changed() => {}
+            () = writes => {}
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap().len(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn each_writing_of_a_file_is_one_change_and_its_absence_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shards.toml");
@@ -60,12 +84,12 @@ mod tests {
             file.changed().await;
             found.push(std::fs::read_to_string(&path).unwrap());
             std::fs::remove_file(&path).unwrap();
-            let absent = tokio::time::timeout(4 * LOOK, file.changed()).await;
+            let absent = tokio::time::timeout(4 * STILL * LOOK, file.changed()).await;
             assert!(absent.is_err());
             std::fs::write(&path, text).unwrap();
         }
         assert_eq!(found, ["1", "one", "three"]);
         file.changed().await;
-        assert!(tokio::time::timeout(4 * LOOK, file.changed()).await.is_err());
+        assert!(tokio::time::timeout(4 * STILL * LOOK, file.changed()).await.is_err());
     }
 }
