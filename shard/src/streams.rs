@@ -39,6 +39,25 @@ pub(crate) struct Seen {
     numbers: AtomicU64,
     /// The incarnations of the peers as they were last seen.
     incarnations: Mutex<BTreeMap<ShardIndex, u64>>,
+    refusals: Refusals,
+}
+
+/// Who was refused, and why. They try again several times a second, and once is enough in the log.
+#[derive(Default)]
+struct Refusals(Mutex<BTreeSet<(String, String)>>);
+
+impl Refusals {
+    /// Of more all are forgotten, and said again.
+    const MOST: usize = 256;
+
+    /// Whether nobody has heard yet that somebody is refused for this.
+    fn is_news(&self, whom: &str, why: &str) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() >= Self::MOST {
+            said.clear();
+        }
+        said.insert((whom.to_owned(), why.to_owned()))
+    }
 }
 
 impl Streams {
@@ -62,8 +81,31 @@ impl Streams {
         seen.insert(peer, incarnation);
     }
 
+    /// Whether it is to be logged that a router or a shard is refused because the maps differ.
+    pub(crate) fn refusal_is_news(&self, whom: &str, why: &str) -> bool {
+        self.seen.refusals.is_news(whom, why)
+    }
+
     /// Gives the driver an event, waiting for room. False when the shard is shutting down.
     pub(crate) async fn tell(&self, event: Event) -> bool {
         self.events.send(event).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_news_once_for_each_and_for_each_reason() {
+        let refusals = Refusals::default();
+        let news = |whom, why| refusals.is_news(whom, why);
+        let all = [("r", "old"), ("r", "old"), ("s", "old"), ("r", "new"), ("r", "old")];
+        assert_eq!(all.map(|(whom, why)| news(whom, why)), [true, false, true, true, false]);
+        for number in 0..Refusals::MOST {
+            refusals.is_news(&number.to_string(), "old");
+        }
+        assert!(refusals.0.lock().unwrap().len() <= Refusals::MOST);
+        assert!(news("r", "old"), "it was forgotten");
     }
 }

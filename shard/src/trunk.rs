@@ -45,7 +45,9 @@ impl Trunk for TrunkService {
         let UpHello { map, shard, router, worker, last_incarnation, statuses } = hello;
         check_shard(&streams.id, &shard)?;
         check_map(streams.cluster.outlook().view.id().map, map).inspect_err(|status| {
-            warn!(router, worker, reason = status.message(), "refusing a router");
+            if streams.refusal_is_news(&format!("router {router}"), status.message()) {
+                warn!(router, worker, reason = status.message(), "refusing a router");
+            }
         })?;
         for said in statuses.into_iter().filter_map(decode_status) {
             streams.cluster.learn(&said);

@@ -42,11 +42,13 @@ impl Peer for PeerService {
         let (theirs, rest) = split_hello(first)
             .ok_or_else(|| Status::invalid_argument("the first item must be a hello"))?;
         check_shard(&streams.id, &theirs.to)?;
+        check_id(&theirs.from)?;
         let map = streams.cluster.outlook().view.id().map;
         check_map(map, theirs.map).inspect_err(|status| {
-            warn!(peer = theirs.from, reason = status.message(), "refusing a link");
+            if streams.refusal_is_news(&theirs.from, status.message()) {
+                warn!(peer = theirs.from, reason = status.message(), "refusing a link");
+            }
         })?;
-        check_id(&theirs.from)?;
         // One that the map doesn't have any more has something to give away.
         let peer = match streams.cluster.number(&theirs.from).map(ShardIndex) {
             Some(peer) if peer != streams.me => peer,
