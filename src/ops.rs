@@ -21,7 +21,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{Registry, TextEncoder};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
+use trunkline_proto::watch;
 
 /// Connections at once; more wait in the kernel's queue until one has ended.
 const CONNECTIONS_MAX: usize = 64;

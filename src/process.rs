@@ -7,9 +7,9 @@ use std::pin::pin;
 use anyhow::{Context, bail};
 use clap::Args;
 use prometheus::Registry;
-use tokio::sync::watch;
 use trunkline_config::settings::Settings;
 use trunkline_config::{Loaded, load_with_map};
+use trunkline_proto::watch;
 
 use crate::ending::Ending;
 use crate::ops::Ops;
@@ -98,8 +98,7 @@ pub(crate) async fn serve_until<T>(
     }
 }
 
-/// Waits for readiness; false if nobody is left to tell of it. What `wait_for` returns is a lock
-/// that would keep readiness from ever changing again, so it ends here.
+/// Waits for readiness; false if nobody is left to tell of it.
 async fn becomes_ready(mut readiness: watch::Receiver<bool>) -> bool {
     readiness.wait_for(|ready| *ready).await.is_ok()
 }

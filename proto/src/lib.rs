@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod runtime;
 pub mod token;
 pub mod transport;
+pub mod watch;
 
 /// What tonic makes of the `.proto` files, nested as their packages are.
 #[allow(missing_docs, unused_qualifications, unreachable_pub, clippy::all, clippy::pedantic)]

@@ -1,6 +1,6 @@
 //! How far a router is with its life.
 
-use tokio::sync::watch;
+use trunkline_proto::watch;
 
 /// What a router does with clients. It only goes on from one to a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

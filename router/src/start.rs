@@ -10,7 +10,7 @@ use std::thread;
 
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use trunkline_config::Settings;
 use trunkline_config::settings::Auth;
@@ -19,6 +19,7 @@ use trunkline_proto::net::Machine;
 use trunkline_proto::runtime::gathering;
 use trunkline_proto::token::TokenVerifier;
 use trunkline_proto::transport::Security;
+use trunkline_proto::watch;
 
 pub use self::error::StartError;
 use self::error::refused;

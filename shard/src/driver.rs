@@ -15,7 +15,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use trunkline_config::{MapId, ViewId};
@@ -35,6 +35,7 @@ use crate::wire::{BadItem, Sorted, decode_peer, decode_up, sort_up};
 pub(crate) use signs::Signs;
 use trunkline_log::TopicLog;
 use trunkline_proto::net::Clock;
+use trunkline_proto::watch;
 
 /// Events that are taken before outputs are sent.
 const BATCH: usize = 64;

@@ -5,12 +5,12 @@ use std::fmt;
 use std::future::pending;
 use std::time::Duration;
 
-use tokio::sync::watch::{self, error::RecvError};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use trunkline_core::ShardIndex;
 use trunkline_proto::cluster::{Cluster, Outlook};
 use trunkline_proto::net::Clock;
+use trunkline_proto::watch::{self, Closed};
 
 use crate::driver::Signs;
 use crate::health::Word;
@@ -210,7 +210,7 @@ impl Changes {
     ///
     /// # Errors
     /// When the shard has ended.
-    pub(crate) async fn changed(&mut self) -> Result<(), RecvError> {
+    pub(crate) async fn changed(&mut self) -> Result<(), Closed> {
         let Self { remaining, linked } = self;
         tokio::select! {
             biased;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::info;
@@ -21,6 +21,7 @@ use trunkline_proto::peer::peer_server::PeerServer;
 use trunkline_proto::token::{KeyError, TokenVerifier};
 use trunkline_proto::transport::{MAX_MESSAGE, Security, SecurityError};
 use trunkline_proto::trunk::trunk_server::TrunkServer;
+use trunkline_proto::watch;
 
 use crate::application::{Application, ApplicationError};
 use crate::control::ControlService;

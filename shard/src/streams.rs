@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use trunkline_core::ShardIndex;
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::transport::Security;
@@ -12,6 +12,7 @@ use trunkline_proto::transport::Security;
 use crate::event::Event;
 use crate::remaining::Remaining;
 use trunkline_proto::net::Clock;
+use trunkline_proto::watch;
 
 /// Shared by all streams of a shard; read when one comes up, not per message.
 pub(crate) struct Streams {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntGaugeVec;
-use tokio::sync::watch;
 use trunkline_config::Shard;
 use trunkline_proto::cluster::{Cluster, Outlook};
+use trunkline_proto::watch;
 
 #[derive(Debug)]
 pub(crate) struct Board {

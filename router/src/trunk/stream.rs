@@ -3,7 +3,6 @@
 use std::error::Error as _;
 use std::rc::Rc;
 
-use tokio::sync::watch;
 use tokio::task::{coop, yield_now};
 use tonic::{Code, Status, Streaming};
 use trunkline_config::{MapId, Statuses};
@@ -11,6 +10,7 @@ use trunkline_proto::cluster::Outlook;
 use trunkline_proto::outbox::Outbox;
 use trunkline_proto::transport::{SecurityError, causes};
 use trunkline_proto::trunk::{Down, DownBatch, Up};
+use trunkline_proto::watch;
 
 use super::Trunk;
 

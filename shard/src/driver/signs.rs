@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use tokio::sync::watch;
 use trunkline_config::ViewId;
 use trunkline_core::ShardIndex;
+use trunkline_proto::watch;
 
 use crate::remaining::Remaining;
 

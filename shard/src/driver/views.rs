@@ -1,11 +1,11 @@
 //! The driver's side of the cluster's changes: another map, and what is said of shards.
 
-use tokio::sync::watch;
 use tracing::info;
 use trunkline_config::ShardStatus;
 use trunkline_core::{Gauges, ShardIndex};
 use trunkline_proto::cluster::{Outlook, decode_status, encode_status};
 use trunkline_proto::outbox::{Full, Haste, Outbox};
+use trunkline_proto::watch;
 use trunkline_proto::{peer, trunk};
 
 use super::Driver;
@@ -27,7 +27,7 @@ impl Driver {
     /// Looks at the cluster, if it has changed since it was looked at.
     pub(super) fn look(&mut self) {
         // An error is the cluster's end, which is this process's.
-        if self.outlooks.has_changed().unwrap_or(false) {
+        if self.outlooks.has_changed() {
             self.take_outlook();
         }
     }

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use trunkline_config::settings::HealthSettings;
+use trunkline_proto::watch;
 
 /// What became of this shard's last word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

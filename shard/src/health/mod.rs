@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 use trunkline_config::settings::{HealthSettings, Settings};
@@ -19,6 +18,7 @@ use trunkline_config::{Shard, ShardStatus};
 use trunkline_core::ShardIndex;
 use trunkline_log::{BucketError, HealthBucket, HealthEntry, HealthError, Vital};
 use trunkline_proto::net::Connector;
+use trunkline_proto::watch;
 
 use self::judge::Judge;
 pub(crate) use self::lease::{Lease, Word};

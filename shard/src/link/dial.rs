@@ -97,7 +97,7 @@ pub(super) async fn keep_dialling(
         let (mut linked, mut remaining) = (streams.linked.clone(), streams.remaining.clone());
         let needed = async {
             linked.wait_for(|linked| !linked.contains(&peer)).await.ok()?;
-            remaining.wait_for(|remaining| !remaining.is_gone()).await.ok().map(drop)
+            remaining.wait_for(|remaining| !remaining.is_gone()).await.ok()
         };
         if needed.await.is_none() {
             return;

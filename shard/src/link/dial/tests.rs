@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Mutex;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tonic::transport::{Endpoint, Uri};
 use trunkline_config::settings::Settings;
@@ -11,6 +11,7 @@ use trunkline_config::{HashKey, ShardMap, ShardStatus, Statuses};
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::net::Connecting;
 use trunkline_proto::transport::Security;
+use trunkline_proto::watch;
 
 use super::*;
 use crate::driver::Signs;
