@@ -77,8 +77,8 @@ struct Shard {
     /// Whom it has noted as owing it something, and under which view.
     owed: Option<(ViewId, BTreeSet<ShardIndex>)>,
     log: ModelLog,
-    /// When it forgets what it was asked to.
-    removals: BTreeMap<Topic, Duration>,
+    /// When its store has done all that it was asked about a topic.
+    asked: BTreeMap<Topic, Duration>,
     /// What it believes to be up.
     links: BTreeSet<usize>,
     trunks: BTreeSet<TrunkId>,
@@ -162,9 +162,9 @@ impl World {
         for index in 0..world.plan.shards {
             let log = ModelLog::new("", &world.plan.settings);
             let (links, trunks) = (BTreeSet::new(), BTreeSet::new());
-            let (view, owed, removals) = (world.view.clone(), None, BTreeMap::new());
+            let (view, owed, asked) = (world.view.clone(), None, BTreeMap::new());
             let (life, core) = (0, None);
-            world.shards.push(Shard { life, core, view, owed, log, removals, links, trunks });
+            world.shards.push(Shard { life, core, view, owed, log, asked, links, trunks });
             world.start(index);
         }
         for a in 0..world.plan.shards {

@@ -41,7 +41,7 @@ impl World {
             Output::Log(request) => {
                 let life = self.shards[shard].life;
                 let at = self.now + self.log_delay();
-                let at = self.behind_removals(shard, &request, at);
+                let at = self.in_order(shard, &request, at);
                 self.at(at, Event::Store { shard, life, request });
             }
             Output::Verify { ticket, token } => {
@@ -89,22 +89,24 @@ impl World {
         }
     }
 
-    /// What is asked of a topic after its removal is done after it.
-    fn behind_removals(&mut self, shard: usize, request: &LogRequest, at: Duration) -> Duration {
-        let (topic, is_removal) = match request {
-            LogRequest::Remove { topic } => (topic, true),
-            LogRequest::Open { topic, .. }
-            | LogRequest::Export { topic, .. }
-            | LogRequest::Import { topic, .. } => (topic, false),
-            _ => return at,
-        };
-        let removals = &mut self.shards[shard].removals;
+    /// What is asked about one topic is done in the order in which it is asked, and a list sees all
+    /// that was asked before; only reads may be late, or early.
+    fn in_order(&mut self, shard: usize, request: &LogRequest, at: Duration) -> Duration {
+        let asked = &mut self.shards[shard].asked;
         let now = self.now;
-        removals.retain(|_, removed| *removed >= now);
-        let at = removals.get(topic).map_or(at, |removed| at.max(*removed));
-        if is_removal {
-            removals.insert(topic.clone(), at);
-        }
+        asked.retain(|_, done| *done >= now);
+        let topic = match request {
+            LogRequest::Read { .. } => return at,
+            LogRequest::List { .. } => return asked.values().copied().fold(at, Duration::max),
+            LogRequest::Open { topic, .. }
+            | LogRequest::Append { topic, .. }
+            | LogRequest::Mark { topic, .. }
+            | LogRequest::Export { topic, .. }
+            | LogRequest::Import { topic, .. }
+            | LogRequest::Remove { topic } => topic,
+        };
+        let at = asked.get(topic).map_or(at, |before| at.max(*before));
+        asked.insert(topic.clone(), at);
         at
     }
 
