@@ -297,8 +297,9 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         PeerMessage::Parted { topic } => home.parted(io, from, &topic),
         PeerMessage::Transfer { topic, part } => owner.transfer(io, from, topic, part),
         PeerMessage::Transferred { topic } => owner.transferred(io, from, &topic),
-        PeerMessage::Want { topic } => owner.wanted(io, from, topic),
-        PeerMessage::Lacks { topic } => owner.lacks(io, from, &topic),
+        PeerMessage::NotTaken { topic } => owner.not_taken(io, from, &topic),
+        PeerMessage::Want { topic, view } => owner.wanted(io, from, topic, view),
+        PeerMessage::Lacks { topic, view } => owner.lacks(io, from, &topic, view),
         PeerMessage::Settled { view } => owner.settled(io, from, view),
     }
 }

@@ -201,7 +201,8 @@ pub enum PeerMessage {
 
     // From owner to owner.
     /// The receiver is the topic's owner from here on; this is what the sender knows of it, or a
-    /// part of that. Answered by [`PeerMessage::Transferred`] after the last part.
+    /// part of that. Answered by [`PeerMessage::Transferred`] or [`PeerMessage::NotTaken`] after the
+    /// last part.
     Transfer {
         /// The topic.
         topic: Topic,
@@ -213,16 +214,26 @@ pub enum PeerMessage {
         /// The topic.
         topic: Topic,
     },
-    /// The topic is the sender's, which doesn't have it: the receiver transfers it, or answers with
-    /// [`PeerMessage::Lacks`].
-    Want {
+    /// What was transferred isn't the sender's by its view: the receiver still has it.
+    NotTaken {
         /// The topic.
         topic: Topic,
     },
-    /// The sender doesn't have the topic that the receiver wants.
+    /// The topic is the sender's, which doesn't have it: the receiver transfers it, or answers with
+    /// [`PeerMessage::Lacks`], when it has the same view.
+    Want {
+        /// The topic.
+        topic: Topic,
+        /// The sender's view.
+        view: ViewId,
+    },
+    /// The sender doesn't have a topic that is the receiver's. In another view it may have had it, or
+    /// may get it.
     Lacks {
         /// The topic.
         topic: Topic,
+        /// The sender's view.
+        view: ViewId,
     },
     /// The sender has no topic that by this view is another's.
     Settled {

@@ -17,7 +17,9 @@ use super::topic::{
     encode_body, encode_member, encode_position, encode_record, encode_records, encode_session,
     encode_topic, session, user,
 };
-use super::transfer::{decode_part, decode_view, encode_part, encode_view};
+use super::transfer::{
+    decode_part, decode_view, decode_wanted, encode_part, encode_view, encode_wanted,
+};
 
 /// Reads a link's item; hellos and what is said of shards are read elsewhere.
 pub(crate) fn decode_peer(
@@ -98,8 +100,15 @@ pub(crate) fn decode_peer(
             PeerMessage::Transfer { topic, part: decode_part(transfer, shards)? }
         }
         Item::Transferred(topic) => PeerMessage::Transferred { topic: decode_topic(Some(topic))? },
-        Item::Want(topic) => PeerMessage::Want { topic: decode_topic(Some(topic))? },
-        Item::Lacks(topic) => PeerMessage::Lacks { topic: decode_topic(Some(topic))? },
+        Item::NotTaken(topic) => PeerMessage::NotTaken { topic: decode_topic(Some(topic))? },
+        Item::Want(wanted) => {
+            let (topic, view) = decode_wanted(wanted)?;
+            PeerMessage::Want { topic, view }
+        }
+        Item::Lacks(wanted) => {
+            let (topic, view) = decode_wanted(wanted)?;
+            PeerMessage::Lacks { topic, view }
+        }
         Item::Settled(settled) => PeerMessage::Settled { view: decode_view(settled)? },
     })
 }
@@ -177,8 +186,9 @@ pub(crate) fn encode_peer(message: PeerMessage, shards: &Directory) -> wire::Pee
             Item::Transfer(encode_part(encode_topic(&topic), &part, shards))
         }
         PeerMessage::Transferred { topic } => Item::Transferred(encode_named(&topic)),
-        PeerMessage::Want { topic } => Item::Want(encode_named(&topic)),
-        PeerMessage::Lacks { topic } => Item::Lacks(encode_named(&topic)),
+        PeerMessage::NotTaken { topic } => Item::NotTaken(encode_named(&topic)),
+        PeerMessage::Want { topic, view } => Item::Want(encode_wanted(&topic, view)),
+        PeerMessage::Lacks { topic, view } => Item::Lacks(encode_wanted(&topic, view)),
         PeerMessage::Settled { view } => Item::Settled(encode_view(view)),
     };
     wire::PeerItem { item: Some(item) }

@@ -132,6 +132,7 @@ fn deliveries() -> Vec<PeerMessage> {
 
 fn others() -> Vec<PeerMessage> {
     let (session, attachment) = (SessionId([7; 24]), Attachment(5));
+    let view = ViewId { map: MapId { version: 3, digest: 7 }, statuses: 11 };
     vec![
         PeerMessage::Whisper {
             request: RequestId(4),
@@ -147,11 +148,10 @@ fn others() -> Vec<PeerMessage> {
         PeerMessage::Suspend { topic: room(), session, attachment },
         PeerMessage::Parted { topic: room() },
         PeerMessage::Transferred { topic: room() },
-        PeerMessage::Want { topic: room() },
-        PeerMessage::Lacks { topic: room() },
-        PeerMessage::Settled {
-            view: ViewId { map: MapId { version: 3, digest: 7 }, statuses: 11 },
-        },
+        PeerMessage::NotTaken { topic: room() },
+        PeerMessage::Want { topic: room(), view },
+        PeerMessage::Lacks { topic: room(), view },
+        PeerMessage::Settled { view },
         PeerMessage::Transfer { topic: room(), part: TransferPart::default() },
         PeerMessage::Transfer {
             topic: room(),

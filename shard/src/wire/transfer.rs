@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use trunkline_config::{Directory, MapId, ViewId};
-use trunkline_core::{Attachment, Publication, SessionId, ShardIndex, Standing, TransferPart};
+use trunkline_core::{
+    Attachment, Publication, SessionId, ShardIndex, Standing, Topic, TransferPart,
+};
 use trunkline_proto::peer as wire;
 
 use super::BadItem;
 use super::topic::{
-    decode_member, decode_position, decode_records, encode_member, encode_position, encode_records,
-    encode_session, session, user,
+    decode_member, decode_position, decode_records, decode_topic, encode_member, encode_position,
+    encode_records, encode_session, encode_topic, session, user,
 };
 use crate::hello::encode_map;
 
@@ -75,6 +77,15 @@ fn decode_left(left: wire::TransferLeft) -> Result<(SessionId, Attachment), BadI
 
 fn encode_left((session, attachment): &(SessionId, Attachment)) -> wire::TransferLeft {
     wire::TransferLeft { session: encode_session(session), attachment: attachment.0 }
+}
+
+pub(super) fn decode_wanted(wanted: wire::Wanted) -> Result<(Topic, ViewId), BadItem> {
+    let wire::Wanted { topic, view } = wanted;
+    Ok((decode_topic(topic)?, decode_view(view.ok_or(BadItem("wanted"))?)?))
+}
+
+pub(super) fn encode_wanted(topic: &Topic, view: ViewId) -> wire::Wanted {
+    wire::Wanted { topic: encode_topic(topic), view: Some(encode_view(view)) }
 }
 
 fn decode_standing(standing: wire::Standing) -> Result<Standing, BadItem> {

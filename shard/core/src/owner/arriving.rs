@@ -118,7 +118,7 @@ impl Owner {
         if io.owner_of(&topic) != io.links.me() || self.has_sent(&topic, from) {
             // Whoever has a topic has it until the one to whom it goes takes it for its own. Two who
             // have sent it to each other both keep theirs, and look again whose it is.
-            return io.tell(from, PeerMessage::Lacks { topic });
+            return io.tell(from, PeerMessage::NotTaken { topic });
         }
         let from = io.links.via(from);
         let arrival = Arrival { from, people, held, step: Step::Waiting };

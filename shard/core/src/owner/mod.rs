@@ -158,9 +158,11 @@ impl Owner {
         self.owed_after(io, before);
         if io.view().places_like(before) {
             // Peers wait for the word of this view.
-            return self.say_again(io);
+            self.say_again(io);
+            return self.take_up_wants(io);
         }
         self.sort_out(io, before);
+        self.take_up_wants(io);
     }
 
     pub(crate) fn link_up(&mut self, io: &mut Io, peer: ShardIndex) {

@@ -6,6 +6,7 @@
 //! what is known goes to the new owner, which says when it keeps it. If the link breaks in between, it
 //! begins again.
 
+mod early;
 mod leaving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use trunkline_config::{View, ViewId};
 
+use self::early::Early;
 use super::topic::{Serves, Stage};
 use super::{Owner, Waiting};
 use crate::Ticket;
@@ -75,6 +77,7 @@ pub(super) struct Moving {
     later: Deadlines<Topic>,
     handovers: Deadlines<Topic>,
     listing: Listing,
+    early: Early,
     /// Whether peers must be told that nothing is left, once that is so.
     is_unsaid: bool,
     said: Option<ViewId>,
@@ -98,6 +101,7 @@ impl Moving {
             later: Deadlines::new(super::LOG_RETRY),
             handovers: Deadlines::new(HANDOVERS),
             listing: Listing::Done,
+            early: Early::default(),
             is_unsaid: true,
             said: None,
         }
@@ -269,11 +273,13 @@ impl Owner {
     }
 
     /// A new owner has been asked for a topic.
-    pub(crate) fn wanted(&mut self, io: &mut Io, from: ShardIndex, topic: Topic) {
+    pub(crate) fn wanted(&mut self, io: &mut Io, from: ShardIndex, topic: Topic, view: ViewId) {
         if trunkline_planted::is("lack what is there") {
-            return io.tell(from, PeerMessage::Lacks { topic });
+            return io.tell(from, PeerMessage::Lacks { topic, view });
         }
-        // It asks again, or is told that everything has gone, when both have the same view.
+        if view != io.view().id() {
+            return self.moving.early.keep(from, view, topic);
+        }
         if io.owner_of(&topic) != from || self.moving.under_way.contains_key(&topic) {
             return;
         }
@@ -283,6 +289,14 @@ impl Owner {
         self.moving.deferred.remove(&topic);
         self.moving.wait(from, Urgency::Wanted, topic);
         self.move_on(io);
+    }
+
+    /// What peers want in the view that has come.
+    pub(super) fn take_up_wants(&mut self, io: &mut Io) {
+        let view = io.view().id();
+        for (from, topic) in self.moving.early.take(view) {
+            self.wanted(io, from, topic, view);
+        }
     }
 
     fn stop_moving(&mut self, topic: &Topic) {
@@ -332,6 +346,7 @@ impl Owner {
     }
 
     pub(super) fn moving_link_down(&mut self, io: &mut Io, peer: ShardIndex) {
+        self.moving.early.forget(peer);
         let of_peer = |(topic, it): (&Topic, &UnderWay)| (it.to == peer).then(|| topic.clone());
         let under_way: Vec<Topic> = self.moving.under_way.iter().filter_map(of_peer).collect();
         for topic in under_way {

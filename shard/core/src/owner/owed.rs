@@ -181,8 +181,9 @@ impl Owner {
     /// Asks those who may have a topic and have not answered.
     fn ask_around(&mut self, io: &mut Io, topic: &Topic) {
         let Some(answered) = self.owed.wants.get(topic) else { return };
+        let view = io.view().id();
         for peer in self.owed.shards.difference(answered) {
-            io.tell(*peer, PeerMessage::Want { topic: topic.clone() });
+            io.tell(*peer, PeerMessage::Want { topic: topic.clone(), view });
         }
         self.open_if_sure(io, topic);
     }
@@ -212,9 +213,12 @@ impl Owner {
         self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
     }
 
-    /// A peer doesn't have a topic that it was asked for, or was to take.
-    pub(crate) fn lacks(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
-        self.not_taken(io, from, topic);
+    /// A peer doesn't have a topic that it was asked for, by its view. By another one than this
+    /// shard's it may have got it since.
+    pub(crate) fn lacks(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic, view: ViewId) {
+        if view != io.view().id() {
+            return;
+        }
         if let Some(answered) = self.owed.wants.get_mut(topic) {
             answered.insert(from);
             self.open_if_sure(io, topic);
@@ -246,9 +250,10 @@ impl Owner {
         if !self.owed.shards.contains(&peer) {
             return;
         }
+        let view = io.view().id();
         for (topic, answered) in &self.owed.wants {
             if !answered.contains(&peer) {
-                io.tell(peer, PeerMessage::Want { topic: topic.clone() });
+                io.tell(peer, PeerMessage::Want { topic: topic.clone(), view });
             }
         }
     }

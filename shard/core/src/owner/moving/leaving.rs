@@ -32,7 +32,8 @@ impl Owner {
             }
             None if io.settings.log == LogReach::Cluster => {
                 self.moving.under_way.remove(topic);
-                io.tell(to, PeerMessage::Lacks { topic: topic.clone() });
+                let view = io.view().id();
+                io.tell(to, PeerMessage::Lacks { topic: topic.clone(), view });
             }
             None => self.export(io, topic),
         }
@@ -155,7 +156,8 @@ impl Owner {
         if held.is_none() && owned.is_none() {
             self.moving.under_way.remove(topic);
             self.moving.is_unsaid = true;
-            return io.tell(to, PeerMessage::Lacks { topic: topic.clone() });
+            let view = io.view().id();
+            return io.tell(to, PeerMessage::Lacks { topic: topic.clone(), view });
         }
         let (parts, bytes) = transfer::parts(people, held);
         under_way.step = Step::Sent;
@@ -190,7 +192,7 @@ impl Owner {
     }
 
     /// The new owner has not taken it: its view is another.
-    pub(in crate::owner) fn not_taken(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
+    pub(crate) fn not_taken(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic) {
         let is_it = |it: &UnderWay| it.to == from && it.step == Step::Sent;
         if self.moving.under_way.get(topic).is_some_and(is_it) {
             self.moving.under_way.remove(topic);
