@@ -50,7 +50,7 @@ pub use message::{Arguments, Body, Record};
 pub use name::{NameError, Namespace, RoomId, UserId};
 pub use output::{Answer, Call, CloseCode, Frame, FrameKind, Output, Part, SlotPosition};
 pub use peer::{
-    Action, Delivery, GatherId, Gathered, HandoverId, Joined, Member, PeerMessage, Recalled,
+    Action, Delivery, GatherId, Gathered, HandoverId, Joined, Member, News, PeerMessage, Recalled,
     Refusal, Reply, RequestId, SendStatus, Standing, TransferPart, UserPresence,
 };
 pub use position::{Epoch, Position};

@@ -251,12 +251,25 @@ pub struct TransferPart {
     pub members: Vec<(Member, ShardIndex)>,
     /// Who has left of late, and by which of its attachments.
     pub left: Vec<(SessionId, Attachment)>,
+    /// Who came and went while homes of members didn't hear the topic, in order.
+    pub news: Vec<News>,
     /// What is kept, oldest first.
     pub records: Vec<Arc<Record>>,
     /// What is remembered of publishes, oldest first.
     pub publications: Vec<Publication>,
     /// No part comes after this one.
     pub last: bool,
+}
+
+/// What a home has yet to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The home.
+    pub home: ShardIndex,
+    /// Who came or went.
+    pub user: UserId,
+    /// Which of the two.
+    pub came: bool,
 }
 
 /// Where a topic stands that is transferred: [`crate::Held`] without what it holds.

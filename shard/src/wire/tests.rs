@@ -8,7 +8,7 @@ use prost::Message;
 use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
     Action, Adoption, Answer, Arguments, Attachment, Body, Comes, ConnectionId, Delivery, Dialect,
-    Epoch, Frame, FrameKind, GroupId, HandoverId, Input, Joined, Member, Namespace, Output,
+    Epoch, Frame, FrameKind, GroupId, HandoverId, Input, Joined, Member, Namespace, News, Output,
     PeerMessage, Position, Publication, Record, Refusal, Reply, RequestId, RoomId, SendStatus,
     SessionId, ShardIndex, SlotPosition, Standing, Topic, TransferPart, TrunkId, UserId,
     UserPresence,
@@ -164,6 +164,10 @@ fn others() -> Vec<PeerMessage> {
                 }),
                 members: vec![(member(), ShardIndex(1))],
                 left: vec![(session, attachment)],
+                news: vec![
+                    News { home: ShardIndex(1), user: member().user, came: true },
+                    News { home: ShardIndex(0), user: member().user, came: false },
+                ],
                 records: vec![record()],
                 publications: vec![Publication::of(&record())],
                 last: true,

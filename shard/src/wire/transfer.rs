@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
-    Attachment, Publication, SessionId, ShardIndex, Standing, Topic, TransferPart,
+    Attachment, News, Publication, SessionId, ShardIndex, Standing, Topic, TransferPart,
 };
 use trunkline_proto::peer as wire;
 
@@ -21,17 +21,23 @@ pub(super) fn decode_part(
     transfer: wire::Transfer,
     shards: &Directory,
 ) -> Result<TransferPart, BadItem> {
-    let wire::Transfer { topic: _, standing, members, left, records, publications, last } =
+    let wire::Transfer { topic: _, standing, members, left, news, records, publications, last } =
         transfer;
     let member = |member: wire::TransferMember| {
         let wire::TransferMember { member, home } = member;
         let home = ShardIndex(shards.number_of(&home)?);
         Some(decode_member(member).map(|member| (member, home)))
     };
+    let said = |news: wire::TransferNews| {
+        let wire::TransferNews { home, user: name, came } = news;
+        let home = ShardIndex(shards.number_of(&home)?);
+        Some(user(&name).map(|user| News { home, user, came }))
+    };
     Ok(TransferPart {
         standing: standing.map(decode_standing).transpose()?,
         members: members.into_iter().filter_map(member).collect::<Result<_, _>>()?,
         left: left.into_iter().map(decode_left).collect::<Result<_, _>>()?,
+        news: news.into_iter().filter_map(said).collect::<Result<_, _>>()?,
         records: decode_records(records)?,
         publications: publications.into_iter().map(decode_publication).collect::<Result<_, _>>()?,
         last,
@@ -44,16 +50,22 @@ pub(super) fn encode_part(
     part: &TransferPart,
     shards: &Directory,
 ) -> wire::Transfer {
-    let TransferPart { standing, members, left, records, publications, last } = part;
+    let TransferPart { standing, members, left, news, records, publications, last } = part;
     let members = members.iter().map(|(member, ShardIndex(home))| wire::TransferMember {
         member: Some(encode_member(member)),
         home: shards.id(*home).unwrap_or_default().to_owned(),
+    });
+    let news = news.iter().map(|News { home, user, came }| wire::TransferNews {
+        home: shards.id(home.0).unwrap_or_default().to_owned(),
+        user: user.to_string(),
+        came: *came,
     });
     wire::Transfer {
         topic,
         standing: standing.as_ref().map(encode_standing),
         members: members.collect(),
         left: left.iter().map(encode_left).collect(),
+        news: news.collect(),
         records: encode_records(records),
         publications: publications.iter().map(encode_publication).collect(),
         last: *last,

@@ -220,7 +220,7 @@ impl Owner {
         if arrivals.is_empty() {
             self.arriving.arrivals.remove(topic);
         }
-        let People { members, left } = people;
+        let People { members, left, news } = people;
         if !members.is_empty() {
             let nth = self.arrival_grace(io);
             let owned = self.topics.entry(topic.clone()).or_default();
@@ -231,6 +231,7 @@ impl Owner {
             for (member, home) in members {
                 owned.members.arrive(home, member, nth);
             }
+            owned.take_over(news);
             if let Topic::Room(..) = topic {
                 self.tally.rooms += usize::from(was_empty);
                 self.tally.members += owned.members.sessions() - before;

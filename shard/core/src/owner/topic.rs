@@ -12,7 +12,7 @@ use crate::attachment::Attachment;
 use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
 use crate::log::Held;
-use crate::peer::{Delivery, Member, PeerMessage};
+use crate::peer::{self, Delivery, Member, PeerMessage};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::time::Mono;
@@ -229,6 +229,36 @@ impl OwnedTopic {
             self.news = None;
         }
         kept
+    }
+
+    /// What homes that don't hear it have yet to be told.
+    pub(super) fn all_news(&self) -> Vec<peer::News> {
+        let Some(News(all)) = self.news.as_deref() else { return Vec::new() };
+        let of_home = |(home, (_, kept)): (&ShardIndex, &(u64, Vec<Delivery>))| {
+            let (home, kept) = (*home, kept.clone());
+            kept.into_iter().filter_map(move |said| match said {
+                Delivery::UserJoined(user) => Some(peer::News { home, user, came: true }),
+                Delivery::UserLeft(user) => Some(peer::News { home, user, came: false }),
+                _ => None,
+            })
+        };
+        all.iter().flat_map(of_home).collect()
+    }
+
+    /// The owner before has not told homes this, which don't hear the topic here either.
+    pub(super) fn take_over(&mut self, news: Vec<peer::News>) {
+        let Some(News(all)) = self.news.as_deref_mut() else { return };
+        let mut before: BTreeMap<ShardIndex, Vec<Delivery>> = BTreeMap::new();
+        for peer::News { home, user, came } in news {
+            let said = if came { Delivery::UserJoined(user) } else { Delivery::UserLeft(user) };
+            before.entry(home).or_default().push(said);
+        }
+        for (home, mut said) in before {
+            let Some((_, kept)) = all.get_mut(&home) else { continue };
+            said.append(kept);
+            said.truncate(NEWS);
+            *kept = said;
+        }
     }
 
     /// Nobody is waited for any more who is in doubt since then.

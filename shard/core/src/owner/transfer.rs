@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::members::Members;
+use super::topic::OwnedTopic;
 use crate::attachment::Attachment;
 use crate::link::ShardIndex;
 use crate::log::{Held, Publication};
 use crate::message::Record;
-use crate::peer::{Member, Standing, TransferPart};
+use crate::peer::{Member, News, Standing, TransferPart};
 use crate::position::Position;
 use crate::session_id::SessionId;
 
@@ -23,11 +23,14 @@ pub(super) struct People {
     pub(super) members: Vec<(Member, ShardIndex)>,
     /// Who has left of late.
     pub(super) left: Vec<(SessionId, Attachment)>,
+    /// What homes have yet to be told.
+    pub(super) news: Vec<News>,
 }
 
 impl People {
-    pub(super) fn of(members: &Members) -> Self {
-        Self { members: members.all(), left: members.left() }
+    pub(super) fn of(owned: &OwnedTopic) -> Self {
+        let (members, news) = (&owned.members, owned.all_news());
+        Self { members: members.all(), left: members.left(), news }
     }
 }
 
@@ -47,6 +50,9 @@ pub(super) fn parts(people: People, held: Option<Box<Held>>) -> (Vec<TransferPar
     }
     for left in people.left {
         all.room_for(SMALL).left.push(left);
+    }
+    for news in people.news {
+        all.room_for(SMALL).news.push(news);
     }
     for record in records {
         all.room_for(record.size()).records.push(record);
@@ -96,16 +102,17 @@ pub(super) struct Broken;
 impl Assembly {
     /// Adds a part. Gives how many bytes there are.
     pub(super) fn add(&mut self, part: TransferPart) -> usize {
-        let TransferPart { standing, members, left, records, publications, last: _ } = part;
+        let TransferPart { standing, members, left, news, records, publications, last: _ } = part;
         if standing.is_some() {
             // It begins again.
             *self = Self { standing, ..Self::default() };
         }
         let records_bytes: usize = records.iter().map(|record| record.size()).sum();
-        let small = members.len() + left.len() + publications.len();
+        let small = members.len() + left.len() + news.len() + publications.len();
         self.bytes += SMALL * small + records_bytes;
         self.people.members.extend(members);
         self.people.left.extend(left);
+        self.people.news.extend(news);
         self.records.extend(records);
         self.publications.extend(publications);
         self.bytes
@@ -165,7 +172,9 @@ mod tests {
         let user = UserId::parse("alice").unwrap();
         let (session, attachment) = (SessionId([2; 24]), Attachment(7));
         let members = vec![(Member { session, user, attachment }, ShardIndex(1))];
-        let people = People { members, left: vec![(SessionId([3; 24]), attachment)] };
+        let (home, user) = (ShardIndex(1), UserId::parse("bob").unwrap());
+        let news = vec![News { home, user, came: true }];
+        let people = People { members, left: vec![(SessionId([3; 24]), attachment)], news };
         let (parts, bytes) = parts(people.clone(), Some(Box::new(before.clone())));
         assert!(parts.len() > 3 && bytes > 1_000_000);
         let mut assembly = Assembly::default();

@@ -151,7 +151,7 @@ impl Owner {
         let Some(under_way) = self.moving.under_way.get_mut(topic) else { return };
         let to = under_way.to;
         let owned = self.topics.get(topic);
-        let people = owned.map(|it| People::of(&it.members)).unwrap_or_default();
+        let people = owned.map(|it| People::of(it)).unwrap_or_default();
         let held = held.or_else(|| owned.filter(|_| io.settings.log != LogReach::Cluster)?.held());
         if held.is_none() && owned.is_none() {
             self.moving.under_way.remove(topic);
