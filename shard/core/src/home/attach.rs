@@ -208,6 +208,8 @@ impl Home {
         self.answers_no_more(io, id);
         let seen = self.sessions.get(&id).and_then(|it| self.lines.get(&it.line));
         let seen = seen.map_or(0, Line::seen);
+        // It may begin anew by the same connection, and what is answered late is not for that.
+        self.requests.disown(id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.is_welcome_due() {
             // It was never in.
@@ -218,7 +220,6 @@ impl Home {
             // Its last requests, when the grace is over, are none of the connection's.
             socket.origin += seen + 1;
         }
-        self.requests.disown(id);
         self.verifying.retain(|_, why| !why.is_renewal_of(id));
         // What it has emitted comes again, if it does.
         self.calls.retain(|_, run| !run.ends_with(id));
