@@ -29,6 +29,7 @@ impl Home {
         request: RequestId,
         result: Result<Reply, Refusal>,
     ) {
+        let result = self.let_in_here(io, request, result);
         if matches!(result, Err(Refusal::Moved)) && self.moved(io, request) {
             return;
         }

@@ -13,6 +13,43 @@ use crate::session_id::SessionId;
 use crate::topic::Topic;
 
 impl Home {
+    /// Who is let in by another owner than the one that the topic is heard from has what that one may
+    /// say again, or lacks what it has said: the join counts as one that the other owner refused. So
+    /// does what was asked behind such a one of coming and going, for its answer counts on that.
+    pub(super) fn let_in_here(
+        &mut self,
+        io: &mut Io,
+        request: RequestId,
+        result: Result<Reply, Refusal>,
+    ) -> Result<Reply, Refusal> {
+        let handover = match &result {
+            Ok(Reply::Joined(joined)) => joined.handover,
+            Ok(Reply::Left) => None,
+            _ => return result,
+        };
+        let Some(pending) = self.requests.get(request) else { return result };
+        let (Subject::Join(topic) | Subject::Leave(topic)) = &pending.subject else {
+            return result;
+        };
+        let (owner, session) = (pending.owner, pending.session);
+        let joins = |it: &Pending| matches!(it.subject, Subject::Join(_));
+        let is_heard = |topic| self.subscriptions.get(topic).is_none_or(|it| it.owner == owner);
+        let joins_first = |before: RequestId| {
+            let before = self.requests.get(before).filter(|before| before.session == session);
+            before.is_some_and(joins)
+        };
+        let is_sure = !joins(pending) || is_heard(topic);
+        if is_sure && !self.gates.waiting_before(topic, request).any(joins_first) {
+            return result;
+        }
+        let topic = topic.clone();
+        self.not_handed(io, owner, &topic, handover);
+        if let Some(session) = self.sessions.get(&session) {
+            io.tell(owner, session.suspended_in(topic));
+        }
+        Err(Refusal::Moved)
+    }
+
     /// If a join's answer is ahead of those who hear the topic here, and doesn't say what they have
     /// missed, they are claimed first and the join is asked again. Gives what is to be answered now.
     pub(super) fn behind_claim(

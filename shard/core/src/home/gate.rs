@@ -75,6 +75,16 @@ impl Gates {
         if self.gates.is_empty() { None } else { self.gates.get_mut(topic) }
     }
 
+    /// Requests about a topic that were asked before another one and wait.
+    pub(super) fn waiting_before(
+        &self,
+        topic: &Topic,
+        request: RequestId,
+    ) -> impl Iterator<Item = RequestId> {
+        let gate = if self.any() { self.gates.get(topic) } else { None };
+        gate.into_iter().flat_map(move |gate| gate.waiting.range(..request).copied())
+    }
+
     /// Whoever has refused may be asked again.
     pub(super) fn forgive(&mut self, topic: &Topic) {
         if let Some(gate) = self.gates.get_mut(topic) {
