@@ -1,5 +1,7 @@
 //! `reshard`: what going over to another map would move, and how far a cluster is.
 
+mod under_load;
+
 use std::path::Path;
 use std::process::Output;
 

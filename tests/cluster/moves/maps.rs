@@ -8,7 +8,7 @@ use crate::durability::nats::Nats;
 use crate::harness::{Cluster, Process, Setup, eventually, free};
 
 /// The cluster's first map in a later version, with a shard `d` beside the others or without.
-pub(super) fn map(cluster: &Cluster, version: u64, d: Option<[u16; 2]>) -> String {
+pub(crate) fn map(cluster: &Cluster, version: u64, d: Option<[u16; 2]>) -> String {
     let first = std::fs::read_to_string(cluster.path("first.toml")).unwrap();
     let mut map = first.replace("version = 1\n", &format!("version = {version}\n"));
     if let Some([grpc, metrics]) = d {

@@ -2,7 +2,7 @@
 
 mod drains;
 mod health;
-mod maps;
+pub(crate) mod maps;
 mod signs;
 
 use crate::harness::{Cluster, Process};
