@@ -33,11 +33,13 @@ impl Owner {
                 // Answered first: a session that joins, leaves and joins without waiting is
                 // still among those who hear, and must not hear of itself.
                 asker.answer(io, Ok(Reply::Left));
-                let owned = self.topics.get(topic);
-                let is_doubted = owned.is_some_and(|it| it.members.is_doubted(member.session));
-                if sequence == 0 && is_doubted {
+                let Some(owned) = self.topics.get(topic) else { return };
+                if sequence == 0 && owned.members.is_doubted(member.session) {
                     // A home that doesn't say it for the client may know of its last connection only:
-                    // who isn't claimed within the grace has left.
+                    // who isn't claimed within the grace has left. What it has asked before is over.
+                    if !owned.joins_later(member.session, member.attachment) {
+                        self.cancel_join(io, topic, member.session);
+                    }
                     return;
                 }
                 self.part(io, topic, member.session, member.attachment);
