@@ -55,12 +55,12 @@ pub(super) async fn run(
     tokio::select! {
         moved = moved => moved?,
         _ = ending.wait() => {
-            say(format_args!(
-                "the cluster goes on by itself; `trunkline reshard apply {}{}` shows what is left",
+            // No success: who goes on to end a shard that the map no longer has would be too early.
+            bail!(
+                "stopped before all had moved; the cluster goes on by itself; `trunkline reshard apply {}{}` shows what is left",
                 file.display(),
                 files.flags()
-            ));
-            return Ok(());
+            );
         }
     }
     say(format_args!("everything is where it belongs by map {}", new.id()));

@@ -178,8 +178,9 @@ async fn watching_may_be_stopped_and_resumed() {
     apply.line(cluster.path("shards.toml").to_str().unwrap()).await;
     apply.signal("INT").await;
     let again = format!("`trunkline {}`", arguments.join(" "));
-    apply.line(&format!("the cluster goes on by itself; {again}")).await;
-    assert_eq!(apply.ended().await, Some(0));
+    assert_eq!(apply.ended().await, Some(1), "it is no success");
+    let said = apply.errors();
+    assert!(said.contains(&format!("the cluster goes on by itself; {again}")), "{said}");
 
     let mut apply = Process::start(&errors, &arguments);
     apply.line("the cluster has map version 2").await;
