@@ -16,6 +16,7 @@ use crate::shard_map::{MapId, Shard, ShardMap};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directory {
     ids: Vec<String>,
+    numbers: BTreeMap<String, u16>,
 }
 
 impl Directory {
@@ -25,16 +26,18 @@ impl Directory {
     /// The number of a shard, which is given one if it has none.
     pub fn number(&mut self, id: &str) -> u16 {
         self.number_of(id).unwrap_or_else(|| {
-            self.ids.push(id.to_owned());
             // Nobody changes between maps with 65,536 shards.
-            u16::try_from(self.ids.len() - 1).unwrap_or(u16::MAX)
+            let number = u16::try_from(self.ids.len()).unwrap_or(u16::MAX);
+            self.ids.push(id.to_owned());
+            self.numbers.insert(id.to_owned(), number);
+            number
         })
     }
 
     /// The number of a shard that has one.
     #[must_use]
     pub fn number_of(&self, id: &str) -> Option<u16> {
-        (0..).zip(&self.ids).find(|(_, known)| *known == id).map(|(number, _)| number)
+        self.numbers.get(id).copied()
     }
 
     /// The number of a shard that no map needs to have; none if there are too many already.
@@ -72,7 +75,8 @@ pub struct View {
     /// The shards' numbers, in the map's order.
     numbers: Arc<[u16]>,
     away: Arc<BTreeSet<u16>>,
-    /// What was said of the map's shards, and when.
+    /// What was said of all shards that have a number, and when: who is in no map any more may have
+    /// served until then.
     said: Arc<BTreeMap<u16, (u64, bool)>>,
     id: ViewId,
 }
@@ -89,20 +93,26 @@ impl View {
     /// A map without those who are away; shards that it doesn't know are none of its business.
     #[must_use]
     pub fn new(map: Arc<ShardMap>, statuses: &Statuses, directory: &mut Directory) -> Self {
-        let numbers = map.shards().iter().map(|shard| directory.number(&shard.id)).collect();
+        let numbers: Arc<[u16]> =
+            map.shards().iter().map(|shard| directory.number(&shard.id)).collect();
+        let placed: BTreeSet<u16> = numbers.iter().copied().collect();
         let mut hasher = map.hash_key().hasher();
-        let mut said = BTreeMap::new();
-        for (shard, (stamp_ms, away)) in &statuses.0 {
-            if map.index_of(shard).is_some() {
-                hasher.write(&(shard.len() as u64).to_be_bytes());
-                hasher.write(shard.as_bytes());
-                hasher.write(&stamp_ms.to_be_bytes());
-                hasher.write(&[u8::from(*away)]);
-                said.insert(directory.number(shard), (*stamp_ms, *away));
+        let (mut said, mut away) = (BTreeMap::new(), BTreeSet::new());
+        for (shard, (stamp_ms, is_away)) in &statuses.0 {
+            let Some(number) = directory.number_of(shard) else { continue };
+            said.insert(number, (*stamp_ms, *is_away));
+            if !placed.contains(&number) {
+                continue;
+            }
+            hasher.write(&(shard.len() as u64).to_be_bytes());
+            hasher.write(shard.as_bytes());
+            hasher.write(&stamp_ms.to_be_bytes());
+            hasher.write(&[u8::from(*is_away)]);
+            if *is_away {
+                away.insert(number);
             }
         }
         let id = ViewId { map: map.id(), statuses: hasher.finish() };
-        let away = said.iter().filter(|(_, (_, away))| *away).map(|(number, _)| *number).collect();
         Self { map, numbers, away: Arc::new(away), said: Arc::new(said), id }
     }
 
@@ -299,6 +309,20 @@ mod tests {
         assert_eq!(back.id(), view(status("b", 6, false)).id());
         assert_ne!(back.id(), view(status("b", 7, false)).id());
         assert_eq!(first.id(), view(status("of no map", 7, true)).id());
+    }
+
+    #[test]
+    fn it_is_known_whether_anything_was_said_of_a_shard_that_is_in_no_map_any_more() {
+        let (_, mut directory) = View::first(map(1, &["a", "b"]));
+        let mut view = |version, ids: &[&str], said| {
+            View::new(map(version, ids), &statuses(&[said]), &mut directory)
+        };
+        let away = view(1, &["a", "b"], status("b", 5, true));
+        let gone = view(2, &["a"], status("b", 5, true));
+        assert!(away.says_the_same_of(1, &gone) && !gone.is_away(1));
+        let served = view(2, &["a"], status("b", 6, false));
+        assert!(!away.says_the_same_of(1, &served));
+        assert_eq!(gone.id(), served.id());
     }
 
     #[test]

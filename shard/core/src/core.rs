@@ -216,7 +216,7 @@ impl Core {
     /// When [`Core::handle`] has to be called again at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let owner = self.owner.next_timer(self.io.settings.log);
+        let owner = self.owner.next_timer(&self.io);
         [self.home.next_timer(), owner].into_iter().flatten().min()
     }
 

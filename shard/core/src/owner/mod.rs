@@ -379,7 +379,7 @@ impl Owner {
         self.tidy(io, &topic);
     }
 
-    pub(crate) fn next_timer(&self, reach: LogReach) -> Option<Mono> {
+    pub(crate) fn next_timer(&self, io: &Io) -> Option<Mono> {
         [
             self.graces.next(),
             self.handover_deadlines.next(),
@@ -388,7 +388,7 @@ impl Owner {
             self.idle.next(),
             self.moving.next_timer(),
             self.arriving.next_timer(),
-            self.owed.next_timer(reach),
+            self.owed.next_timer(io),
         ]
         .into_iter()
         .flatten()

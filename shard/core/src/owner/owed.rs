@@ -2,7 +2,7 @@
 //! opened only when all who may have it have given it, or have said that they don't have it: so a
 //! topic has one history, whoever has served it when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use trunkline_config::{View, ViewId};
@@ -21,8 +21,22 @@ use crate::topic::Topic;
 /// Views that are remembered while somebody may have something. Beyond it anybody may have
 /// anything.
 const VIEWS: usize = 16;
+/// Views before this one of which what a peer says late is understood.
+const RECENT: usize = 8;
 /// A peer whose log ends with its process, and that has had no link for so long, has nothing.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A peer with a log of its own that has had no link for so long, and is in no map any more, will
+/// not come back: longer than most networks are cut.
+const GONE: Duration = Duration::from_secs(30);
+
+/// What became of asking for a topic.
+#[derive(Debug, Default)]
+struct Wanted {
+    answered: BTreeSet<ShardIndex>,
+    /// One of them had it, and has told who was in it.
+    is_given: bool,
+}
 
 /// The shards that may hold topics of this one.
 #[derive(Debug)]
@@ -31,10 +45,12 @@ pub(super) struct Owed {
     /// The views since nobody was owed anything: what was this shard's in all of them is here.
     past: Vec<View>,
     is_past_unknown: bool,
+    /// The last views before this one.
+    recent: VecDeque<View>,
     /// In which view each peer has said that it is settled, since this shard's view changed last.
     settled: BTreeMap<ShardIndex, ViewId>,
-    /// Topics that are asked for, and who has answered.
-    wants: BTreeMap<Topic, BTreeSet<ShardIndex>>,
+    /// Topics that are asked for.
+    wants: BTreeMap<Topic, Wanted>,
     /// Since when those who are waited for have had no link.
     unlinked: BTreeMap<ShardIndex, Mono>,
     /// Somebody was not waited for: until then there may be members whom nobody has told of.
@@ -47,6 +63,7 @@ impl Owed {
             is_past_unknown: !shards.is_empty(),
             shards,
             past: Vec::new(),
+            recent: VecDeque::new(),
             settled: BTreeMap::new(),
             wants: BTreeMap::new(),
             unlinked: BTreeMap::new(),
@@ -73,6 +90,13 @@ impl Owed {
         self.wants.remove(topic);
     }
 
+    /// Whether a peer that was settled in an earlier view has nothing in this one either: it was away
+    /// then, and has not served since. It may have ended without hearing of a later view.
+    fn has_nothing(&self, now: &View, peer: ShardIndex, settled: ViewId) -> bool {
+        let view = self.recent.iter().find(|view| view.id() == settled);
+        view.is_some_and(|view| was_empty(now, view, peer))
+    }
+
     /// The memory of what was where is of no more use.
     fn forget_past(&mut self, now: Mono) {
         if self.shards.is_empty() && now >= self.given_up_until {
@@ -81,12 +105,20 @@ impl Owed {
         }
     }
 
-    pub(super) fn next_timer(&self, reach: LogReach) -> Option<Mono> {
-        if reach != LogReach::Process {
-            return None;
-        }
-        let since = |peer: &ShardIndex| self.unlinked.get(peer).copied();
-        self.shards.iter().filter_map(since).min().map(|since| since + PATIENCE)
+    pub(super) fn next_timer(&self, io: &Io) -> Option<Mono> {
+        let until = |peer: &ShardIndex| Some(*self.unlinked.get(peer)? + patience(io, *peer)?);
+        self.shards.iter().filter_map(until).min()
+    }
+}
+
+/// How long a peer that can't be reached is waited for; none if for as long as it takes.
+fn patience(io: &Io, peer: ShardIndex) -> Option<Duration> {
+    match io.settings.log {
+        LogReach::Cluster => Some(Duration::ZERO),
+        LogReach::Process => Some(PATIENCE),
+        // The map says to go on without it. It may be on its way yet, if it is alive.
+        LogReach::Shard if io.view().shard(peer.0).is_none() => Some(GONE),
+        LogReach::Shard => None,
     }
 }
 
@@ -111,6 +143,14 @@ fn has_missed_a_view(now: &View, before: &View, me: ShardIndex) -> bool {
         || now.shards().any(|(number, _)| has_served(number))
 }
 
+/// Whether a shard that had nothing of others by an earlier view has nothing at all, for it was away and
+/// has not served since.
+fn was_empty(now: &View, before: &View, peer: ShardIndex) -> bool {
+    // When all are away none is: what they own is still theirs.
+    let are_all_away = before.shards().all(|(number, _)| before.is_away(number));
+    before.is_away(peer.0) && now.says_the_same_of(peer.0, before) && !are_all_away
+}
+
 impl Owner {
     pub(super) fn owed_after(&mut self, io: &mut Io, before: &View) {
         let me = io.links.me();
@@ -119,12 +159,8 @@ impl Owner {
         if may_have_come(io.view(), before, me) {
             let all = before.shards().chain(io.view().shards());
             let all: BTreeSet<u16> = all.map(|(number, _)| number).collect();
-            // When all are away none is: what they own is still theirs.
-            let are_all_away = before.shards().all(|(number, _)| before.is_away(number));
             for peer in all.into_iter().map(ShardIndex).filter(|peer| *peer != me) {
-                let was_empty =
-                    before.is_away(peer.0) && io.view().says_the_same_of(peer.0, before);
-                if are_all_away || !was_empty {
+                if !was_empty(io.view(), before, peer) {
                     owed.shards.insert(peer);
                 }
             }
@@ -135,6 +171,8 @@ impl Owner {
             }
             owed.past.push(before.clone());
         }
+        owed.recent.truncate(RECENT - 1);
+        owed.recent.push_front(before.clone());
         let view = io.view().id();
         owed.settled.retain(|_, settled| *settled == view);
         for peer in owed.settled.keys() {
@@ -144,8 +182,8 @@ impl Owner {
                 owed.shards.remove(peer);
             }
         }
-        for answered in owed.wants.values_mut() {
-            answered.clear();
+        for wanted in owed.wants.values_mut() {
+            wanted.answered.clear();
         }
         self.note_owed(io);
         self.give_up_on_unlinked(io);
@@ -169,31 +207,33 @@ impl Owner {
             if !self.owed.may_have(me, topic) {
                 return self.ask_to_open(io, topic, given.is_some());
             }
-            self.owed.wants.insert(topic.clone(), given.into_iter().collect());
+            let (answered, is_given) = (given.into_iter().collect(), given.is_some());
+            self.owed.wants.insert(topic.clone(), Wanted { answered, is_given });
             return self.ask_around(io, topic);
         }
-        if let (Some(from), Some(answered)) = (given, self.owed.wants.get_mut(topic)) {
-            answered.insert(from);
+        if let (Some(from), Some(wanted)) = (given, self.owed.wants.get_mut(topic)) {
+            wanted.answered.insert(from);
+            wanted.is_given = true;
         }
         self.open_if_sure(io, topic);
     }
 
     /// Asks those who may have a topic and have not answered.
     fn ask_around(&mut self, io: &mut Io, topic: &Topic) {
-        let Some(answered) = self.owed.wants.get(topic) else { return };
+        let Some(wanted) = self.owed.wants.get(topic) else { return };
         let view = io.view().id();
-        for peer in self.owed.shards.difference(answered) {
+        for peer in self.owed.shards.difference(&wanted.answered) {
             io.tell(*peer, PeerMessage::Want { topic: topic.clone(), view });
         }
         self.open_if_sure(io, topic);
     }
 
     pub(super) fn open_if_sure(&mut self, io: &mut Io, topic: &Topic) {
-        let Some(answered) = self.owed.wants.get(topic) else { return };
-        if !self.owed.shards.is_subset(answered) || self.arriving.is_arriving(topic) {
+        let Some(wanted) = self.owed.wants.get(topic) else { return };
+        if !self.owed.shards.is_subset(&wanted.answered) || self.arriving.is_arriving(topic) {
             return;
         }
-        let was_given = self.owed.wants.remove(topic).is_some_and(|it| !it.is_empty());
+        let was_given = self.owed.wants.remove(topic).is_some_and(|it| it.is_given);
         if io.owner_of(topic) == io.links.me() {
             self.ask_to_open(io, topic, was_given);
         }
@@ -219,8 +259,8 @@ impl Owner {
         if view != io.view().id() {
             return;
         }
-        if let Some(answered) = self.owed.wants.get_mut(topic) {
-            answered.insert(from);
+        if let Some(wanted) = self.owed.wants.get_mut(topic) {
+            wanted.answered.insert(from);
             self.open_if_sure(io, topic);
         }
     }
@@ -228,7 +268,8 @@ impl Owner {
     /// A peer has nothing that in this view is another's.
     pub(crate) fn settled(&mut self, io: &mut Io, from: ShardIndex, view: ViewId) {
         self.owed.settled.insert(from, view);
-        if view == io.view().id() && self.owed.shards.remove(&from) {
+        let has_nothing = view == io.view().id() || self.owed.has_nothing(io.view(), from, view);
+        if has_nothing && self.owed.shards.remove(&from) {
             self.fewer_are_owed(io);
         }
     }
@@ -251,8 +292,8 @@ impl Owner {
             return;
         }
         let view = io.view().id();
-        for (topic, answered) in &self.owed.wants {
-            if !answered.contains(&peer) {
+        for (topic, wanted) in &self.owed.wants {
+            if !wanted.answered.contains(&peer) {
                 io.tell(peer, PeerMessage::Want { topic: topic.clone(), view });
             }
         }
@@ -263,18 +304,14 @@ impl Owner {
     }
 
     /// Who can't be reached is waited for as long as it may have something: a process that is gone
-    /// has nothing, unless it has a log of its own that outlives it.
+    /// has nothing, unless it has a log of its own that outlives it. That one is waited for until a
+    /// map says that it will not come back.
     pub(super) fn give_up_on_unlinked(&mut self, io: &mut Io) {
-        let patience = match io.settings.log {
-            LogReach::Process => PATIENCE,
-            LogReach::Cluster => Duration::ZERO,
-            LogReach::Shard => return,
-        };
         let now = io.now.mono;
         let owed = &mut self.owed;
         let is_over = |peer: &ShardIndex| {
             let since = *owed.unlinked.entry(*peer).or_insert(now);
-            now >= since + patience
+            patience(io, *peer).is_some_and(|patience| now >= since + patience)
         };
         let mut peers: Vec<ShardIndex> = owed.shards.iter().copied().collect();
         peers.retain(|peer| !io.links.is_up(*peer));

@@ -258,6 +258,75 @@ fn a_memory_that_is_gone_is_not_waited_for() {
     assert_eq!(town.publish(far, "lobby", "two")["offset"], 1);
 }
 
+/// A room that nobody was in yet, of one shard.
+fn new_room(town: &Town, owner: usize) -> String {
+    (0..).map(|n| format!("new-{n}")).find(|room| town.owner_of_room(room) == owner).unwrap()
+}
+
+#[test]
+fn who_went_away_with_nothing_is_not_waited_for_when_it_is_in_no_map_any_more() {
+    let mut town = town(|plan| plan.durable = true);
+    let [far, _] = members(&mut town);
+    let room = new_room(&town, town.owner_of_room("lobby"));
+    let old = drain(&mut town, "lobby");
+    town.wait(seconds(1));
+    assert!(town.world.crash(old, seconds(600)));
+    town.wait(seconds(1));
+    let rest: Vec<usize> = (0..3).filter(|shard| *shard != old).collect();
+    town.world.new_map(&rest, &[old]);
+    town.wait(Duration::ZERO);
+    // A new process doesn't know any more where the room was.
+    let owner = town.owner_of_room(&room);
+    assert!(town.world.crash(owner, seconds(1)));
+    town.wait(seconds(3));
+    town.hears(far);
+    assert_eq!(town.join(far, &room)["type"], "ok");
+    assert_eq!(town.publish(far, &room, "one")["offset"], 1);
+}
+
+#[test]
+fn who_has_said_that_it_has_nothing_is_not_waited_for_though_the_view_has_changed_by_then() {
+    let mut town = town(|plan| plan.durable = true);
+    let [far, _] = members(&mut town);
+    let old = town.owner_of_room("lobby");
+    let room = new_room(&town, old);
+    town.world.plan.link = 5..=5;
+    town.world.away(&[old]);
+    while !town.world.is_settled(old) {
+        town.wait(Duration::from_millis(1));
+    }
+    // It never hears of this, and what it has said last is still on its way.
+    let rest: Vec<usize> = (0..3).filter(|shard| *shard != old).collect();
+    let next = town.owner_of_room(&room);
+    let other = rest.iter().copied().find(|shard| *shard != next).unwrap();
+    town.world.away_for(&rest, &[old, other]);
+    town.wait(Duration::from_millis(50));
+    assert!(town.world.crash(old, seconds(600)));
+    town.wait(seconds(1));
+    let request = town.begin(far, json!({"type": "join", "room": room}));
+    town.wait(seconds(1));
+    assert_eq!(town.answer(far, request).unwrap()["type"], "ok");
+}
+
+#[test]
+fn a_dead_shard_with_a_log_of_its_own_is_given_up_when_it_is_in_no_map_any_more() {
+    let mut town = town(|plan| plan.durable = true);
+    let [far, _] = members(&mut town);
+    town.publish(far, "lobby", "one");
+    town.hears(far);
+    let old = town.owner_of_room("lobby");
+    assert!(town.world.crash(old, seconds(600)));
+    town.wait(seconds(1));
+    let rest: Vec<usize> = (0..3).filter(|shard| *shard != old).collect();
+    town.world.new_map(&rest, &[]);
+    let request = town.begin(far, publish("lobby", "too early"));
+    town.wait(seconds(20));
+    assert_eq!(town.answer(far, request).unwrap()["code"], "unavailable");
+    town.wait(seconds(20));
+    assert_eq!(town.publish(far, "lobby", "two")["offset"], 1);
+    assert_eq!(town.hears_of(far), ["gap", "message two"]);
+}
+
 #[test]
 fn a_dead_owner_is_followed_where_all_share_one_log() {
     let mut town = town(|plan| (plan.durable, plan.shared) = (true, true));
