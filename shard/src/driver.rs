@@ -10,7 +10,7 @@ mod sending;
 mod signs;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
-use trunkline_config::{MapId, ViewId};
+use trunkline_config::MapId;
 use trunkline_core::{Core, Input, Mono, Now, ShardIndex, TrunkId};
 use trunkline_proto::cluster::{Cluster, Outlook};
 use trunkline_proto::outbox::Outbox;
@@ -62,8 +62,6 @@ pub(crate) struct Driver {
     pub(crate) outlook: Outlook,
     pub(crate) outlooks: watch::Receiver<Outlook>,
     pub(crate) me: ShardIndex,
-    /// Of whom the core says that they may have what is this shard's, and by which view.
-    pub(crate) owed: (ViewId, BTreeSet<ShardIndex>),
     /// The map without this shard by which nothing was left of it and all others knew.
     pub(crate) left: Option<MapId>,
     pub(crate) trunks: BTreeMap<TrunkId, Outbox<trunk::Down>>,

@@ -14,6 +14,8 @@ use trunkline_proto::log as wire;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
     pub(crate) view: ViewId,
+    /// Of the view's map.
+    pub(crate) shards: BTreeSet<String>,
     /// By ID, for numbers are a process's own.
     pub(crate) owed: BTreeSet<String>,
     pub(crate) statuses: Vec<ShardStatus>,
@@ -21,7 +23,7 @@ pub(crate) struct Note {
 
 impl Note {
     pub(crate) fn encode(self) -> Bytes {
-        let Self { view: ViewId { map, statuses: said }, owed, statuses } = self;
+        let Self { view: ViewId { map, statuses: said }, shards, owed, statuses } = self;
         let statuses = statuses
             .into_iter()
             .map(|ShardStatus { shard, stamp_ms, away }| wire::Status { shard, stamp_ms, away });
@@ -29,6 +31,7 @@ impl Note {
             map_version: map.version,
             map_digest: map.digest,
             said,
+            shards: shards.into_iter().collect(),
             owed: owed.into_iter().collect(),
             statuses: statuses.collect(),
         };
@@ -37,7 +40,7 @@ impl Note {
 
     /// Reads one; nothing if it is none, which is like never having kept one.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let wire::Note { map_version, map_digest, said, owed, statuses } =
+        let wire::Note { map_version, map_digest, said, owed, statuses, shards } =
             wire::Note::decode(bytes).ok()?;
         let map = MapId { version: map_version, digest: map_digest };
         let statuses = statuses
@@ -45,9 +48,21 @@ impl Note {
             .map(|wire::Status { shard, stamp_ms, away }| ShardStatus { shard, stamp_ms, away });
         Some(Self {
             view: ViewId { map, statuses: said },
+            shards: shards.into_iter().collect(),
             owed: owed.into_iter().collect(),
             statuses: statuses.collect(),
         })
+    }
+
+    /// Who was away with nothing left, and has said nothing since.
+    fn has_nothing(&self, id: &str, cluster: &Cluster) -> bool {
+        let of = |id: &str| self.statuses.iter().find(|said| said.shard == id);
+        let is_away = |id: &String| of(id).is_some_and(|said| said.away);
+        // When all are away none is: what they own is still theirs.
+        let are_all_away = self.shards.iter().all(is_away);
+        let known = cluster.outlook().statuses.of(id);
+        let is_still_away = of(id).is_some_and(|said| said.away && known.as_ref() == Some(said));
+        is_still_away && !are_all_away && !self.owed.contains(id)
     }
 }
 
@@ -59,26 +74,30 @@ pub(crate) fn owed_at_start(
     me: ShardIndex,
 ) -> BTreeSet<ShardIndex> {
     let view = cluster.outlook().view;
-    let everybody = || others(&view, me);
-    let noted = || {
-        let ids = note.into_iter().flat_map(|note| &note.owed);
-        ids.filter_map(|id| cluster.number(id)).map(ShardIndex).filter(|it| *it != me)
-    };
-    match (reach, note) {
+    let owed: BTreeSet<String> = match (reach, note) {
         (LogReach::Cluster, _) => BTreeSet::new(),
         // Nothing was said since, and the process before served to its end.
         (LogReach::Shard, Some(note)) if note.view == view.id() && !view.is_away(me.0) => {
-            noted().collect()
+            note.owed.clone()
         }
         // It is a new shard of a new cluster.
         (LogReach::Shard, None) if view.id().map.version == 1 => BTreeSet::new(),
-        // A process before may have been away, and its topics with others.
-        (LogReach::Shard | LogReach::Process, _) => everybody().chain(noted()).collect(),
-    }
+        // A process before may have been away, and its topics with others: with those too who were
+        // taken out of the map since.
+        (LogReach::Shard, Some(note)) => {
+            let all = ids(&view).chain(note.shards.iter().cloned());
+            let mut all: BTreeSet<String> = all.chain(note.owed.iter().cloned()).collect();
+            all.retain(|id| !note.has_nothing(id, cluster));
+            all
+        }
+        (LogReach::Shard | LogReach::Process, _) => ids(&view).collect(),
+    };
+    let numbers = owed.iter().filter_map(|id| cluster.number(id)).map(ShardIndex);
+    numbers.filter(|it| *it != me).collect()
 }
 
-fn others(view: &View, me: ShardIndex) -> impl Iterator<Item = ShardIndex> {
-    view.shards().map(|(number, _)| ShardIndex(number)).filter(move |it| *it != me)
+fn ids(view: &View) -> impl Iterator<Item = String> {
+    view.shards().map(|(_, shard)| shard.id.clone())
 }
 
 #[cfg(test)]
@@ -103,8 +122,9 @@ mod tests {
 
     fn note(view: ViewId, owed: &[&str]) -> Note {
         let said = ShardStatus { shard: "b".to_owned(), stamp_ms: 7, away: true };
-        let owed = owed.iter().map(|id| (*id).to_owned()).collect();
-        Note { view, owed, statuses: vec![said] }
+        let [owed, shards] =
+            [owed, &["a", "b", "c"]].map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+        Note { view, shards, owed, statuses: vec![said] }
     }
 
     fn owed(note: Option<&Note>, reach: LogReach, cluster: &Cluster) -> Vec<u16> {
@@ -128,6 +148,32 @@ mod tests {
         let before = ViewId { statuses: 1, ..noted.view };
         assert_eq!(owed(Some(&note(before, &[])), LogReach::Shard, &cluster), [1, 2]);
         assert_eq!(owed(Some(&note(before, &["gone"])), LogReach::Shard, &cluster), [1, 2, 3]);
+    }
+
+    #[test]
+    fn who_was_taken_out_of_the_map_meanwhile_may_have_what_is_owed() {
+        let cluster = cluster(3);
+        let mut noted = note(cluster.outlook().view.id(), &[]);
+        noted.view.map.version = 2;
+        noted.shards.insert("gone".to_owned());
+        assert_eq!(owed(Some(&noted), LogReach::Shard, &cluster), [1, 2, 3]);
+        assert_eq!(cluster.outlook().name(3), "gone");
+    }
+
+    #[test]
+    fn who_was_away_with_nothing_left_and_has_said_nothing_since_is_not_owed() {
+        let cluster = cluster(3);
+        cluster.say("b", true, 7);
+        let noted = |owed| note(cluster.outlook().view.id(), owed);
+        let (empty, full) = (noted(&[]), noted(&["b"]));
+        // What the shard itself says now makes another view.
+        cluster.say("a", true, 9);
+        assert_eq!(owed(Some(&empty), LogReach::Shard, &cluster), [2]);
+        assert_eq!(owed(Some(&full), LogReach::Shard, &cluster), [1, 2]);
+        let all_away = Note { shards: ["b".to_owned()].into(), ..empty.clone() };
+        assert_eq!(owed(Some(&all_away), LogReach::Shard, &cluster), [1, 2]);
+        cluster.say("b", false, 8);
+        assert_eq!(owed(Some(&empty), LogReach::Shard, &cluster), [1, 2]);
     }
 
     #[test]

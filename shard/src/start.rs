@@ -182,7 +182,7 @@ impl Shard {
         };
         let ready = signs.ready.subscribe();
         let driver = Driver {
-            core: Core::new(outlook.view.clone(), me, owed.clone(), core_settings),
+            core: Core::new(outlook.view.clone(), me, owed, core_settings),
             engine: Engine::new(&settings, outlook.view.clone(), me),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log,
@@ -192,7 +192,6 @@ impl Shard {
             started: Instant::now(),
             metrics,
             cluster,
-            owed: (outlook.view.id(), owed),
             left: None,
             outlook,
             outlooks,

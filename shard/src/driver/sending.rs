@@ -99,10 +99,7 @@ impl Driver {
             Output::Peer { peer, message } => {
                 gather_peer(gathered, &self.outlook.directory, peer, message);
             }
-            Output::Owed { view, shards } => {
-                self.owed = (view, shards);
-                self.note();
-            }
+            Output::Owed { view, shards } => self.note(view, &shards),
             Output::Log(request) => {
                 self.log.submit(request, (self.clock)());
                 self.take_outcomes();

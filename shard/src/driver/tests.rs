@@ -56,7 +56,6 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         outlooks: cluster.subscribe(),
         cluster,
         me: ShardIndex(0),
-        owed: (outlook.view.id(), BTreeSet::new()),
         signs: Signs::new(outlook.view.id()),
         outlook,
         left: None,

@@ -1,7 +1,9 @@
 //! The driver's side of the cluster's changes: another map, and what is said of shards.
 
+use std::collections::BTreeSet;
+
 use tracing::info;
-use trunkline_config::ShardStatus;
+use trunkline_config::{ShardStatus, ViewId};
 use trunkline_core::{Gauges, ShardIndex};
 use trunkline_proto::cluster::{Outlook, decode_status, encode_status};
 use trunkline_proto::outbox::{Full, Haste, Outbox};
@@ -40,7 +42,6 @@ impl Driver {
         let news = self.outlook.statuses.news_since(&before.statuses);
         if !news.is_empty() {
             self.tell_all(&news);
-            self.note();
         }
         let view = self.outlook.view.clone();
         if view.id() == before.view.id() {
@@ -72,15 +73,20 @@ impl Driver {
         }
     }
 
-    /// Has the store keep what this shard's next process must know.
-    pub(super) fn note(&mut self) {
-        let (view, owed) = &self.owed;
+    /// Has the store keep what this shard's next process must know: who may have something of it by a
+    /// view. Who is away and not among them has nothing, so that all must be of one view: when
+    /// there is a newer one already the core will say this of that one too.
+    pub(super) fn note(&mut self, view: ViewId, owed: &BTreeSet<ShardIndex>) {
+        if view != self.outlook.view.id() {
+            return;
+        }
         // What was said of others decides nothing, and a note has a bound.
         let map = self.outlook.view.map();
         let is_of_map = |said: &ShardStatus| map.index_of(&said.shard).is_some();
         let statuses = self.outlook.statuses.iter();
         let note = Note {
-            view: *view,
+            view,
+            shards: map.shards().iter().map(|shard| shard.id.clone()).collect(),
             owed: owed.iter().map(|shard| self.outlook.name(shard.0).to_owned()).collect(),
             statuses: statuses.filter(is_of_map).collect(),
         };
