@@ -10,7 +10,7 @@ use trunkline_promise::{Kind, Network, Outcome, Plan, Store, run};
 
 use crate::harness::TRUNKLINE;
 
-/// Sixty clients over two routers and three shards, which suffer each of these once.
+/// Sixty clients of both dialects over two routers and three shards, which suffer each of these once.
 fn plan(name: &str, only: &[Kind]) -> Plan {
     Plan {
         program: TRUNKLINE.into(),
@@ -19,7 +19,7 @@ fn plan(name: &str, only: &[Kind]) -> Plan {
         network: Network::Loopback,
         shards: 3,
         clients: 60,
-        speeches: vec![Speech::Native],
+        speeches: vec![Speech::Native, Speech::SocketIo],
         rate: 60.0,
         time: Duration::ZERO,
         quiet: Duration::from_secs(1),
@@ -45,6 +45,17 @@ fn nobody_notices_that_shards_are_killed_and_restarted() {
     let outcome = keeps(&plan("kills", &only));
     let times: Vec<_> = outcome.disruptions.iter().map(|it| (it.kind, it.times)).collect();
     assert_eq!(times, [(Kind::Quiet, 1), (Kind::Restart, 1), (Kind::Kill, 2)]);
+}
+
+#[test]
+fn nobody_notices_that_shards_drain_come_and_go_and_those_that_stay_are_killed_and_restarted() {
+    let moves = [Kind::Drain, Kind::Add, Kind::Remove];
+    let ends = [Kind::Restart, Kind::Kill, Kind::Restart, Kind::Kill];
+    let outcome = keeps(&plan("moves", &[&moves[..], &ends].concat()));
+    let times: Vec<_> = outcome.disruptions.iter().map(|it| (it.kind, it.times)).collect();
+    let twice = [(Kind::Restart, 2), (Kind::Kill, 2)];
+    let once = [(Kind::Drain, 1), (Kind::Add, 1), (Kind::Remove, 1)];
+    assert_eq!(times, [&[(Kind::Quiet, 1)][..], &twice, &once].concat());
 }
 
 /// What makes namespaces and runs a command in them.
