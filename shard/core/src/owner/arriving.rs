@@ -14,6 +14,7 @@ use crate::link::{ShardIndex, Via};
 use crate::log::{Held, LogOutcome, LogRequest};
 use crate::output::Output;
 use crate::peer::{PeerMessage, TransferPart};
+use crate::position::Epoch;
 use crate::settings::CoreSettings;
 use crate::time::Mono;
 use crate::topic::Topic;
@@ -38,6 +39,12 @@ enum Step {
     /// What this shard's own log has is looked at.
     Comparing,
     Importing,
+}
+
+/// Whether all that arrives is known here: it is no more of the same history, or one in which nothing
+/// was ever said, which a shard began while it could not know of this one.
+fn adds_nothing(held: &Held, epoch: &Epoch, last: u64) -> bool {
+    held.last == 0 || (held.epoch == *epoch && held.last <= last)
 }
 
 /// All that arrives.
@@ -147,9 +154,7 @@ impl Owner {
             |(of, waiting): &(Topic, Waiting)| of == topic && matches!(waiting, Waiting::Open);
         match (&owned.stage, &arrival.held) {
             (_, None) => self.accept(io, topic),
-            (Stage::Open(tail), Some(held))
-                if *tail.epoch() == held.epoch && tail.last() >= held.last =>
-            {
+            (Stage::Open(tail), Some(held)) if adds_nothing(held, tail.epoch(), tail.last()) => {
                 self.accept(io, topic);
             }
             (Stage::Open(_), Some(_)) => {
@@ -182,7 +187,7 @@ impl Owner {
             return self.arriving.retries.push(io.now.mono, topic.clone());
         };
         let is_better = match (own, &arrival.held) {
-            (Some(own), Some(held)) => own.epoch == held.epoch && own.last >= held.last,
+            (Some(own), Some(held)) => adds_nothing(held, &own.epoch, own.last),
             _ => false,
         };
         if is_better { self.accept(io, topic) } else { self.import(io, topic) }

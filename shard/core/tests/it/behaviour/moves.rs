@@ -323,8 +323,29 @@ fn a_dead_shard_with_a_log_of_its_own_is_given_up_when_it_is_in_no_map_any_more(
     town.wait(seconds(20));
     assert_eq!(town.answer(far, request).unwrap()["code"], "unavailable");
     town.wait(seconds(20));
-    assert_eq!(town.publish(far, "lobby", "two")["offset"], 1);
-    assert_eq!(town.hears_of(far), ["gap", "message two"]);
+    assert_eq!(town.publish(far, "lobby", "two")["offset"], 2);
+    assert_eq!(town.hears_of(far), ["gap", "message too early", "message two"]);
+}
+
+#[test]
+fn who_is_in_the_map_again_has_what_it_had_where_nothing_was_said_without_it() {
+    let mut town = town(|plan| plan.durable = true);
+    let [far, _] = members(&mut town);
+    town.publish(far, "lobby", "one");
+    let old = town.owner_of_room("lobby");
+    assert!(town.world.crash(old, seconds(60)));
+    town.wait(seconds(1));
+    let rest: Vec<usize> = (0..3).filter(|shard| *shard != old).collect();
+    town.world.new_map(&rest, &[]);
+    town.wait(seconds(40));
+    town.hears(far);
+    let history = town.ask(far, json!({"type": "history", "room": "lobby"}));
+    assert_eq!(history["messages"].as_array().unwrap().len(), 0, "it has begun anew");
+    town.world.new_map(&[0, 1, 2], &[]);
+    town.wait(seconds(40));
+    town.hears(far);
+    let history = town.ask(far, json!({"type": "history", "room": "lobby"}));
+    assert_eq!(history["messages"][0]["data"], "one");
 }
 
 #[test]
