@@ -75,7 +75,6 @@ impl<T> Sender<T> {
     }
 
     /// The value now.
-    #[must_use]
     pub fn borrow(&self) -> Ref<'_, T> {
         self.shared.read()
     }
@@ -113,7 +112,6 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Receiver<T> {
     /// The value now; a change that it shows may still be news.
-    #[must_use]
     pub fn borrow(&self) -> Ref<'_, T> {
         self.shared.read()
     }
