@@ -6,7 +6,8 @@ use super::kills::EMBEDDED;
 use crate::harness::{Cluster, Connection, Setup, get};
 
 async fn start() -> Cluster {
-    Setup::new().section(EMBEDDED).start().await
+    // Nobody is to be taken for gone because a busy machine takes long to start a process.
+    Setup::new().section(EMBEDDED).section("[presence]\ngrace = \"60s\"").start().await
 }
 
 /// Kills a shard and starts it again.

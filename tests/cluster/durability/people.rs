@@ -11,14 +11,12 @@ use serde_json::{Value, json};
 use trunkline_client::{Options, Wire, WireError};
 
 use super::ledger::{Ledger, Place};
+use crate::harness::PATIENCE;
 
 /// Before one who was sent away or refused tries again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// From one message of a publisher to the next.
 const PACE: Duration = Duration::from_millis(5);
-/// A shard that is gone closes its clients' connections; this is for what nobody has thought of.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// What all of them share.
 #[derive(Clone)]
 pub(super) struct Company {

@@ -235,7 +235,7 @@ impl Cluster {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options::new(self.url())
+        Options::new(self.url()).deadline(PATIENCE)
     }
 
     /// Connects as a user and takes the welcome.
