@@ -13,12 +13,15 @@ use hyper::{Request, Uri, header};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use trunkline_config::store::JetStreamSettings;
 
 use super::connect::{ConnectError, is_new_enough};
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long servers may take to tell that have just been started.
+const STARTING: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(300);
 /// What a server may tell about itself, in bytes.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
@@ -42,40 +45,63 @@ struct Config {
     sync_always: bool,
 }
 
+/// What servers have told.
+#[derive(Default)]
+struct Told {
+    /// By a server's name, whether it syncs.
+    syncs: BTreeMap<String, bool>,
+    /// Who has told nothing, and why.
+    silent: Vec<String>,
+}
+
 /// Refuses servers that don't sync before they acknowledge, or don't tell, unless that is allowed.
-/// `peers` are those that keep the stream.
+/// `peers` are those that keep the stream. Who can't be asked yet may have just been started.
 pub(super) async fn check(
     options: &JetStreamSettings,
     peers: &[String],
 ) -> Result<(), ConnectError> {
-    let mut told = BTreeMap::new();
-    let mut silent = Vec::new();
+    let start = Instant::now();
+    let why = loop {
+        let Told { syncs, silent } = ask(options).await?;
+        let unknown = peers.iter().any(|peer| !syncs.contains_key(peer));
+        let refuted = peers.iter().any(|peer| syncs.get(peer) == Some(&false));
+        let may_come = unknown && !refuted && !silent.is_empty() && !options.allow_unsafe_sync;
+        if may_come && start.elapsed() < STARTING {
+            sleep(PAUSE).await;
+            continue;
+        }
+        let mut doubts: Vec<_> =
+            peers.iter().filter_map(|peer| doubt(peer, syncs.get(peer))).collect();
+        if doubts.is_empty() {
+            return Ok(());
+        }
+        doubts.extend(silent);
+        break doubts.join("; ");
+    };
+    if options.allow_unsafe_sync {
+        tracing::warn!(%why, "a power failure may take messages that were acknowledged");
+        return Ok(());
+    }
+    Err(ConnectError::UnsafeSync { why })
+}
+
+/// Asks each server that the settings name.
+async fn ask(options: &JetStreamSettings) -> Result<Told, ConnectError> {
+    let mut told = Told::default();
     for url in &options.monitors {
         match timeout(PATIENCE, monitor(url)).await {
             Ok(Ok(server)) if !is_new_enough(&server.version) => {
                 return Err(ConnectError::Version(server.version));
             }
             Ok(Ok(server)) => {
-                told.insert(
-                    server.server_name,
-                    server.jetstream.config.is_some_and(|it| it.sync_always),
-                );
+                let syncs = server.jetstream.config.is_some_and(|it| it.sync_always);
+                told.syncs.insert(server.server_name, syncs);
             }
-            Ok(Err(error)) => silent.push(format!("{url} can't be asked ({error})")),
-            Err(_) => silent.push(format!("{url} doesn't answer")),
+            Ok(Err(error)) => told.silent.push(format!("{url} can't be asked ({error})")),
+            Err(_) => told.silent.push(format!("{url} doesn't answer")),
         }
     }
-    let mut doubts: Vec<_> = peers.iter().filter_map(|peer| doubt(peer, told.get(peer))).collect();
-    if doubts.is_empty() {
-        return Ok(());
-    }
-    doubts.extend(silent);
-    let why = doubts.join("; ");
-    if options.allow_unsafe_sync {
-        tracing::warn!(%why, "a power failure may take messages that were acknowledged");
-        return Ok(());
-    }
-    Err(ConnectError::UnsafeSync { why })
+    Ok(told)
 }
 
 fn doubt(peer: &str, syncs: Option<&bool>) -> Option<String> {

@@ -8,6 +8,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use trunkline_config::settings::Certificate;
 use trunkline_config::store::{JetStreamSettings, Login};
 use trunkline_log::{ConnectError, JetStreamLog};
@@ -44,6 +46,28 @@ async fn a_server_that_does_not_tell_is_refused_unless_that_is_allowed() {
     assert!(error.to_string().contains("can't be asked"), "{error}");
     let allowed = JetStreamSettings { allow_unsafe_sync: true, ..options };
     super::connect(allowed, settings()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_has_just_been_started_is_asked_again() {
+    let store = JetStream::new(settings()).await;
+    let there = store.nats.monitor().trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let monitors = vec![format!("http://{}", listener.local_addr().unwrap())];
+    let tells = async {
+        // Who asks first is not answered.
+        drop(listener.accept().await);
+        loop {
+            let mut asked = listener.accept().await.unwrap().0;
+            let mut server = TcpStream::connect(&there).await.unwrap();
+            let _ = copy_bidirectional(&mut asked, &mut server).await;
+        }
+    };
+    let options = JetStreamSettings { monitors, ..store.options() };
+    tokio::select! {
+        () = tells => {}
+        _ = super::connect(options, settings()) => {}
+    }
 }
 
 #[tokio::test]
