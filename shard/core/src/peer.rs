@@ -259,6 +259,9 @@ pub struct TransferPart {
     pub publications: Vec<Publication>,
     /// No part comes after this one.
     pub last: bool,
+    /// With the last part: for how long there may be members of whom the sender has not heard, as
+    /// it has begun anew itself.
+    pub doubt: Duration,
 }
 
 /// What a home has yet to be told.

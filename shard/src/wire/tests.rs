@@ -1,6 +1,7 @@
 //! What one shard says is what another hears.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -171,6 +172,7 @@ fn others() -> Vec<PeerMessage> {
                 records: vec![record()],
                 publications: vec![Publication::of(&record())],
                 last: true,
+                doubt: Duration::from_millis(9001),
             },
         },
         PeerMessage::Handed { topic: room(), handover: HandoverId(2), passed: true },

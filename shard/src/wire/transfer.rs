@@ -1,6 +1,7 @@
 //! Topics that go from one owner to the next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
@@ -21,8 +22,17 @@ pub(super) fn decode_part(
     transfer: wire::Transfer,
     shards: &Directory,
 ) -> Result<TransferPart, BadItem> {
-    let wire::Transfer { topic: _, standing, members, left, news, records, publications, last } =
-        transfer;
+    let wire::Transfer {
+        topic: _,
+        standing,
+        members,
+        left,
+        news,
+        records,
+        publications,
+        last,
+        doubt_ms,
+    } = transfer;
     let member = |member: wire::TransferMember| {
         let wire::TransferMember { member, home } = member;
         let home = ShardIndex(shards.number_of(&home)?);
@@ -41,6 +51,7 @@ pub(super) fn decode_part(
         records: decode_records(records)?,
         publications: publications.into_iter().map(decode_publication).collect::<Result<_, _>>()?,
         last,
+        doubt: Duration::from_millis(doubt_ms),
     })
 }
 
@@ -50,7 +61,7 @@ pub(super) fn encode_part(
     part: &TransferPart,
     shards: &Directory,
 ) -> wire::Transfer {
-    let TransferPart { standing, members, left, news, records, publications, last } = part;
+    let TransferPart { standing, members, left, news, records, publications, last, doubt } = part;
     let members = members.iter().map(|(member, ShardIndex(home))| wire::TransferMember {
         member: Some(encode_member(member)),
         home: shards.id(*home).unwrap_or_default().to_owned(),
@@ -69,6 +80,7 @@ pub(super) fn encode_part(
         records: encode_records(records),
         publications: publications.iter().map(encode_publication).collect(),
         last: *last,
+        doubt_ms: u64::try_from(doubt.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

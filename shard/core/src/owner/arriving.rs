@@ -29,6 +29,8 @@ const TOGETHER: Duration = Duration::from_millis(250);
 struct Arrival {
     from: Via,
     people: People,
+    /// Until when there may be others.
+    doubtful_until: Mono,
     held: Option<Box<Held>>,
     step: Step,
 }
@@ -128,7 +130,8 @@ impl Owner {
             return io.tell(from, PeerMessage::NotTaken { topic });
         }
         let from = io.links.via(from);
-        let arrival = Arrival { from, people, held, step: Step::Waiting };
+        let doubtful_until = io.now.mono + people.doubt.min(io.settings.grace);
+        let arrival = Arrival { from, people, doubtful_until, held, step: Step::Waiting };
         self.arriving.arrivals.entry(topic.clone()).or_default().push_back(arrival);
         self.take_in(io, &topic);
     }
@@ -221,11 +224,20 @@ impl Owner {
     /// It is kept: its members come, and the old owner may forget it.
     fn accept(&mut self, io: &mut Io, topic: &Topic) {
         let Some(arrivals) = self.arriving.arrivals.get_mut(topic) else { return };
-        let Some(Arrival { from, people, .. }) = arrivals.pop_front() else { return };
+        let Some(Arrival { from, people, doubtful_until, .. }) = arrivals.pop_front() else {
+            return;
+        };
         if arrivals.is_empty() {
             self.arriving.arrivals.remove(topic);
         }
-        let People { members, left, news } = people;
+        let People { members, left, news, doubt: _ } = people;
+        if io.now.mono < doubtful_until {
+            // For a topic that isn't in memory it is remembered by who has given it.
+            self.owed.doubt(from.peer, doubtful_until);
+            if let Some(owned) = self.topics.get_mut(topic) {
+                owned.doubtful_until = owned.doubtful_until.max(doubtful_until);
+            }
+        }
         if !members.is_empty() {
             let nth = self.arrival_grace(io);
             let owned = self.topics.entry(topic.clone()).or_default();

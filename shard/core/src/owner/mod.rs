@@ -175,6 +175,12 @@ impl Owner {
         self.doubtful_until = io.now.mono + io.settings.grace;
     }
 
+    /// Until when a topic may have members of whom this shard has not heard.
+    fn doubt_of(&self, topic: &Topic) -> Mono {
+        let owned = self.topics.get(topic).map(|owned| owned.doubtful_until).unwrap_or_default();
+        self.doubtful_until.max(owned).max(self.owed.doubt_of(topic))
+    }
+
     #[allow(clippy::too_many_arguments)] // the message's fields, taken apart by the router of messages
     pub(crate) fn request(
         &mut self,

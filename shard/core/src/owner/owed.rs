@@ -55,6 +55,8 @@ pub(super) struct Owed {
     unlinked: BTreeMap<ShardIndex, Mono>,
     /// Somebody was not waited for: until then there may be members whom nobody has told of.
     given_up_until: Mono,
+    /// Until when there may be members of whom those have not heard who have given topics.
+    doubts: BTreeMap<ShardIndex, Mono>,
 }
 
 impl Owed {
@@ -68,12 +70,28 @@ impl Owed {
             wants: BTreeMap::new(),
             unlinked: BTreeMap::new(),
             given_up_until: Mono::default(),
+            doubts: BTreeMap::new(),
         }
     }
 
     /// Whether a topic was another's, as far as is known, since everything was where it belongs.
     fn was_elsewhere(&self, me: ShardIndex, topic: &Topic) -> bool {
         self.is_past_unknown || self.past.iter().any(|view| view.owner(&topic.key()) != me.0)
+    }
+
+    /// Somebody has given a topic who may not have heard of all its members, nor of those of others.
+    pub(super) fn doubt(&mut self, from: ShardIndex, until: Mono) {
+        let doubt = self.doubts.entry(from).or_default();
+        *doubt = until.max(*doubt);
+    }
+
+    /// Until when a topic may have members of whom whoever has given it has not heard.
+    pub(super) fn doubt_of(&self, topic: &Topic) -> Mono {
+        let was_of = |peer: &ShardIndex| {
+            self.is_past_unknown || self.past.iter().any(|view| view.owner(&topic.key()) == peer.0)
+        };
+        let doubts = self.doubts.iter().filter(|(peer, _)| was_of(peer));
+        doubts.map(|(_, until)| *until).max().unwrap_or_default()
     }
 
     /// Whether somebody else may have a topic.
@@ -99,7 +117,8 @@ impl Owed {
 
     /// The memory of what was where is of no more use.
     fn forget_past(&mut self, now: Mono) {
-        if self.shards.is_empty() && now >= self.given_up_until {
+        self.doubts.retain(|_, until| now < *until);
+        if self.shards.is_empty() && now >= self.given_up_until && self.doubts.is_empty() {
             self.past.clear();
             self.is_past_unknown = false;
         }
@@ -250,6 +269,7 @@ impl Owner {
         if given_up && !is_known && self.owed.was_elsewhere(me, topic) {
             owned.doubtful_until = io.now.mono + io.settings.grace;
         }
+        owned.doubtful_until = owned.doubtful_until.max(self.owed.doubt_of(topic));
         self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
     }
 

@@ -1,6 +1,7 @@
 //! What one owner tells the next of a topic, in parts of a bounded size, and how these are put together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::topic::OwnedTopic;
 use crate::attachment::Attachment;
@@ -25,12 +26,14 @@ pub(super) struct People {
     pub(super) left: Vec<(SessionId, Attachment)>,
     /// What homes have yet to be told.
     pub(super) news: Vec<News>,
+    /// For how long there may be members of whom nobody has told.
+    pub(super) doubt: Duration,
 }
 
 impl People {
-    pub(super) fn of(owned: &OwnedTopic) -> Self {
+    pub(super) fn of(owned: &OwnedTopic, doubt: Duration) -> Self {
         let (members, news) = (&owned.members, owned.all_news());
-        Self { members: members.all(), left: members.left(), news }
+        Self { members: members.all(), left: members.left(), news, doubt }
     }
 }
 
@@ -61,6 +64,7 @@ pub(super) fn parts(people: People, held: Option<Box<Held>>) -> (Vec<TransferPar
         all.room_for(SMALL).publications.push(publication);
     }
     all.part.last = true;
+    all.part.doubt = people.doubt;
     all.done.push(all.part);
     (all.done, all.total)
 }
@@ -102,7 +106,8 @@ pub(super) struct Broken;
 impl Assembly {
     /// Adds a part. Gives how many bytes there are.
     pub(super) fn add(&mut self, part: TransferPart) -> usize {
-        let TransferPart { standing, members, left, news, records, publications, last: _ } = part;
+        let TransferPart { standing, members, left, news, records, publications, last: _, doubt } =
+            part;
         if standing.is_some() {
             // It begins again.
             *self = Self { standing, ..Self::default() };
@@ -112,6 +117,7 @@ impl Assembly {
         self.bytes += SMALL * small + records_bytes;
         self.people.members.extend(members);
         self.people.left.extend(left);
+        self.people.doubt = doubt;
         self.people.news.extend(news);
         self.records.extend(records);
         self.publications.extend(publications);
@@ -174,7 +180,8 @@ mod tests {
         let members = vec![(Member { session, user, attachment }, ShardIndex(1))];
         let (home, user) = (ShardIndex(1), UserId::parse("bob").unwrap());
         let news = vec![News { home, user, came: true }];
-        let people = People { members, left: vec![(SessionId([3; 24]), attachment)], news };
+        let (left, doubt) = (vec![(SessionId([3; 24]), attachment)], Duration::from_secs(7));
+        let people = People { members, left, news, doubt };
         let (parts, bytes) = parts(people.clone(), Some(Box::new(before.clone())));
         assert!(parts.len() > 3 && bytes > 1_000_000);
         let mut assembly = Assembly::default();

@@ -148,10 +148,12 @@ impl Owner {
     }
 
     fn send_all(&mut self, io: &mut Io, topic: &Topic, held: Option<Box<Held>>) {
+        let doubt = self.doubt_of(topic).since(io.now.mono);
         let Some(under_way) = self.moving.under_way.get_mut(topic) else { return };
         let to = under_way.to;
         let owned = self.topics.get(topic);
-        let people = owned.map(|it| People::of(it)).unwrap_or_default();
+        let nobody = || People { doubt, ..People::default() };
+        let people = owned.map_or_else(nobody, |it| People::of(it, doubt));
         let held = held.or_else(|| owned.filter(|_| io.settings.log != LogReach::Cluster)?.held());
         if held.is_none() && owned.is_none() {
             self.moving.under_way.remove(topic);

@@ -361,3 +361,32 @@ fn a_dead_owner_is_followed_where_all_share_one_log() {
     assert_eq!(town.publish(far, "lobby", "two")["offset"], 2);
     assert_eq!(town.hears_of(far), ["message two"]);
 }
+
+#[test]
+fn who_is_in_what_a_restarted_owner_has_given_away_is_as_unsure_as_it_was_there() {
+    let mut town = town(|plan| plan.durable = true);
+    let [far, _] = members(&mut town);
+    let old = town.owner_of_room("lobby");
+    let mut rooms = (0..).map(|n| format!("attic-{n}"));
+    let attic = rooms.find(|room| town.owner_of_room(room) == old).unwrap();
+    // One of them is at rest when it moves, and the other isn't.
+    let rooms = ["lobby", &attic];
+    town.join(far, &attic);
+    for room in rooms {
+        town.publish(far, room, "kept");
+    }
+    town.ask(far, json!({"type": "leave", "room": attic}));
+    assert!(town.world.crash(old, seconds(1)));
+    town.wait(seconds(2));
+    drain(&mut town, "lobby");
+    town.join(far, &attic);
+    let sure = |town: &mut Town| {
+        rooms.map(|room| {
+            let presence = town.ask(far, json!({"type": "presence", "room": room}));
+            presence["sure"].as_bool().unwrap()
+        })
+    };
+    assert_eq!(sure(&mut town), [false, false]);
+    town.wait(seconds(10));
+    assert_eq!(sure(&mut town), [true, true]);
+}
