@@ -93,6 +93,8 @@ impl World {
         if !self.plan.durable || it.life == 1 {
             it.log = ModelLog::new(&format!("{shard}-{}", it.life), &settings);
         }
+        // A process notes at once by which view it has begun.
+        it.owed = Some((it.view.id(), owed.clone()));
         it.core = Some(Core::new(it.view.clone(), index(shard), owed, settings));
     }
 
