@@ -2,6 +2,7 @@
 
 mod adoption;
 mod api;
+mod attachments;
 mod held_sockets;
 mod history;
 mod links;
