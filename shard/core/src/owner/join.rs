@@ -222,7 +222,7 @@ impl Owner {
                 let Some(owned) = self.topics.get_mut(topic) else { return };
                 let Some(mut claiming) = owned.claiming.remove(&home) else { return };
                 // Some are elsewhere by now, which their old home has not heard yet.
-                claiming.members.retain(|it| !owned.is_late(it.session, it.attachment));
+                claiming.members.retain(|it| !owned.members.is_late(it.session, it.attachment));
                 // What its own members' coming is to others is none for itself, and neither is what was
                 // said of them: they have been there all the time.
                 let mut news = owned.take_news(home);

@@ -181,6 +181,22 @@ impl Members {
         true
     }
 
+    /// A home can't see a member's router. If it knows the member by a later attachment, it is its own by
+    /// now.
+    pub(super) fn suspend(&mut self, home: ShardIndex, session: SessionId, by: Attachment) {
+        self.doubt(session, Doubt::Router);
+        self.is_of(home, session, by);
+    }
+
+    fn is_of(&mut self, home: ShardIndex, session: SessionId, by: Attachment) {
+        if let Some(standing) = self.sessions.get_mut(&session)
+            && standing.doubt.is_some()
+            && standing.attachment < by
+        {
+            (standing.home, standing.attachment) = (home, by);
+        }
+    }
+
     /// Another owner had it as a member, who is in doubt since the nth time that there was reason
     /// to. One that is known already by this attachment or a later one stays as it is.
     pub(super) fn arrive(&mut self, home: ShardIndex, member: Member, nth: u64) {
@@ -254,12 +270,13 @@ impl Members {
 
     /// A shard has claimed a member in time; until it hears the topic again the member stays in
     /// doubt, but no grace ends it.
-    pub(super) fn claimed(&mut self, session: SessionId) {
+    pub(super) fn claimed(&mut self, home: ShardIndex, session: SessionId, by: Attachment) {
         if let Some(standing) = self.sessions.get_mut(&session)
             && matches!(standing.doubt, Some(Doubt::Link(_)))
         {
             standing.doubt = Some(Doubt::Claimed);
         }
+        self.is_of(home, session, by);
     }
 
     /// The members who have been in doubt since the nth break of a link.

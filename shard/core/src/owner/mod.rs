@@ -223,8 +223,8 @@ impl Owner {
             return io.tell(home, PeerMessage::Parted { topic });
         };
         for member in &members {
-            if !owned.is_late(member.session, member.attachment) {
-                owned.members.claimed(member.session);
+            if !owned.members.is_late(member.session, member.attachment) {
+                owned.members.claimed(home, member.session, member.attachment);
             }
         }
         if let Some(queue) = owned.queue_for(home, true) {
@@ -320,7 +320,7 @@ impl Owner {
         if owned.members.is_late(session, attachment) {
             return;
         }
-        owned.members.doubt(session, Doubt::Router);
+        owned.members.suspend(home, session, attachment);
         if !owned.joins_later(session, attachment) {
             self.cancel_join(io, &topic, session);
         }

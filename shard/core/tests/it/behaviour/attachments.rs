@@ -128,6 +128,18 @@ fn whatever_an_earlier_home_says_of_who_is_in_by_another_changes_nothing() {
 }
 
 #[test]
+fn a_home_that_has_lost_sight_of_who_has_come_from_another_says_alone_that_it_leaves() {
+    let mut owner = Owner::new();
+    assert!(owner.join(BEFORE, 1).is_ok());
+    let (topic, session, attachment) = (owner.room.clone(), ALICE, Attachment(2));
+    owner.hear(NOW, PeerMessage::Suspend { topic, session, attachment });
+    assert_eq!(owner.ask(BEFORE, 1, Action::Leave), Ok(Reply::Left));
+    assert_eq!(owner.present(), (1, false));
+    assert_eq!(owner.ask(NOW, 2, Action::Leave), Ok(Reply::Left));
+    assert_eq!(owner.present(), (0, true));
+}
+
+#[test]
 fn an_earlier_home_does_not_bring_back_who_has_left_by_another() {
     let mut owner = Owner::new();
     assert!(owner.join(BEFORE, 1).is_ok());

@@ -175,6 +175,8 @@ fn nothing_is_left(run: &mut Run<'_>) {
     let window = run.world.plan.settings.key_window;
     run.pass(HEALING + 4 * window);
     for shard in 0..run.world.plan.shards {
-        assert_eq!(run.world.gauges(shard), Gauges::default(), "shard {shard} in the end");
+        let inside = || run.world.inside(shard);
+        let gauges = run.world.gauges(shard);
+        assert!(gauges == Gauges::default(), "shard {shard} in the end: {gauges:?}\n{}", inside());
     }
 }
