@@ -250,7 +250,7 @@ impl Owner {
             }
             owned.take_over(news);
             if let Topic::Room(..) = topic {
-                self.tally.rooms += usize::from(was_empty);
+                self.tally.rooms += usize::from(was_empty && !owned.members.is_empty());
                 self.tally.members += owned.members.sessions() - before;
             }
         }
