@@ -228,7 +228,12 @@ impl Text {
     /// Whether it is the first argument and nothing else.
     #[must_use]
     pub fn is_first_argument(&self) -> bool {
-        *self == Self::reference(Root::Argument(0))
+        match &self.0[..] {
+            [Piece::Reference(Reference { root, path })] => {
+                *root == Root::Argument(0) && path.is_empty()
+            }
+            _ => false,
+        }
     }
 }
 

@@ -205,8 +205,7 @@ impl Core {
     pub fn poll_output(&mut self) -> Option<Output> {
         if self.io.outputs.is_empty() {
             self.home.give_checkpoints(&mut self.io);
-            let acknowledged = std::mem::take(&mut self.io.acknowledged);
-            for ((trunk, connection), sequence) in acknowledged {
+            while let Some(((trunk, connection), sequence)) = self.io.acknowledged.pop_first() {
                 self.io.output(Output::Acknowledge { trunk, connection, sequence });
             }
         }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use crate::session_id::SessionId;
 /// What a rule can refer to.
 #[derive(Debug)]
 pub(crate) struct Event<'a> {
-    pub(crate) name: &'a str,
+    pub(crate) name: &'a Arc<str>,
     pub(crate) namespace: &'a Namespace,
     pub(crate) user: &'a UserId,
     pub(crate) session: SessionId,
@@ -43,19 +44,28 @@ impl Event<'_> {
     ///
     /// # Errors
     /// [`NoText`] names the reference that can't be part of a text.
-    pub(crate) fn text(&self, text: &Text) -> Result<String, NoText> {
+    pub(crate) fn text(&self, text: &Text) -> Result<Cow<'_, str>, NoText> {
+        if let [Piece::Reference(reference)] = &text.0[..] {
+            return self.plain(reference);
+        }
         let mut out = String::new();
         for piece in &text.0 {
             match piece {
                 Piece::Literal(literal) => out.push_str(literal),
-                Piece::Reference(reference) => {
-                    let value = self.value(reference);
-                    let value = value.as_deref().and_then(plain);
-                    out.push_str(&value.ok_or_else(|| NoText(name_of(reference)))?);
-                }
+                Piece::Reference(reference) => out.push_str(&self.plain(reference)?),
             }
         }
-        Ok(out)
+        Ok(out.into())
+    }
+
+    /// The string or the number that a reference stands for.
+    fn plain(&self, reference: &Reference) -> Result<Cow<'_, str>, NoText> {
+        let text = match self.value(reference) {
+            Some(Cow::Borrowed(json)) => plain(json),
+            Some(Cow::Owned(json)) => plain(&json).map(|text| text.into_owned().into()),
+            None => None,
+        };
+        text.ok_or_else(|| NoText(name_of(reference)))
     }
 
     /// What a reference stands for, as JSON.
@@ -80,14 +90,20 @@ impl Event<'_> {
     }
 
     /// The body of a message named `emit`. `skip` of the arguments name the receiver.
-    pub(crate) fn body(&self, emit: &str, args: &Args, skip: usize) -> Body {
-        let values: Vec<Cow<'_, str>> = match args {
-            Args::Rest => self.arguments.iter().skip(skip).map(|it| Cow::Borrowed(*it)).collect(),
-            Args::Listed(templates) => self.listed(templates),
+    pub(crate) fn body(&self, emit: Arc<str>, args: &Args, skip: usize) -> Body {
+        let (json, count) = match args {
+            Args::Rest => {
+                let rest = self.arguments.get(skip..).unwrap_or_default();
+                (rest.join(","), rest.len())
+            }
+            Args::Listed(templates) => {
+                let values = self.listed(templates);
+                (values.join(","), values.len())
+            }
         };
-        let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
-        let (json, attachments) = self.with_attachments(values.join(","));
-        Body { event: emit.into(), arguments: Arguments::new(&json, count), attachments }
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let (json, attachments) = self.with_attachments(json);
+        Body { event: emit, arguments: Arguments::new(&json, count), attachments }
     }
 
     /// The JSON with only those attachments that it names, numbered anew.
@@ -155,10 +171,12 @@ pub(crate) fn field<'a>(json: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// The text of a JSON string, or a number as it is written.
-pub(crate) fn plain(json: &str) -> Option<String> {
+pub(crate) fn plain(json: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     match json.as_bytes().first()? {
-        b'"' => serde_json::from_str(json).ok(),
-        b'-' | b'0'..=b'9' => Some(json.to_owned()),
+        b'"' => serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0),
+        b'-' | b'0'..=b'9' => Some(json.into()),
         _ => None,
     }
 }
@@ -190,7 +208,7 @@ mod tests {
         let array = format!("[{arguments}]");
         let values: Vec<&RawValue> = serde_json::from_str(&array).unwrap();
         check(&Event {
-            name: "e",
+            name: &"e".into(),
             namespace: &Namespace::parse("/").unwrap(),
             user: &UserId::parse("alice").unwrap(),
             session: SessionId([0; 24]),
@@ -236,7 +254,7 @@ mod tests {
     fn a_body_is_made_of_the_rest_or_of_templates() {
         with("\"to\", {\"m\": 1}, 2", &[], |event| {
             assert_eq!(
-                event.body("x", &Args::Rest, 1).arguments,
+                event.body("x".into(), &Args::Rest, 1).arguments,
                 Arguments::new("{\"m\": 1},2", 2)
             );
             let table = Template::Table(vec![
@@ -245,7 +263,7 @@ mod tests {
                 ("none".to_owned(), Template::Reference(reference(Root::Argument(9), &[]))),
             ]);
             let listed = Args::Listed(vec![table, Template::Arguments, Template::Flag(true)]);
-            let body = event.body("x", &listed, 1);
+            let body = event.body("x".into(), &listed, 1);
             assert_eq!(body.arguments.count(), 5);
             assert_eq!(
                 body.arguments.json(),
@@ -260,7 +278,7 @@ mod tests {
         let place = |n| format!("{{\"_placeholder\":true,\"num\":{n}}}");
         let arguments = format!("{},{}", place(0), place(1));
         with(&arguments, &attachments, |event| {
-            let body = event.body("x", &Args::Rest, 1);
+            let body = event.body("x".into(), &Args::Rest, 1);
             assert_eq!(body.arguments.json(), place(0));
             assert_eq!(body.attachments, ["b"]);
         });

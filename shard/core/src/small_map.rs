@@ -4,6 +4,7 @@
 //! thousand. The smallest node of a [`BTreeMap`] has room for eleven entries, which is most of what
 //! an idle session would take.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -51,9 +52,12 @@ impl<K: Ord, V> SmallMap<K, V> {
         self.get(key).is_some()
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         match self {
-            Self::One((only, value)) => (only == key).then_some(value),
+            Self::One((only, value)) => (only.borrow() == key).then_some(value),
             Self::Few(few) => find(few, key).ok().map(|place| &few[place].1),
             Self::Many(many) => many.get(key),
         }
@@ -73,6 +77,9 @@ impl<K: Ord, V> SmallMap<K, V> {
 
     /// Gives the value that was there.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        if let Self::Many(many) = self {
+            return many.insert(key, value);
+        }
         if let Some(there) = self.get_mut(&key) {
             return Some(std::mem::replace(there, value));
         }
@@ -85,8 +92,9 @@ impl<K: Ord, V> SmallMap<K, V> {
     where
         K: Clone,
     {
-        if !self.contains_key(&key) {
+        if !matches!(self, Self::Many(_)) && !self.contains_key(&key) {
             self.insert_new(key.clone(), make());
+            return self.get_mut(&key).unwrap_or_else(|| unreachable!("it is there"));
         }
         match self {
             Self::One((_, value)) => value,
@@ -94,7 +102,7 @@ impl<K: Ord, V> SmallMap<K, V> {
                 let place = find(few, &key).unwrap_or_else(|place| place);
                 &mut few[place].1
             }
-            Self::Many(many) => many.entry(key).or_insert_with(|| unreachable!("it is there")),
+            Self::Many(many) => many.entry(key).or_insert_with(make),
         }
     }
 
@@ -190,8 +198,8 @@ impl<K: Ord, V> SmallMap<K, V> {
     }
 }
 
-fn find<K: Ord, V>(few: &[(K, V)], key: &K) -> Result<usize, usize> {
-    few.binary_search_by(|(it, _)| it.cmp(key))
+fn find<Q: Ord + ?Sized, K: Borrow<Q>, V>(few: &[(K, V)], key: &Q) -> Result<usize, usize> {
+    few.binary_search_by(|(it, _)| it.borrow().cmp(key))
 }
 
 #[cfg(test)]

@@ -223,6 +223,7 @@ impl Home {
         let sessions = line.sessions(id);
         if let Some(at) = line.at {
             self.connections.remove(&at);
+            self.disown([id].into_iter());
             for session in sessions {
                 self.orphan(io, session, at);
             }

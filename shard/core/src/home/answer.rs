@@ -247,7 +247,10 @@ impl Home {
             }
         }
         session.tidy(topic);
-        self.changed(member.session);
+        // Until its client is welcomed its router is given nothing of it.
+        if matches!(session.greeting, Greeting::Done) {
+            self.changed(member.session);
+        }
     }
 
     /// A leave is done, as far as this shard goes.

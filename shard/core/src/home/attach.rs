@@ -153,6 +153,7 @@ impl Home {
         let Some(line) = self.connections.get(&at).copied() else { return };
         if moved {
             self.connections.remove(&at);
+            self.disown([line].into_iter());
             self.lose_sight(io, line, at);
         } else {
             self.hang_on_no_more(io, line, "transport close");
@@ -186,9 +187,17 @@ impl Home {
         }
         let of_trunk = (trunk, ConnectionId(0))..=(trunk, ConnectionId(u64::MAX));
         let lost: Vec<_> = self.connections.extract_if(of_trunk, |_, _| true).collect();
+        self.disown(lost.iter().map(|(_, line)| *line));
         for (at, line_id) in lost {
             self.lose_sight(io, line_id, at);
         }
+    }
+
+    /// What is under way for those who speak by these connections is theirs no more. They may begin
+    /// anew by the same ones, and what is answered late is not for that.
+    pub(super) fn disown(&mut self, lines: impl Iterator<Item = SessionId>) {
+        let sessions = lines.filter_map(|id| Some(self.lines.get(&id)?.sessions(id))).flatten();
+        self.requests.disown(&sessions.collect());
     }
 
     /// A connection is where this shard can't see it.
@@ -208,8 +217,6 @@ impl Home {
         self.answers_no_more(io, id);
         let seen = self.sessions.get(&id).and_then(|it| self.lines.get(&it.line));
         let seen = seen.map_or(0, Line::seen);
-        // It may begin anew by the same connection, and what is answered late is not for that.
-        self.requests.disown(id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.is_welcome_due() {
             // It was never in.

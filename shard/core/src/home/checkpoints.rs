@@ -38,6 +38,7 @@ impl Home {
     /// Gives a connection's router what it takes to go on with it, unless there are messages that
     /// the router couldn't say again.
     pub(super) fn give_checkpoint(&mut self, io: &mut Io, line_id: SessionId) {
+        self.changed.remove(&line_id);
         let Some(line) = self.lines.get_mut(&line_id) else { return };
         let Some((trunk, connection)) = line.at else { return };
         let (origin, settled) = (line.origin(), line.settled());
@@ -124,7 +125,7 @@ impl Home {
     }
 
     pub(super) fn part_as(&mut self, io: &mut Io, member: Member, topic: Topic) {
-        let pending = Pending {
+        let pending = Box::new(Pending {
             session: member.session,
             line: member.session,
             sequence: None,
@@ -134,7 +135,7 @@ impl Home {
             started: io.now.mono,
             subject: Subject::Part,
             asked: Asked::Topic { member, sequence: 0, topic, action: Action::Leave },
-        };
+        });
         // Who can't be told lets go of it when the grace is over.
         let _ = self.dispatch(io, pending);
     }

@@ -145,8 +145,9 @@ impl Home {
         room: &RoomId,
         action: Action,
     ) -> Result<Step, Problem> {
-        let topic = self.session(origin)?.room(room);
-        self.ask(io, origin, Subject::Publish(topic.clone()), topic, action)
+        let session = self.session(origin)?;
+        let (member, topic) = (session.member(), session.room(room));
+        self.ask_as(io, origin, member, Subject::Publish(topic.clone()), topic, action)
     }
 
     fn join(
@@ -226,7 +227,7 @@ impl Home {
             let Some(session) = SessionId::parse(&to) else {
                 return Err(Problem::bad("`to` is no session's ID; take it from a `welcome`"));
             };
-            if self.is_under_way(origin) {
+            if self.requests.reclaim(origin) {
                 return Ok(Step::Asked);
             }
             let (sequence, subject) = (origin.sequence, Subject::Send { to });
@@ -338,18 +339,11 @@ impl Home {
         topic: Topic,
         action: Action,
     ) -> Result<Step, Problem> {
-        if self.is_under_way(origin) {
+        if self.requests.reclaim(origin) {
             return Ok(Step::Asked);
         }
         let sequence = origin.sequence;
         self.begin(io, origin, subject, Asked::Topic { member, sequence, topic, action })
-    }
-
-    /// Whether this repeats a message to a topic of which the outcome isn't known yet.
-    fn is_under_way(&mut self, origin: Origin) -> bool {
-        let session = self.sessions.get(&origin.session);
-        session.is_some_and(|session| origin.sequence <= session.again_upto)
-            && self.requests.reclaim(origin)
     }
 
     fn begin(
@@ -359,7 +353,7 @@ impl Home {
         subject: Subject,
         asked: Asked,
     ) -> Result<Step, Problem> {
-        let pending = Pending {
+        let pending = Box::new(Pending {
             session: origin.session,
             line: origin.line,
             sequence: origin.message,
@@ -369,7 +363,7 @@ impl Home {
             started: io.now.mono,
             subject,
             asked,
-        };
+        });
         self.dispatch(io, pending).map_err(|_| unavailable())?;
         Ok(Step::Asked)
     }

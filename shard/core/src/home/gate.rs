@@ -104,7 +104,11 @@ pub(super) struct OutOfReach;
 
 impl Home {
     /// Asks whoever is to be asked, or keeps the request until it can be.
-    pub(super) fn dispatch(&mut self, io: &mut Io, pending: Pending) -> Result<(), OutOfReach> {
+    pub(super) fn dispatch(
+        &mut self,
+        io: &mut Io,
+        pending: Box<Pending>,
+    ) -> Result<(), OutOfReach> {
         if self.subscriptions.any_freed() {
             for topic in self.subscriptions.take_freed() {
                 self.close_gate(io, &topic);
@@ -135,13 +139,14 @@ impl Home {
         &mut self,
         io: &mut Io,
         owner: ShardIndex,
-        pending: Pending,
+        mut pending: Box<Pending>,
     ) -> Result<(), OutOfReach> {
         if !io.links.is_up(owner) {
             return Err(OutOfReach);
         }
-        let request = self.requests.begin(Pending { owner, ..pending });
-        self.send_request(io, request, owner);
+        pending.owner = owner;
+        let awaited = self.requests.begin(pending);
+        self.send_request(io, awaited, owner);
         Ok(())
     }
 
@@ -270,8 +275,8 @@ impl Home {
         &mut self,
         io: &Io,
         request: RequestId,
-        pending: Pending,
-    ) -> Option<Pending> {
+        mut pending: Box<Pending>,
+    ) -> Option<Box<Pending>> {
         let Some(topic) = pending.topic().cloned() else { return Some(pending) };
         let goes_on = io.settings.log == LogReach::Cluster
             && io.owner_of(&topic) != pending.owner
@@ -279,7 +284,8 @@ impl Home {
         if !goes_on {
             return Some(pending);
         }
-        self.requests.put_back(request, Pending { owner: io.links.me(), ..pending });
+        pending.owner = io.links.me();
+        self.requests.put_back(request, pending);
         self.gates.gates.entry(topic).or_default().waiting.insert(request);
         None
     }

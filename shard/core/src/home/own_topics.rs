@@ -41,7 +41,7 @@ impl Home {
         let (member, line) = (session.member(), session.line);
         let subject = Subject::Join(topic.clone());
         let action = Action::Join { after };
-        let pending = Pending {
+        let pending = Box::new(Pending {
             session: id,
             line,
             sequence: None,
@@ -51,7 +51,7 @@ impl Home {
             started: io.now.mono,
             subject,
             asked: Asked::Topic { member, sequence: 0, topic: topic.clone(), action },
-        };
+        });
         if self.dispatch(io, pending).is_err() {
             return false;
         }

@@ -1,7 +1,7 @@
 //! Requests on their way to an owner. Each is answered once: by the owner, by the end of the
 //! link, or by its deadline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +67,12 @@ impl Pending {
             Asked::Topic { member, .. } | Asked::Whisper { member, .. } => member.attachment,
             Asked::Recall { .. } => Attachment::default(),
         }
+    }
+
+    /// What a repeat of it is recognised by, if it is a message.
+    fn message(&self) -> Option<(SessionId, u64)> {
+        let is_message = matches!(self.subject, Subject::Publish(_) | Subject::Send { .. });
+        is_message.then_some((self.session, self.known_by))
     }
 
     /// Whether its connection is gone: whatever is not done by now is asked again by the next.
@@ -167,20 +173,28 @@ pub(super) enum Subject {
 #[derive(Debug)]
 pub(super) struct Requests {
     next: u64,
-    pending: BTreeMap<RequestId, Pending>,
+    /// Boxed, as they are large, and moved from hand to hand.
+    pending: BTreeMap<RequestId, Box<Pending>>,
+    /// The messages among them that are of no connection any more, by what they are known by.
+    disowned: BTreeMap<(SessionId, u64), RequestId>,
     deadlines: Deadlines<RequestId>,
 }
 
 impl Requests {
     pub(super) fn new(timeout: Duration) -> Self {
-        Self { next: 0, pending: BTreeMap::new(), deadlines: Deadlines::new(timeout) }
+        Self {
+            next: 0,
+            pending: BTreeMap::new(),
+            disowned: BTreeMap::new(),
+            deadlines: Deadlines::new(timeout),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.pending.len()
     }
 
-    pub(super) fn begin(&mut self, pending: Pending) -> RequestId {
+    pub(super) fn begin(&mut self, pending: Box<Pending>) -> RequestId {
         self.next += 1;
         let request = RequestId::new(self.next, pending.is_awaited());
         self.deadlines.push(pending.started, request);
@@ -189,7 +203,7 @@ impl Requests {
     }
 
     pub(super) fn get(&self, request: RequestId) -> Option<&Pending> {
-        self.pending.get(&request)
+        self.pending.get(&request).map(Box::as_ref)
     }
 
     /// A request is asked of another shard.
@@ -201,40 +215,57 @@ impl Requests {
 
     /// All that wait, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (RequestId, &Pending)> {
-        self.pending.iter().map(|(request, pending)| (*request, pending))
+        self.pending.iter().map(|(request, pending)| (*request, &**pending))
     }
 
     /// A request that was taken out waits on.
-    pub(super) fn put_back(&mut self, request: RequestId, pending: Pending) {
+    pub(super) fn put_back(&mut self, request: RequestId, pending: Box<Pending>) {
+        if pending.line == NOBODY {
+            self.disowned.extend(pending.message().map(|message| (message, request)));
+        }
         self.pending.insert(request, pending);
     }
 
-    /// What a session has asked is of no connection any more: its client asks again by the next.
-    pub(super) fn disown(&mut self, session: SessionId) {
-        for pending in self.pending.values_mut().filter(|it| it.session == session) {
-            pending.line = NOBODY;
+    /// What these sessions have asked is of no connection any more: their clients ask again by the
+    /// next.
+    pub(super) fn disown(&mut self, sessions: &BTreeSet<SessionId>) {
+        for (request, pending) in &mut self.pending {
+            if sessions.contains(&pending.session) {
+                pending.line = NOBODY;
+                self.disowned.extend(pending.message().map(|message| (message, *request)));
+            }
         }
     }
 
     /// A message to a topic is sent again while its first request is still under way: that one's
     /// answer is the answer. False if there is none.
     pub(super) fn reclaim(&mut self, again: Origin) -> bool {
-        let is_it = |pending: &&mut Pending| {
-            let is_message = matches!(pending.subject, Subject::Publish(_) | Subject::Send { .. });
-            let of_session = (pending.session, pending.known_by) == (again.session, again.sequence);
-            is_message && of_session && pending.line == NOBODY
-        };
-        let Some(pending) = self.pending.values_mut().find(is_it) else { return false };
+        if self.disowned.is_empty() {
+            return false;
+        }
+        let request = self.disowned.remove(&(again.session, again.sequence));
+        let pending = request.and_then(|request| self.pending.get_mut(&request));
+        let Some(pending) = pending else { return false };
         (pending.line, pending.reply_to) = (again.line, again.reply_to);
         true
     }
 
-    pub(super) fn end(&mut self, request: RequestId) -> Option<Pending> {
-        self.pending.remove(&request)
+    pub(super) fn end(&mut self, request: RequestId) -> Option<Box<Pending>> {
+        let pending = self.pending.remove(&request)?;
+        self.forget_disowned(&pending);
+        Some(pending)
+    }
+
+    fn forget_disowned(&mut self, ended: &Pending) {
+        if ended.line == NOBODY
+            && let Some(message) = ended.message()
+        {
+            self.disowned.remove(&message);
+        }
     }
 
     /// The next request whose deadline has come and that still waits.
-    pub(super) fn pop_overdue(&mut self, now: Mono) -> Option<Pending> {
+    pub(super) fn pop_overdue(&mut self, now: Mono) -> Option<Box<Pending>> {
         while let Some(request) = self.deadlines.pop_due(now) {
             match self.pending.get(&request).map(|pending| (&pending.subject, pending.started)) {
                 // Its clients have longer: it is looked at again in a while.
@@ -249,8 +280,13 @@ impl Requests {
     }
 
     /// Takes out all requests to a peer, oldest first.
-    pub(super) fn end_all(&mut self, owner: ShardIndex) -> Vec<(RequestId, Pending)> {
-        self.pending.extract_if(.., |_, pending| pending.owner == owner).collect()
+    pub(super) fn end_all(&mut self, owner: ShardIndex) -> Vec<(RequestId, Box<Pending>)> {
+        let ended = self.pending.extract_if(.., |_, pending| pending.owner == owner);
+        let ended: Vec<_> = ended.collect();
+        for (_, pending) in &ended {
+            self.forget_disowned(pending);
+        }
+        ended
     }
 
     /// Takes out the joins of a topic that a connection has asked for its session, oldest first.
@@ -259,7 +295,7 @@ impl Requests {
             (pending.session, pending.line) == (of.session, of.line)
                 && matches!(&pending.subject, Subject::Join(it) if it == topic)
         };
-        self.pending.extract_if(.., |_, pending| joins(pending)).map(|(_, p)| p).collect()
+        self.pending.extract_if(.., |_, pending| joins(pending)).map(|(_, p)| *p).collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Mono> {

@@ -62,7 +62,15 @@ impl Stream {
 
     /// The newest stamp.
     pub(super) fn newest(&self) -> String {
-        format!("{}.{:x}", self.name, self.last)
+        let Self { name, last, .. } = self;
+        let mut stamp = String::with_capacity(name.len() + 17);
+        stamp.push_str(name);
+        stamp.push('.');
+        // By hand, as there is one for each message.
+        let digits = (67 - last.leading_zeros()).max(4) / 4;
+        let digit = |nth| char::from_digit(u32::try_from(last >> (4 * nth) & 15).ok()?, 16);
+        stamp.extend((0..digits).rev().filter_map(digit));
+        stamp
     }
 
     /// The stamp of a kept message on its way to all members, or to the `only` one that had missed

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::opening::ask_log;
 use super::tail::Tail;
-use super::{Owner, Waiting};
+use super::topic::OwnedTopic;
+use super::{Owner, Tickets, Waiting};
 use crate::asker::Asker;
 use crate::core::Io;
 use crate::dedupe::Identity;
@@ -54,29 +56,33 @@ impl Appends {
     }
 }
 
-impl Owner {
+impl OwnedTopic {
     /// Queues a message for the log.
-    pub(super) fn append(&mut self, io: &mut Io, topic: &Topic, pending: Pending) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        if owned.appends.queued_bytes >= QUEUED_BYTES {
-            self.refuse_pending(io, topic, &pending);
+    pub(super) fn append(
+        &mut self,
+        io: &mut Io,
+        tickets: &mut Tickets,
+        topic: &Topic,
+        pending: Pending,
+    ) {
+        if self.appends.queued_bytes >= QUEUED_BYTES {
+            self.refuse(io, &pending);
             return;
         }
-        owned.appends.queued_bytes += pending.body.size();
-        owned.appends.queued.push_back(pending);
-        self.flush(io, topic);
+        self.appends.queued_bytes += pending.body.size();
+        self.appends.queued.push_back(pending);
+        self.flush(io, tickets, topic);
     }
 
     /// Sends what is queued to the log, unless a batch is under way.
-    pub(super) fn flush(&mut self, io: &mut Io, topic: &Topic) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        let Some(tail) = owned.tail() else { return };
-        if !owned.appends.in_flight.is_empty() || owned.appends.queued.is_empty() {
+    pub(super) fn flush(&mut self, io: &mut Io, tickets: &mut Tickets, topic: &Topic) {
+        let Some(tail) = self.tail() else { return };
+        if !self.appends.in_flight.is_empty() || self.appends.queued.is_empty() {
             return;
         }
         let after = tail.position();
         let time_ms = tail.next_time(io.now.wall_ms);
-        let appends = &mut owned.appends;
+        let appends = &mut self.appends;
         let count = appends.queued.len().min(BATCH);
         let batch: Vec<_> = appends
             .queued
@@ -91,7 +97,7 @@ impl Owner {
         appends.queued_bytes -= taken;
         let records: Vec<_> = batch.iter().map(|(_, record)| Arc::clone(record)).collect();
         appends.in_flight = batch;
-        self.ask_log(io, topic, Waiting::Append, |ticket, topic| LogRequest::Append {
+        ask_log(tickets, io, topic, Waiting::Append, |ticket, topic| LogRequest::Append {
             ticket,
             topic,
             after,
@@ -99,65 +105,52 @@ impl Owner {
         });
     }
 
+    /// Answers a publish, and whoever has repeated it meanwhile.
+    pub(super) fn settle(&mut self, io: &mut Io, asker: Asker, identity: &Identity, reply: &Reply) {
+        let repeats = self.dedupe.as_mut().map(|dedupe| dedupe.settle(identity, reply));
+        for asker in std::iter::once(asker).chain(repeats.into_iter().flatten()) {
+            asker.answer(io, Ok(reply.clone()));
+        }
+    }
+
+    fn refuse(&mut self, io: &mut Io, pending: &Pending) {
+        let repeats = self.dedupe.as_mut().map(|dedupe| dedupe.abandon(&pending.identity));
+        for asker in std::iter::once(pending.asker).chain(repeats.into_iter().flatten()) {
+            asker.answer(io, Err(Refusal::Unavailable));
+        }
+    }
+}
+
+impl Owner {
     /// The log has the batch, and nothing before `first` any more: the batch's publishers are told
     /// first, then its readers.
     pub(super) fn appended(&mut self, io: &mut Io, topic: &Topic, first: u64) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let batch = std::mem::take(&mut owned.appends.in_flight);
         for (pending, record) in batch {
-            let Some(tail) = self.topics.get_mut(topic).and_then(|owned| owned.tail_mut()) else {
-                return;
-            };
+            let Some(owned) = self.topics.get_mut(topic) else { return };
+            let Some(tail) = owned.tail_mut() else { return };
             tail.push(Arc::clone(&record));
+            let epoch = tail.epoch().clone();
             if record.offset % 8 == 7 && trunkline_planted::is("drop an acknowledgement") {
                 continue;
             }
-            self.placed(io, topic, &pending, &record);
-        }
-        let since_ms = age_limit(io, topic);
-        if let Some(tail) = self.topics.get_mut(topic).and_then(|owned| owned.tail_mut()) {
-            tail.trim(first, since_ms);
-        }
-        self.flush(io, topic);
-    }
-
-    /// A message has its place.
-    fn placed(&mut self, io: &mut Io, topic: &Topic, pending: &Pending, record: &Arc<Record>) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        let Some(tail) = owned.tail() else { return };
-        let epoch = tail.epoch().clone();
-        match topic {
-            Topic::Room(..) => {
-                let position = Position { epoch: epoch.clone(), offset: record.offset };
-                self.answer(io, topic, pending, &Reply::Published(position));
-                let record = Arc::clone(record);
-                let delivery = Delivery::Record { epoch, record, handover: None };
-                if let Some(owned) = self.topics.get(topic) {
+            match topic {
+                Topic::Room(..) => {
+                    let position = Position { epoch: epoch.clone(), offset: record.offset };
+                    let reply = Reply::Published(position);
+                    owned.settle(io, pending.asker, &pending.identity, &reply);
+                    let delivery = Delivery::Record { epoch, record, handover: None };
                     Self::announce(io, owned, topic, &delivery);
                 }
+                Topic::Inbox(_) => self.hand_record(io, topic, &pending, record, epoch),
             }
-            Topic::Inbox(_) => self.hand_record(io, topic, pending, record, epoch),
         }
-    }
-
-    /// Answers a publish, and whoever has repeated it meanwhile.
-    pub(super) fn answer(&mut self, io: &mut Io, topic: &Topic, pending: &Pending, reply: &Reply) {
-        self.settle(io, topic, pending.asker, &pending.identity, reply);
-    }
-
-    pub(super) fn settle(
-        &mut self,
-        io: &mut Io,
-        topic: &Topic,
-        asker: Asker,
-        identity: &Identity,
-        reply: &Reply,
-    ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
-        let repeats = owned.dedupe.as_mut().map(|dedupe| dedupe.settle(identity, reply));
-        for asker in std::iter::once(asker).chain(repeats.into_iter().flatten()) {
-            asker.answer(io, Ok(reply.clone()));
+        if let Some(tail) = owned.tail_mut() {
+            tail.trim(first, age_limit(io, topic));
         }
+        owned.flush(io, &mut self.tickets, topic);
     }
 
     /// Of the batch whose outcome was not known, these records were kept.
@@ -199,7 +192,9 @@ impl Owner {
                 Topic::Room(..) => Reply::Published(Position { epoch, offset }),
                 Topic::Inbox(_) => Reply::Sent(crate::peer::SendStatus::Queued),
             };
-            self.answer(io, topic, &pending, &reply);
+            if let Some(owned) = self.topics.get_mut(topic) {
+                owned.settle(io, pending.asker, &pending.identity, &reply);
+            }
         }
     }
 
@@ -207,7 +202,7 @@ impl Owner {
     pub(super) fn abandon_unknown(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         for (pending, _) in std::mem::take(&mut owned.appends.in_flight) {
-            self.refuse_pending(io, topic, &pending);
+            owned.refuse(io, &pending);
         }
     }
 
@@ -224,14 +219,6 @@ impl Owner {
                     _ => asker.answer(io, Err(refusal)),
                 }
             }
-        }
-    }
-
-    fn refuse_pending(&mut self, io: &mut Io, topic: &Topic, pending: &Pending) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        let repeats = owned.dedupe.as_mut().map(|dedupe| dedupe.abandon(&pending.identity));
-        for asker in std::iter::once(pending.asker).chain(repeats.into_iter().flatten()) {
-            asker.answer(io, Err(Refusal::Unavailable));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Owner;
 use super::append::Pending;
+use super::topic::OwnedTopic;
 use crate::asker::Asker;
 use crate::core::Io;
 use crate::dedupe::Identity;
@@ -57,6 +58,17 @@ impl Handing {
         self.waiting_bytes = waiting_bytes;
     }
 
+    /// These shards are asked to hand something over.
+    fn begin(
+        &mut self,
+        handover: HandoverId,
+        waiting: BTreeSet<ShardIndex>,
+        offsets: Option<(u64, u64)>,
+        sender: Option<(Asker, Identity)>,
+    ) {
+        self.under_way.insert(handover, Handover { waiting, offsets, sender, overdue: false });
+    }
+
     /// Messages of `first` to `last` have reached a connection, and what is before `oldest` is no
     /// more. Whether that moved the mark.
     fn mark(&mut self, (first, last): (u64, u64), oldest: u64) -> bool {
@@ -71,56 +83,70 @@ impl Handing {
     }
 }
 
-impl Owner {
-    /// Whether as many messages wait for the user as may.
-    pub(super) fn inbox_is_full(&self, io: &Io, topic: &Topic) -> bool {
-        let Some(owned) = self.topics.get(topic) else { return true };
-        let Some(tail) = owned.tail() else { return true };
-        let handed = owned.handing.handed.max(tail.first() - 1);
-        let waiting = tail.last().saturating_sub(handed) + owned.appends.len() as u64;
-        let waiting_bytes = owned.handing.waiting_bytes + owned.appends.bytes();
+impl OwnedTopic {
+    /// Whether as many messages wait for the inbox's user as may.
+    pub(super) fn is_full(&self, io: &Io) -> bool {
+        let Some(tail) = self.tail() else { return true };
+        let handed = self.handing.handed.max(tail.first() - 1);
+        let waiting = tail.last().saturating_sub(handed) + self.appends.len() as u64;
+        let waiting_bytes = self.handing.waiting_bytes + self.appends.bytes();
         waiting >= io.settings.inbox_messages as u64 || waiting_bytes >= io.settings.inbox_bytes
     }
+}
 
+impl Owner {}
+
+impl Owner {
     /// A kept message sets out for the user's connections; without one it is queued.
     pub(super) fn hand_record(
         &mut self,
         io: &mut Io,
         topic: &Topic,
         pending: &Pending,
-        record: &Arc<Record>,
+        record: Arc<Record>,
         epoch: Epoch,
     ) {
-        if let Some(owned) = self.topics.get_mut(topic) {
-            owned.handing.waiting_bytes += record.size();
-        }
-        let sender = (pending.asker, pending.identity.clone());
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        owned.handing.waiting_bytes += record.size();
         let offsets = Some((record.offset, record.offset));
-        match self.begin_handover(io, topic, None, offsets, Some(sender)) {
-            Some(handover) => {
-                let record = Arc::clone(record);
-                let delivery = Delivery::Record { epoch, record, handover: Some(handover) };
-                self.deliver_to_user(io, topic, &delivery);
-            }
-            None => self.answer(io, topic, pending, &Reply::Sent(SendStatus::Queued)),
-        }
+        let delivery = |handover| Delivery::Record { epoch, record, handover: Some(handover) };
+        self.hand_over(io, topic, pending, offsets, delivery);
     }
 
     /// A message that may not be kept.
     pub(super) fn hand_unkept(&mut self, io: &mut Io, topic: &Topic, pending: &Pending) {
-        let sender = (pending.asker, pending.identity.clone());
-        match self.begin_handover(io, topic, None, None, Some(sender)) {
-            Some(handover) => {
-                let delivery = Delivery::Ephemeral {
-                    from: pending.identity.member.user.clone(),
-                    except: None,
-                    body: pending.body.clone(),
-                    handover: Some(handover),
-                };
-                self.deliver_to_user(io, topic, &delivery);
-            }
-            None => self.answer(io, topic, pending, &Reply::Sent(SendStatus::Offline)),
+        let delivery = |handover| Delivery::Ephemeral {
+            from: pending.identity.member.user.clone(),
+            except: None,
+            body: pending.body.clone(),
+            handover: Some(handover),
+        };
+        self.hand_over(io, topic, pending, None, delivery);
+    }
+
+    /// A message sets out for all who have connections of the user; if there is none its sender is
+    /// told so.
+    fn hand_over(
+        &mut self,
+        io: &mut Io,
+        topic: &Topic,
+        pending: &Pending,
+        offsets: Option<(u64, u64)>,
+        delivery: impl FnOnce(HandoverId) -> Delivery,
+    ) {
+        let Self { topics, handovers, handover_deadlines, .. } = self;
+        let Some(owned) = topics.get_mut(topic) else { return };
+        let homes: BTreeSet<ShardIndex> = owned.members.subscribers().collect();
+        if homes.is_empty() || trunkline_planted::is("keep private messages back") {
+            let status = unheard(offsets);
+            return owned.settle(io, pending.asker, &pending.identity, &Reply::Sent(status));
         }
+        *handovers += 1;
+        let handover = HandoverId::new(*handovers, pending.asker.request.is_awaited());
+        let sender = Some((pending.asker, pending.identity.clone()));
+        owned.handing.begin(handover, homes, offsets, sender);
+        handover_deadlines.push(io.now.mono, (topic.clone(), handover));
+        Self::announce(io, owned, topic, &delivery(handover));
     }
 
     /// What a new member of an inbox has missed is on its way to it.
@@ -133,42 +159,13 @@ impl Owner {
     ) -> Option<HandoverId> {
         let Topic::Inbox(_) = topic else { return None };
         let offsets = (missed.first()?.offset, missed.last()?.offset);
-        self.begin_handover(io, topic, Some(home), Some(offsets), None)
-    }
-
-    /// Begins a handover by one shard, or by all that have connections of the user; `None` if
-    /// there is none.
-    fn begin_handover(
-        &mut self,
-        io: &Io,
-        topic: &Topic,
-        home: Option<ShardIndex>,
-        offsets: Option<(u64, u64)>,
-        sender: Option<(Asker, Identity)>,
-    ) -> Option<HandoverId> {
         let owned = self.topics.get_mut(topic)?;
-        let waiting: BTreeSet<ShardIndex> = match home {
-            Some(home) => BTreeSet::from([home]),
-            None => owned.members.subscribers().collect(),
-        };
-        if waiting.is_empty() || trunkline_planted::is("keep private messages back") {
-            return None;
-        }
         self.handovers += 1;
-        let is_awaited = sender.as_ref().is_some_and(|(asker, _)| asker.request.is_awaited());
-        let handover = HandoverId::new(self.handovers, is_awaited);
-        owned
-            .handing
-            .under_way
-            .insert(handover, Handover { waiting, offsets, sender, overdue: false });
+        // Nobody waits to be told.
+        let handover = HandoverId::new(self.handovers, false);
+        owned.handing.begin(handover, BTreeSet::from([home]), Some(offsets), None);
         self.handover_deadlines.push(io.now.mono, (topic.clone(), handover));
         Some(handover)
-    }
-
-    fn deliver_to_user(&self, io: &mut Io, topic: &Topic, delivery: &Delivery) {
-        if let Some(owned) = self.topics.get(topic) {
-            Self::announce(io, owned, topic, delivery);
-        }
     }
 
     /// A shard says what became of a handover.
@@ -219,7 +216,7 @@ impl Owner {
             let sender = under_way.sender.take();
             self.handover_deadlines.push(io.now.mono, (topic.clone(), handover));
             if let Some((asker, identity)) = sender {
-                self.settle(io, topic, asker, &identity, &Reply::Sent(SendStatus::Queued));
+                owned.settle(io, asker, &identity, &Reply::Sent(SendStatus::Queued));
             }
         }
         self.tidy(io, topic);
@@ -243,15 +240,16 @@ impl Owner {
             }
             io.output(Output::Log(LogRequest::Mark { topic: topic.clone(), handed }));
         }
-        let status = match (passed, offsets) {
-            (true, _) => SendStatus::Delivered,
-            (false, Some(_)) => SendStatus::Queued,
-            (false, None) => SendStatus::Offline,
-        };
+        let status = if passed { SendStatus::Delivered } else { unheard(offsets) };
         if let Some((asker, identity)) = sender {
-            self.settle(io, topic, asker, &identity, &Reply::Sent(status));
+            owned.settle(io, asker, &identity, &Reply::Sent(status));
         }
     }
+}
+
+/// What a sender is told of a message that no connection was handed: one with a place is kept.
+fn unheard(offsets: Option<(u64, u64)>) -> SendStatus {
+    if offsets.is_some() { SendStatus::Queued } else { SendStatus::Offline }
 }
 
 #[cfg(test)]

@@ -52,12 +52,13 @@ impl Owner {
         topic: &Topic,
         (after, may_hear): (Option<&Position>, bool),
     ) {
-        if self.is_late(topic, &member) {
+        let Self { topics, tickets, .. } = self;
+        let Some(owned) = topics.get_mut(topic) else { return };
+        if owned.is_late(member.session, member.attachment) {
             return asker.answer(io, Err(Refusal::Unavailable));
         }
-        self.cancel_join(io, topic, member.session);
-        self.age(io, topic);
-        let Some(owned) = self.topics.get(topic) else { return };
+        owned.cancel_join(io, tickets, member.session);
+        owned.age(io, topic);
         let Some(tail) = owned.tail() else { return };
         let (start, gap) = match (topic, after) {
             // A member already: it has had everything, and has it again by no means.
@@ -73,11 +74,6 @@ impl Owner {
         self.catch_up(io, topic, CatchUp { who, missed: Vec::new(), upto: start, gap });
     }
 
-    fn is_late(&self, topic: &Topic, member: &Member) -> bool {
-        let owned = self.topics.get(topic);
-        owned.is_some_and(|owned| owned.is_late(member.session, member.attachment))
-    }
-
     /// A shard's members are back after a broken link.
     pub(super) fn begin_claim(
         &mut self,
@@ -87,8 +83,8 @@ impl Owner {
         after: Position,
         members: Vec<Member>,
     ) {
-        self.age(io, topic);
         let Some(owned) = self.topics.get_mut(topic) else { return };
+        owned.age(io, topic);
         let Some(tail) = owned.tail() else { return };
         let (start, gap) = tail.resume_from(&after);
         let claiming = Claiming { after, members, queue: Queue::default(), stalled: false };
@@ -194,7 +190,8 @@ impl Owner {
         let CatchUp { who, missed, upto: _, gap } = catch_up;
         match who {
             Who::Session { asker, member, named } => {
-                if self.is_late(topic, &member) {
+                let Some(owned) = self.topics.get(topic) else { return };
+                if owned.is_late(member.session, member.attachment) {
                     return asker.answer(io, Err(Refusal::Unavailable));
                 }
                 self.add_member(io, topic, asker.via.peer, member, None);

@@ -124,20 +124,18 @@ impl Members {
     /// Adds a member, or makes sure of one, wherever it was before.
     pub(super) fn join(&mut self, home: ShardIndex, member: Member) -> Change {
         let Member { session, user, attachment } = member;
-        if let Some(standing) = self.sessions.get_mut(&session)
-            && standing.doubt.is_none()
-            && standing.home == home
-        {
-            standing.attachment = attachment;
-            return Change::Nothing;
-        }
-        let change = match self.sessions.get(&session).map(|it| (it.home, it.doubt)) {
-            Some((before, None)) => {
-                self.unsubscribe(before);
-                Change::Nothing
+        let change = match self.sessions.get_mut(&session) {
+            Some(standing) if standing.doubt.is_none() && standing.home == home => {
+                standing.attachment = attachment;
+                return Change::Nothing;
             }
-            Some((_, Some(_))) => {
-                self.doubted -= 1;
+            Some(standing) => {
+                let sure = Standing { user, home, attachment, doubt: None };
+                let before = std::mem::replace(standing, sure);
+                match before.doubt {
+                    Some(_) => self.doubted -= 1,
+                    None => self.unsubscribe(before.home),
+                }
                 Change::Nothing
             }
             None => {
@@ -146,10 +144,12 @@ impl Members {
                 if trunkline_planted::is("count a user twice") {
                     *connections += 1;
                 }
-                if *connections == 1 { Change::User } else { Change::Nothing }
+                let is_first = *connections == 1;
+                let sure = Standing { user, home, attachment, doubt: None };
+                self.sessions.insert(session, sure);
+                if is_first { Change::User } else { Change::Nothing }
             }
         };
-        self.sessions.insert(session, Standing { user, home, attachment, doubt: None });
         *self.subscribers.get_or_insert_with(home, || 0) += 1;
         change
     }

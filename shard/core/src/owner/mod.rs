@@ -75,6 +75,9 @@ enum Waiting {
     Import,
 }
 
+/// What the log has been asked, and of which topics.
+type Tickets = BTreeMap<Ticket, (Topic, Waiting)>;
+
 /// The topics of this shard.
 #[derive(Debug)]
 pub(crate) struct Owner {
@@ -84,7 +87,7 @@ pub(crate) struct Owner {
     moving: Moving,
     arriving: Arriving,
     refused: Refused,
-    tickets: BTreeMap<Ticket, (Topic, Waiting)>,
+    tickets: Tickets,
     tally: Tally,
     /// Until then there may be members of an earlier process of this shard who have not come back.
     doubtful_until: Mono,
@@ -196,7 +199,11 @@ impl Owner {
         if !self.refused.is_empty() && self.refused.overtakes(home, &topic, request) {
             return self.refuse_moved(io, asker, &topic);
         }
-        let Some(owned) = self.owned(io, &topic) else {
+        let owned = match self.topics.get_mut(&topic) {
+            Some(owned) => Some(&mut **owned),
+            None => self.open_if_owned(io, &topic),
+        };
+        let Some(owned) = owned.filter(|owned| owned.serves == Serves::Yes) else {
             return self.refuse_moved(io, asker, &topic);
         };
         let membership = matches!(action, Action::Join { .. } | Action::Leave);
@@ -219,7 +226,11 @@ impl Owner {
         after: Position,
         members: Vec<Member>,
     ) {
-        let Some(owned) = self.owned(io, &topic) else {
+        let owned = match self.topics.get_mut(&topic) {
+            Some(owned) => Some(&mut **owned),
+            None => self.open_if_owned(io, &topic),
+        };
+        let Some(owned) = owned.filter(|owned| owned.serves == Serves::Yes) else {
             return io.tell(home, PeerMessage::Parted { topic });
         };
         for member in &members {
@@ -235,16 +246,13 @@ impl Owner {
         self.begin_claim(io, home, &topic, after, members);
     }
 
-    /// A topic of this shard, which is opened if it isn't; `None` if it is another's.
-    fn owned(&mut self, io: &mut Io, topic: &Topic) -> Option<&mut OwnedTopic> {
-        if !self.topics.contains_key(topic) {
-            if io.owner_of(topic) != io.links.me() {
-                return None;
-            }
-            self.open(io, topic);
+    /// Opens a topic that isn't in memory; `None` if it is another shard's.
+    fn open_if_owned(&mut self, io: &mut Io, topic: &Topic) -> Option<&mut OwnedTopic> {
+        if io.owner_of(topic) != io.links.me() {
+            return None;
         }
-        let owned = self.topics.get_mut(topic).map(Box::as_mut);
-        owned.filter(|owned| owned.serves == Serves::Yes)
+        self.open(io, topic);
+        self.topics.get_mut(topic).map(Box::as_mut)
     }
 
     /// Another shard is to be asked, or this one again when it serves the topic.
@@ -280,7 +288,7 @@ impl Owner {
 
     /// A session leaves by one of its attachments.
     fn part(&mut self, io: &mut Io, topic: &Topic, session: SessionId, attachment: Attachment) {
-        let Some(owned) = self.topics.get(topic) else { return };
+        let Some(owned) = self.topics.get_mut(topic) else { return };
         if owned.members.is_late(session, attachment) {
             return;
         }
@@ -292,7 +300,7 @@ impl Owner {
             }
             return;
         }
-        self.cancel_join(io, topic, session);
+        owned.cancel_join(io, &mut self.tickets, session);
         self.remove_member(io, topic, session);
         if let (false, Some(owned)) = (attachment.is_first(), self.topics.get_mut(topic)) {
             owned.members.has_left(session, attachment, remembered_until(io));
@@ -322,7 +330,7 @@ impl Owner {
         }
         owned.members.suspend(home, session, attachment);
         if !owned.joins_later(session, attachment) {
-            self.cancel_join(io, &topic, session);
+            owned.cancel_join(io, &mut self.tickets, session);
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::tail::Tail;
 use super::topic::{Serves, Stage};
-use super::{Owner, Waiting};
+use super::{Owner, Tickets, Waiting};
+use crate::Ticket;
 use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Key};
@@ -125,7 +126,7 @@ impl Owner {
     fn ready(&mut self, io: &mut Io, topic: &Topic, tail: Tail) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let stage = std::mem::replace(&mut owned.stage, Stage::Open(tail));
-        self.flush(io, topic);
+        owned.flush(io, &mut self.tickets, topic);
         self.retry_claims(io, topic);
         if let Stage::Opening { mut queue, .. } = stage {
             for (home, message) in queue.take() {
@@ -183,13 +184,24 @@ impl Owner {
         io: &mut Io,
         topic: &Topic,
         waiting: Waiting,
-        request: impl FnOnce(crate::Ticket, Topic) -> LogRequest,
-    ) -> crate::Ticket {
-        let ticket = io.ticket();
-        self.tickets.insert(ticket, (topic.clone(), waiting));
-        io.output(Output::Log(request(ticket, topic.clone())));
-        ticket
+        request: impl FnOnce(Ticket, Topic) -> LogRequest,
+    ) -> Ticket {
+        ask_log(&mut self.tickets, io, topic, waiting, request)
     }
+}
+
+/// Asks the log something of a topic, which may be borrowed from its owner.
+pub(super) fn ask_log(
+    tickets: &mut Tickets,
+    io: &mut Io,
+    topic: &Topic,
+    waiting: Waiting,
+    request: impl FnOnce(Ticket, Topic) -> LogRequest,
+) -> Ticket {
+    let ticket = io.ticket();
+    tickets.insert(ticket, (topic.clone(), waiting));
+    io.output(Output::Log(request(ticket, topic.clone())));
+    ticket
 }
 
 /// What a publish is recognised by.

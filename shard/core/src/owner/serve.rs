@@ -2,7 +2,8 @@
 
 use super::append::{Pending, age_limit};
 use super::members::Change;
-use super::{Owner, Waiting, remembered_until};
+use super::topic::OwnedTopic;
+use super::{Owner, Tickets, Waiting, remembered_until};
 use crate::asker::Asker;
 use crate::core::Io;
 use crate::dedupe::{Dedupe, Identity, Key, Seen};
@@ -33,12 +34,12 @@ impl Owner {
                 // Answered first: a session that joins, leaves and joins without waiting is
                 // still among those who hear, and must not hear of itself.
                 asker.answer(io, Ok(Reply::Left));
-                let Some(owned) = self.topics.get(topic) else { return };
+                let Some(owned) = self.topics.get_mut(topic) else { return };
                 if sequence == 0 && owned.members.is_doubted(member.session) {
                     // A home that doesn't say it for the client may know of its last connection only:
                     // who isn't claimed within the grace has left. What it has asked before is over.
                     if !owned.joins_later(member.session, member.attachment) {
-                        self.cancel_join(io, topic, member.session);
+                        owned.cancel_join(io, &mut self.tickets, member.session);
                     }
                     return;
                 }
@@ -68,7 +69,8 @@ impl Owner {
     }
 
     fn publish(&mut self, io: &mut Io, topic: &Topic, pending: Pending, ephemeral: bool) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let Self { topics, tickets, .. } = self;
+        let Some(owned) = topics.get_mut(topic) else { return };
         let window = io.settings.key_window;
         let dedupe = owned.dedupe.get_or_insert_with(|| Box::new(Dedupe::new(window)));
         match dedupe.begin(io.now.mono, &pending.identity, pending.asker) {
@@ -78,7 +80,7 @@ impl Owner {
             Seen::Done(reply) => return pending.asker.answer(io, Ok(reply)),
         }
         match topic {
-            Topic::Inbox(_) if ephemeral || self.inbox_is_full(io, topic) => {
+            Topic::Inbox(_) if ephemeral || owned.is_full(io) => {
                 self.hand_unkept(io, topic, &pending);
             }
             Topic::Room(..) if ephemeral => {
@@ -89,12 +91,10 @@ impl Owner {
                     body: body.clone(),
                     handover: None,
                 };
-                self.answer(io, topic, &pending, &Reply::Ephemeral);
-                if let Some(owned) = self.topics.get(topic) {
-                    Self::announce(io, owned, topic, &delivery);
-                }
+                owned.settle(io, pending.asker, &pending.identity, &Reply::Ephemeral);
+                Self::announce(io, owned, topic, &delivery);
             }
-            Topic::Inbox(_) | Topic::Room(..) => self.append(io, topic, pending),
+            Topic::Inbox(_) | Topic::Room(..) => owned.append(io, tickets, topic, pending),
         }
     }
 
@@ -143,7 +143,7 @@ impl Owner {
             return;
         };
         let others = owned.members.subscribers().filter(|other| claims != Some(*other));
-        let others: Vec<_> = others.collect();
+        let others: Vec<_> = others.filter(|_| !topic.is_everyones()).collect();
         let user = member.user.clone();
         if owned.members.is_empty() {
             self.tally.rooms += 1;
@@ -194,22 +194,22 @@ impl Owner {
             Self::announce(io, owned, topic, &delivery);
         }
     }
+}
 
+impl OwnedTopic {
     /// A join that waits for the log is not wanted any more.
-    pub(super) fn cancel_join(&mut self, io: &mut Io, topic: &Topic, session: SessionId) {
-        let Some(owned) = self.topics.get_mut(topic) else { return };
-        if let Some(joining) = owned.joining.remove(&session) {
-            self.tickets.remove(&joining.ticket);
+    pub(super) fn cancel_join(&mut self, io: &mut Io, tickets: &mut Tickets, session: SessionId) {
+        if let Some(joining) = self.joining.remove(&session) {
+            tickets.remove(&joining.ticket);
             joining.asker.answer(io, Err(Refusal::Superseded));
         }
     }
 
     /// Lets go of what has reached its age.
     pub(super) fn age(&mut self, io: &Io, topic: &Topic) {
-        let since_ms = age_limit(io, topic);
-        if let Some(tail) = self.topics.get_mut(topic).and_then(|owned| owned.tail_mut()) {
+        if let Some(tail) = self.tail_mut() {
             let first = tail.first();
-            tail.trim(first, since_ms);
+            tail.trim(first, age_limit(io, topic));
         }
     }
 }

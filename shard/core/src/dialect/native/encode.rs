@@ -49,7 +49,7 @@ impl Object {
 
     fn number(mut self, key: &str, value: u64) -> Self {
         self.key(key);
-        self.0.extend_from_slice(value.to_string().as_bytes());
+        write_number(&mut self.0, value);
         self
     }
 
@@ -107,6 +107,10 @@ impl Object {
 /// A JSON string. Writing into a vector can't fail.
 fn write_text(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
+}
+
+fn write_number(out: &mut Vec<u8>, number: u64) {
+    let _ = serde_json::to_writer(out, &number);
 }
 
 pub(crate) fn welcome(
@@ -201,7 +205,7 @@ pub(crate) fn presence(
             out.extend_from_slice(b"{\"user\":");
             write_text(out, presence.user.as_str());
             out.extend_from_slice(b",\"connections\":");
-            out.extend_from_slice(presence.connections.to_string().as_bytes());
+            write_number(out, u64::from(presence.connections));
             out.push(b'}');
         })
         .flag("sure", sure)

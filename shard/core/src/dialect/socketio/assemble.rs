@@ -45,20 +45,14 @@ impl Assembly {
         }
         // Routers have checked that a text is UTF-8.
         let text = std::str::from_utf8(payload).map_err(|_| ParseError::Payload)?;
-        let Header { kind, attachments, namespace, id, data } = Header::parse(text)?;
-        let packet = Packet {
-            kind,
-            namespace: namespace.to_owned(),
-            id,
-            data: data.to_owned(),
-            attachments: Vec::new(),
-        };
-        let whole = Whole { packet, sequence, answered };
+        let header = Header::parse(text)?;
+        let (attachments, data) = (header.attachments, header.data);
+        if attachments > 0 && !placeholders_fit(data, attachments) {
+            return Err(ParseError::Attachments);
+        }
+        let whole = Whole { packet: header.packet(), sequence, answered };
         if attachments == 0 {
             return Ok(Some(whole));
-        }
-        if !placeholders_fit(data, attachments) {
-            return Err(ParseError::Attachments);
         }
         let (announced, bytes) = (attachments, payload.len());
         self.partial = Some(Box::new(Partial { whole, announced, bytes }));

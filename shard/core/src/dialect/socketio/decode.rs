@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -31,19 +32,34 @@ pub(crate) struct Header<'a> {
     pub(crate) id: Option<u64>,
     /// JSON of the type that the kind demands; empty if there is none.
     pub(crate) data: &'a str,
+    /// What `data` is, if it is an event.
+    pub(crate) emitted: Option<Emitted>,
+}
+
+/// What a client emits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Emitted {
+    /// The event's name.
+    pub(crate) name: Arc<str>,
+    /// Where in the packet's data its arguments stand.
+    pub(crate) arguments: Vec<Range<usize>>,
 }
 
 /// A complete packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packet {
     pub(crate) kind: Kind,
-    pub(crate) namespace: String,
+    pub(crate) namespace: Cow<'static, str>,
     pub(crate) id: Option<u64>,
     /// As in [`Header`].
     pub(crate) data: String,
+    pub(crate) emitted: Option<Emitted>,
     /// What the placeholders in `data` stand for; each is named by one or more.
     pub(crate) attachments: Vec<bytes::Bytes>,
 }
+
+/// The namespace of packets that name none.
+const ROOT: &str = "/";
 
 /// A text that is no packet: the connection ends, as with the reference server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,13 +100,25 @@ impl<'a> Header<'a> {
                 take(&mut rest, 1);
                 namespace
             }
-            false => "/",
+            false => ROOT,
         };
         let id = take_id(&mut rest)?;
-        if !payload_fits(kind, rest) {
-            return Err(ParseError::Payload);
-        }
-        Ok(Self { kind, attachments, namespace, id, data: rest })
+        let emitted = match kind {
+            Kind::Event => Some(Emitted::parse(rest).ok_or(ParseError::Payload)?),
+            _ if payload_fits(kind, rest) => None,
+            _ => return Err(ParseError::Payload),
+        };
+        Ok(Self { kind, attachments, namespace, id, data: rest, emitted })
+    }
+
+    /// The packet, without its attachments.
+    pub(crate) fn packet(self) -> Packet {
+        let Self { kind, attachments: _, namespace, id, data, emitted } = self;
+        let namespace = match namespace {
+            ROOT => Cow::Borrowed(ROOT),
+            other => Cow::Owned(other.to_owned()),
+        };
+        Packet { kind, namespace, id, data: data.to_owned(), emitted, attachments: Vec::new() }
     }
 }
 
@@ -120,7 +148,7 @@ fn take_id(rest: &mut &str) -> Result<Option<u64>, ParseError> {
     digits.parse().map(Some).map_err(|_| ParseError::Payload)
 }
 
-/// What the protocol demands of each kind's payload.
+/// What the protocol demands of each kind's payload but an event's.
 fn payload_fits(kind: Kind, data: &str) -> bool {
     let is = |first: u8| {
         data.as_bytes().first() == Some(&first) && serde_json::from_str::<&RawValue>(data).is_ok()
@@ -128,28 +156,34 @@ fn payload_fits(kind: Kind, data: &str) -> bool {
     match kind {
         Kind::Connect => data.is_empty() || is(b'{'),
         Kind::Disconnect => data.is_empty(),
-        Kind::Event => data.starts_with('[') && event_parts(data).is_some(),
-        Kind::Acknowledgement => is(b'['),
+        Kind::Event | Kind::Acknowledgement => is(b'['),
         Kind::ConnectError => is(b'{') || is(b'"'),
     }
 }
 
-/// The name of an event whose payload is `data`, and where in it its arguments stand.
-pub(crate) fn event_parts(data: &str) -> Option<(Cow<'_, str>, Vec<Range<usize>>)> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    let mut parts = array_parts(data)?.into_iter();
-    let first = &data[parts.next()?];
-    let name = match first.as_bytes().first()? {
-        b'"' => serde_json::from_str::<Text<'_>>(first).ok()?.0,
-        // The protocol lets an event be named by a number.
-        b'-' | b'0'..=b'9' => Cow::Borrowed(first),
-        _ => return None,
-    };
-    if RESERVED_EVENTS.contains(&name.as_ref()) {
-        return None;
+impl Emitted {
+    /// Reads an event's payload.
+    fn parse(data: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+        if !data.starts_with('[') {
+            return None;
+        }
+        let mut arguments = array_parts(data)?;
+        let first = &data[arguments.first()?.clone()];
+        let name = match first.as_bytes().first()? {
+            b'"' => serde_json::from_str::<Text<'_>>(first).ok()?.0,
+            // The protocol lets an event be named by a number.
+            b'-' | b'0'..=b'9' => Cow::Borrowed(first),
+            _ => return None,
+        };
+        if RESERVED_EVENTS.contains(&name.as_ref()) {
+            return None;
+        }
+        let name = Arc::from(name);
+        arguments.remove(0);
+        Some(Self { name, arguments })
     }
-    Some((name, parts.collect()))
 }
 
 /// Where in a JSON array its values stand.
@@ -229,9 +263,9 @@ mod tests {
     #[test]
     fn an_events_arguments_are_what_follows_its_name() {
         let parts = |data: &str| {
-            let (name, places) = event_parts(data)?;
-            let values = places.into_iter().map(|place| data[place].to_owned());
-            Some((name.into_owned(), values.collect::<Vec<_>>()))
+            let Emitted { name, arguments } = Emitted::parse(data)?;
+            let values = arguments.into_iter().map(|place| data[place].to_owned());
+            Some((name.to_string(), values.collect::<Vec<_>>()))
         };
         let event = |name: &str, values: &[&str]| {
             Some((name.to_owned(), values.iter().map(|it| (*it).to_owned()).collect()))

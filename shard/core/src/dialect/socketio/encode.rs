@@ -3,6 +3,8 @@
 //! Texts begin with Engine.IO's type of a message, `4`: so the same bytes go to a WebSocket and
 //! into the answer to a poll. They are put together by hand around the arguments' raw JSON.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::binary::write_renumbered;
@@ -43,11 +45,11 @@ impl<'a> Meta<'a> {
             out.extend_from_slice(b",\"epoch\":");
             write_text(out, epoch.as_str());
             out.extend_from_slice(b",\"offset\":");
-            out.extend_from_slice(offset.to_string().as_bytes());
+            write_number(out, offset);
         }
         if let Some(time_ms) = self.time_ms {
             out.extend_from_slice(b",\"time\":");
-            out.extend_from_slice(time_ms.to_string().as_bytes());
+            write_number(out, time_ms);
         }
         out.push(b'}');
     }
@@ -63,24 +65,31 @@ pub(crate) fn event(
     meta: Option<&Meta<'_>>,
     stamp: Option<&str>,
 ) -> Vec<Part> {
-    let mut data = Vec::with_capacity(name.len() + arguments.json().len() + 160);
-    data.push(b'[');
-    write_text(&mut data, name);
     let mut attached = Vec::new();
+    let mut values = Cow::Borrowed(arguments.json().as_bytes());
+    if !attachments.is_empty() {
+        let mut renumbered = Vec::with_capacity(values.len());
+        write_renumbered(&mut renumbered, arguments.json(), attachments, &mut attached);
+        values = Cow::Owned(renumbered);
+    }
+    let size = name.len() + values.len() + 160;
+    let mut text = begin((b'2', b'5'), namespace, id, attached.len(), size);
+    text.push(b'[');
+    write_text(&mut text, name);
     if arguments.count() > 0 {
-        data.push(b',');
-        write_renumbered(&mut data, arguments.json(), attachments, &mut attached);
+        text.push(b',');
+        text.extend_from_slice(&values);
     }
     if let Some(meta) = meta {
-        data.push(b',');
-        meta.write(&mut data);
+        text.push(b',');
+        meta.write(&mut text);
     }
     if let Some(stamp) = stamp {
-        data.push(b',');
-        write_text(&mut data, stamp);
+        text.push(b',');
+        write_text(&mut text, stamp);
     }
-    data.push(b']');
-    packet(b'2', b'5', namespace, id, &data, attached)
+    text.push(b']');
+    complete(text, attached)
 }
 
 /// A kept message of a room, or of an inbox.
@@ -148,8 +157,12 @@ pub(crate) fn acknowledgement(
     json: &[u8],
     attachments: Vec<Bytes>,
 ) -> Vec<Part> {
-    let data = [b"[", json, b"]"].concat();
-    packet(b'3', b'6', namespace, Some(id), &data, attachments)
+    let size = json.len() + 2;
+    let mut text = begin((b'3', b'6'), namespace, Some(id), attachments.len(), size);
+    text.push(b'[');
+    text.extend_from_slice(json);
+    text.push(b']');
+    complete(text, attachments)
 }
 
 /// The answer to a CONNECT. With a private ID the client can recover.
@@ -199,28 +212,32 @@ fn single(kind: u8, namespace: &str, data: &[u8]) -> Part {
     Part::text(text.into())
 }
 
-fn packet(
-    plain: u8,
-    binary: u8,
+/// A packet up to its data, which takes about `size` bytes. Its kind is one of two, for packets
+/// without attachments and with some.
+fn begin(
+    (plain, binary): (u8, u8),
     namespace: &Namespace,
     id: Option<u64>,
-    data: &[u8],
-    attachments: Vec<Bytes>,
-) -> Vec<Part> {
-    let mut text = Vec::with_capacity(data.len() + namespace.as_str().len() + 32);
+    attachments: usize,
+    size: usize,
+) -> Vec<u8> {
+    let mut text = Vec::with_capacity(size + namespace.as_str().len() + 32);
     text.push(b'4');
-    if attachments.is_empty() {
+    if attachments == 0 {
         text.push(plain);
     } else {
         text.push(binary);
-        text.extend_from_slice(attachments.len().to_string().as_bytes());
+        write_number(&mut text, attachments as u64);
         text.push(b'-');
     }
     write_namespace(&mut text, namespace.as_str());
     if let Some(id) = id {
-        text.extend_from_slice(id.to_string().as_bytes());
+        write_number(&mut text, id);
     }
-    text.extend_from_slice(data);
+    text
+}
+
+fn complete(text: Vec<u8>, attachments: Vec<Bytes>) -> Vec<Part> {
     let mut parts = Vec::with_capacity(1 + attachments.len());
     parts.push(Part::text(text.into()));
     parts.extend(attachments.into_iter().map(Part::binary));
@@ -237,6 +254,10 @@ fn write_namespace(out: &mut Vec<u8>, namespace: &str) {
 /// A JSON string. Writing into a vector can't fail.
 fn write_text(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
+}
+
+fn write_number(out: &mut Vec<u8>, number: u64) {
+    let _ = serde_json::to_writer(out, &number);
 }
 
 #[cfg(test)]

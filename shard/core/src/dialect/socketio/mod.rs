@@ -7,7 +7,7 @@ mod decode;
 mod encode;
 
 pub(crate) use assemble::{Assembly, Whole};
-pub(crate) use decode::{Kind, Packet, ParseError, array_parts, event_parts};
+pub(crate) use decode::{Emitted, Kind, Packet, ParseError, array_parts};
 pub(crate) use encode::{
     Meta, acknowledgement, announce, connected, disconnect, event, gap, json_text, object_event,
     record, refused,

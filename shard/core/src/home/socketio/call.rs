@@ -1,6 +1,7 @@
 //! Asking the application: what it is told, and what its answer means for the rules that follow
 //! (docs/events.md, "Calling the application").
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -185,7 +186,7 @@ impl Home {
             if run.is_done() {
                 continue;
             }
-            let name = run.name.clone();
+            let name = Arc::clone(&run.name);
             let planned = serde_json::from_str::<Planned<'_>>(action);
             let outcome = match planned.map_err(|_| unreadable()).and_then(|it| plan(it, &name)) {
                 Ok(Plan::Command(command)) => self.command_of(io, run, origin, command),
@@ -249,7 +250,7 @@ fn unreadable() -> Problem {
 /// What the application is told: a JSON object.
 fn question(run: &Run, id: &str) -> Bytes {
     let event = run.event();
-    let arguments = event.body("", &trunkline_config::events::Args::Rest, 0);
+    let arguments = event.body("".into(), &trunkline_config::events::Args::Rest, 0);
     let mut json = format!(
         "{{\"id\":{},\"event\":{},\"namespace\":{},\"user\":{},\"session\":{},\"args\":{}",
         json_text(id),

@@ -277,7 +277,7 @@ fn speaker(io: &Io, multiplex: &Multiplex, auth: &str) -> Speaker {
     let text = |key| rules::field(auth, key).and_then(rules::plain);
     if io.settings.tokens {
         return match text("token") {
-            Some(token) => Speaker::Token(token),
+            Some(token) => Speaker::Token(token.into_owned()),
             None if multiplex.authenticated => Speaker::Known,
             None => Speaker::Unknown,
         };

@@ -4,9 +4,7 @@
 use crate::core::Io;
 use crate::dialect::socketio::{Kind, Packet, ParseError, Whole};
 use crate::home::greeting::{Greeting, Heard};
-use crate::home::line::Line;
 use crate::home::{Home, Message};
-use crate::name::Namespace;
 use crate::output::{CloseCode, Output};
 use crate::session_id::SessionId;
 
@@ -48,11 +46,10 @@ impl Home {
         packet: Packet,
         answered: u64,
     ) {
-        let again_upto = self.lines.get(&line).map_or(0, Line::again_upto);
-        let socket = Namespace::parse(&packet.namespace).ok().and_then(|namespace| {
-            let multiplex = self.lines.get_mut(&line)?.multiplex()?;
-            multiplex.sockets.get(&namespace).copied()
-        });
+        let Some(it) = self.lines.get_mut(&line) else { return };
+        let again_upto = it.again_upto();
+        let Some(multiplex) = it.multiplex() else { return };
+        let socket = multiplex.sockets.get(&*packet.namespace).copied();
         match (packet.kind, socket) {
             (Kind::Connect, None) if sequence <= again_upto => {
                 self.connect_again(io, line, sequence, &packet, answered);

@@ -213,7 +213,7 @@ impl Home {
         let (namespace, line) = (session.namespace.clone(), session.line);
         let is_here = self.knows(private_id);
         let holder = if is_here { io.links.me() } else { io.home_of(&private_id) };
-        let pending = Pending {
+        let pending = Box::new(Pending {
             session: id,
             line,
             sequence: None,
@@ -223,7 +223,7 @@ impl Home {
             started: io.now.mono,
             subject: Subject::Recall,
             asked: Asked::Recall { private_id, namespace, offset },
-        };
+        });
         if self.dispatch_to(io, holder, pending).is_err() {
             self.not_recalled(io, id);
         }
@@ -245,7 +245,7 @@ impl Home {
         let elsewhere = self.aliases.get(&private_id).map(|alias| alias.holder);
         let elsewhere = elsewhere.filter(|it| io.links.is_up(*it));
         if let (false, Some(holder)) = (self.knows(private_id), elsewhere) {
-            let pending = Pending {
+            let pending = Box::new(Pending {
                 session: private_id,
                 line: private_id,
                 sequence: None,
@@ -255,7 +255,7 @@ impl Home {
                 started: io.now.mono,
                 subject: Subject::Recall,
                 asked: Asked::Recall { private_id, namespace, offset },
-            };
+            });
             let _ = self.dispatch_to(io, holder, pending);
             return;
         }
@@ -454,7 +454,7 @@ impl Home {
         };
         let Identity { member, sequence, key } = identity;
         let key = key.map(|key| key.text);
-        let pending = Pending {
+        let pending = Box::new(Pending {
             session: member.session,
             line: member.session,
             sequence: None,
@@ -464,7 +464,7 @@ impl Home {
             started: io.now.mono,
             subject: Subject::Send { to: to.to_string() },
             asked: Asked::Whisper { member, sequence, to, body, key, ephemeral },
-        };
+        });
         let _ = self.dispatch_to(io, home, pending);
     }
 }

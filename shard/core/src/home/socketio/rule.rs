@@ -4,6 +4,7 @@
 //! their way at once. Rules speak the same commands as native clients do, and what a client may
 //! not do natively it can't do by emitting an event either.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::core::Io;
 use crate::dialect::command::{
     Command, EVENT_MAX, HISTORY_LIMIT, HISTORY_LIMIT_MAX, KEY_MAX, PRESENCE_LIMIT, name_problem,
 };
-use crate::dialect::socketio::{self, Packet, event_parts};
+use crate::dialect::socketio::{self, Emitted, Packet};
 use crate::dialect::{ErrorCode, Problem, native};
 use crate::home::Home;
 use crate::home::command::{Origin, Step};
@@ -45,9 +46,9 @@ pub(in crate::home) struct Run {
     /// What the client might do that is gone since.
     pub(super) parted: Option<Parted>,
     /// The event whose rules they are.
-    event_name: String,
+    event_name: Arc<str>,
     /// What messages are named that a rule gives no name.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// A JSON array, and where in it the arguments stand.
     data: String,
     arguments: Vec<Range<usize>>,
@@ -80,7 +81,7 @@ pub(in crate::home) enum Occasion {
 }
 
 impl Run {
-    fn new(session: &Session, occasion: Occasion, name: &str, message: u64) -> Self {
+    fn new(session: &Session, occasion: Occasion, name: Arc<str>, message: u64) -> Self {
         Self {
             session: session.id,
             line: session.line,
@@ -88,8 +89,8 @@ impl Run {
             namespace: session.namespace.clone(),
             user: session.identity.user.clone(),
             parted: None,
-            event_name: name.to_owned(),
-            name: name.to_owned(),
+            event_name: Arc::clone(&name),
+            name,
             data: String::new(),
             arguments: Vec::new(),
             attachments: Vec::new(),
@@ -119,7 +120,7 @@ impl Run {
     /// The application has other arguments for the rules that follow.
     pub(super) fn rewrite(&mut self, name: Option<&str>, body: Option<&Body>) {
         if let Some(name) = name {
-            name.clone_into(&mut self.name);
+            self.name = name.into();
         }
         if let Some(body) = body {
             self.data = format!("[{}]", body.arguments.json());
@@ -201,9 +202,9 @@ impl Home {
         answered: u64,
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let Packet { id: ack, data, attachments, .. } = packet;
-        let Some((name, arguments)) = event_parts(&data) else { return };
-        let mut run = Run::new(session, Occasion::Emitted, &name, sequence);
+        let Packet { id: ack, data, emitted, attachments, .. } = packet;
+        let Some(Emitted { name, arguments }) = emitted else { return };
+        let mut run = Run::new(session, Occasion::Emitted, name, sequence);
         run.arguments = arguments;
         run.data = data;
         run.attachments = attachments;
@@ -232,7 +233,7 @@ impl Home {
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
         let message = session.connects_by();
-        let mut run = Run::new(session, Occasion::Connected, CONNECT, message);
+        let mut run = Run::new(session, Occasion::Connected, CONNECT.into(), message);
         run.message = Some(message);
         run.answered = answered;
         run.auth = auth;
@@ -266,7 +267,7 @@ impl Home {
             // One more than any message of the connection.
             Greeting::Done => line.map_or(0, Line::seen) + 1,
         };
-        let mut run = Run::new(session, occasion, name, message);
+        let mut run = Run::new(session, occasion, name.into(), message);
         run.reason = reason;
         if let Greeting::Due(due) = &session.greeting {
             run.auth.clone_from(&due.auth);
@@ -389,7 +390,7 @@ impl Home {
 
     /// An event for the sender alone, or the acknowledgement.
     fn reply_to_sender(&mut self, io: &mut Io, run: &mut Run, emit: Option<&str>, args: &Args) {
-        let body = run.event().body(emit.unwrap_or_default(), args, 0);
+        let body = run.event().body(emit.unwrap_or_default().into(), args, 0);
         match emit {
             Some(_) => self.emit_to_sender(io, run, &body),
             None => self.acknowledge(io, run, &body),
@@ -458,7 +459,8 @@ fn intention(event: &Event<'_>, action: &EventAction) -> Result<Intention, Probl
         EventAction::Private { to, message } => {
             let receiver = text(event, to)?;
             let Said { body, key } = said(event, message, usize::from(to.is_first_argument()))?;
-            Command::Send { to: receiver, body, key, ephemeral: message.ephemeral }
+            let to = receiver.into_owned();
+            Command::Send { to, body, key, ephemeral: message.ephemeral }
         }
         EventAction::Broadcast { message } => {
             let Said { body, key } = said(event, message, 0)?;
@@ -482,7 +484,7 @@ struct Said {
 }
 
 fn said(event: &Event<'_>, message: &Message, skip: usize) -> Result<Said, Problem> {
-    let emit = message.emit.as_deref().unwrap_or(event.name);
+    let emit = message.emit.as_deref().map_or_else(|| Arc::clone(event.name), Arc::from);
     if emit.is_empty() || emit.len() > EVENT_MAX {
         return Err(Problem::bad("an event's name must have 1 to 256 bytes"));
     }
@@ -498,7 +500,7 @@ pub(super) fn checked_key(key: &str) -> Result<Arc<str>, Problem> {
     Ok(Arc::from(key))
 }
 
-fn text(event: &Event<'_>, text: &Text) -> Result<String, Problem> {
+fn text<'a>(event: &'a Event<'_>, text: &Text) -> Result<Cow<'a, str>, Problem> {
     event.text(text).map_err(|error| Problem::bad(error.to_string()))
 }
 
