@@ -124,12 +124,12 @@ impl Driver {
             Output::Published(latency) => {
                 self.metrics.publish_seconds.observe(latency.as_secs_f64());
             }
-            output @ Output::Acknowledge { .. } => gather_down(gathered, output, Haste::Later),
-            output @ (Output::Checkpoint { .. }
+            output @ (Output::Acknowledge { .. }
+            | Output::Checkpoint { .. }
             | Output::Send { .. }
             | Output::Fan { .. }
             | Output::Group { .. }
-            | Output::Close { .. }) => gather_down(gathered, output, Haste::Now),
+            | Output::Close { .. }) => gather_down(gathered, output),
         }
     }
 
@@ -142,7 +142,8 @@ impl Driver {
     }
 }
 
-fn gather_down(gathered: &mut Gathered, output: Output, haste: Haste) {
+fn gather_down(gathered: &mut Gathered, output: Output) {
+    let haste = haste_down(&output);
     if let Some((trunk, (item, size))) = encode_down(output) {
         gathered.trunks.entry(trunk).or_default().add(item, size, haste);
     }
@@ -158,6 +159,18 @@ fn gather_peer(
     let item = encode_peer(message, directory);
     let size = peer_size(&item);
     gathered.links.entry(peer).or_default().add(item, size, haste);
+}
+
+/// What a router takes note of, and no client waits for, is in time if it comes before what clients
+/// hear next: and that it does, for it is before it in the queue.
+pub(super) fn haste_down(output: &Output) -> Haste {
+    match output {
+        Output::Acknowledge { .. } | Output::Checkpoint { .. } | Output::Group { .. } => {
+            Haste::Later
+        }
+        Output::Send { frame, .. } if frame.parts.is_empty() => Haste::Later,
+        _ => Haste::Now,
+    }
 }
 
 /// That somebody has left a topic is news for the others, who don't wait for it.

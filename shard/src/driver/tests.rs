@@ -15,7 +15,7 @@ use trunkline_core::{CoreSettings, Output, PeerMessage};
 use trunkline_log::{LogSettings, MemoryLog};
 use trunkline_proto::outbox::{Batches, Bounds, Haste, outbox};
 
-use super::sending::{Gathered, haste_of};
+use super::sending::{Gathered, haste_down, haste_of};
 use super::*;
 
 mod cost;
@@ -313,6 +313,25 @@ fn what_the_core_leaves_to_the_shell_is_carried_out() {
     driver.carry_out(&mut gathered, Output::Call(call));
     let refused = driver.metrics.calls.calls.with_label_values(&["refused"]);
     assert_eq!(refused.get(), 1);
+}
+
+#[test]
+fn what_a_router_takes_note_of_leaves_with_what_clients_hear() {
+    use trunkline_core::{ConnectionId, Dialect, Frame, FrameKind, GroupId, Part, SessionId};
+    let connection = ConnectionId(1);
+    let (session, state) = (SessionId([1; 24]), Bytes::new());
+    let checkpoint = Output::Checkpoint { trunk: TRUNK, connection, session, state };
+    let (group, member, position) = (GroupId(1), true, None);
+    let entered = Output::Group { trunk: TRUNK, group, connection, member, position };
+    let said = |parts| {
+        let frame = Frame { kind: FrameKind::Reply, dialect: Dialect::Native, parts };
+        let (connections, receipt, position, answers) = (vec![connection], None, None, None);
+        Output::Send { trunk: TRUNK, connections, frame, receipt, position, answers }
+    };
+    for note in [checkpoint, entered, said(Vec::new())] {
+        assert_eq!(haste_down(&note), Haste::Later, "{note:?}");
+    }
+    assert_eq!(haste_down(&said(vec![Part::text(Bytes::from_static(b"hi"))])), Haste::Now);
 }
 
 #[test]
