@@ -12,6 +12,8 @@ mod tests;
 mod written;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use bincode::{BorrowDecode, Encode};
 use bytes::Bytes;
 
@@ -115,10 +117,24 @@ impl Checkpoint {
     }
 }
 
-/// What can't be written is written as nothing, which nobody can read: the connection then has no
-/// checkpoint.
-fn encode(what: &impl Encode) -> Bytes {
-    bincode::encode_to_vec((VERSION, what), coding()).map(Bytes::from).unwrap_or_default()
+/// Takes about `size` bytes. What can't be written is written as nothing, which nobody can read: the
+/// connection then has no checkpoint.
+fn encode(what: &impl Encode, size: usize) -> Bytes {
+    let mut out = Out(Vec::with_capacity(size));
+    match bincode::encode_into_writer((VERSION, what), &mut out, coding()) {
+        Ok(()) => out.0.into(),
+        Err(_) => Bytes::new(),
+    }
+}
+
+/// Where it is written to, in one go: bincode's own writer has it counted before.
+struct Out(Vec<u8>);
+
+impl Writer for Out {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 fn decode<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Option<T> {

@@ -35,6 +35,16 @@ impl<K, V> Default for SmallMap<K, V> {
     }
 }
 
+impl<K: Ord> FromIterator<K> for SmallSet<K> {
+    fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
+        let mut set = Self::default();
+        for key in keys {
+            set.insert(key, ());
+        }
+        set
+    }
+}
+
 impl<K: Ord, V> SmallMap<K, V> {
     pub(crate) fn len(&self) -> usize {
         match self {

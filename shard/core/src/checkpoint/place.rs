@@ -58,6 +58,7 @@ impl Place {
         };
         let position = WrittenPosition { epoch: epoch.as_str(), offset };
         let entry = entry.map(|Entry { sequence, nth }| (sequence, nth));
-        encode(&WrittenPlace { namespace, name, position, entry })
+        let size = name.len() + namespace.map_or(0, str::len) + position.epoch.len() + 32;
+        encode(&WrittenPlace { namespace, name, position, entry }, size)
     }
 }

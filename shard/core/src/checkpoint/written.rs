@@ -10,6 +10,9 @@ use crate::position::{Epoch, Position};
 use crate::rights::{Rights, RoomRight};
 use crate::session_id::SessionId;
 
+/// What a client with a room or two takes.
+const USUAL: usize = 384;
+
 #[derive(Encode, BorrowDecode)]
 enum Written<'a> {
     Native(WrittenSession<'a>),
@@ -80,10 +83,11 @@ struct WrittenRoom<'a> {
 
 impl Checkpoint {
     pub(crate) fn encode(&self) -> Bytes {
-        encode(&match self {
+        let written = match self {
             Self::Native(session) => Written::Native(session.into()),
             Self::SocketIo(line) => Written::SocketIo(line.into()),
-        })
+        };
+        encode(&written, USUAL)
     }
 
     /// Reads what [`Checkpoint::encode`] has written; `None` if it is of another version.

@@ -16,6 +16,7 @@ use crate::message::Record;
 use crate::output::Output;
 use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
 use crate::position::Epoch;
+use crate::small_map::SmallSet;
 use crate::topic::Topic;
 
 /// What an inbox knows of messages on their way out.
@@ -33,7 +34,7 @@ pub(super) struct Handing {
 #[derive(Debug)]
 struct Handover {
     /// Shards that have not said what became of it.
-    waiting: BTreeSet<ShardIndex>,
+    waiting: SmallSet<ShardIndex>,
     /// The first and the last message that it carries; `None` for one that is not kept.
     offsets: Option<(u64, u64)>,
     /// The sender, to be told once.
@@ -62,7 +63,7 @@ impl Handing {
     fn begin(
         &mut self,
         handover: HandoverId,
-        waiting: BTreeSet<ShardIndex>,
+        waiting: SmallSet<ShardIndex>,
         offsets: Option<(u64, u64)>,
         sender: Option<(Asker, Identity)>,
     ) {
@@ -136,7 +137,7 @@ impl Owner {
     ) {
         let Self { topics, handovers, handover_deadlines, .. } = self;
         let Some(owned) = topics.get_mut(topic) else { return };
-        let homes: BTreeSet<ShardIndex> = owned.members.subscribers().collect();
+        let homes: SmallSet<ShardIndex> = owned.members.subscribers().collect();
         if homes.is_empty() || trunkline_planted::is("keep private messages back") {
             let status = unheard(offsets);
             return owned.settle(io, pending.asker, &pending.identity, &Reply::Sent(status));
@@ -163,7 +164,7 @@ impl Owner {
         self.handovers += 1;
         // Nobody waits to be told.
         let handover = HandoverId::new(self.handovers, false);
-        owned.handing.begin(handover, BTreeSet::from([home]), Some(offsets), None);
+        owned.handing.begin(handover, SmallSet::from_iter([home]), Some(offsets), None);
         self.handover_deadlines.push(io.now.mono, (topic.clone(), handover));
         Some(handover)
     }
@@ -189,7 +190,8 @@ impl Owner {
     /// A shard is out of reach: it has passed nothing on, as far as can be known.
     pub(super) fn handed_all(&mut self, io: &mut Io, topic: &Topic, home: ShardIndex) {
         let Some(owned) = self.topics.get(topic) else { return };
-        let waits = |(id, it): (&HandoverId, &Handover)| it.waiting.contains(&home).then_some(*id);
+        let waits =
+            |(id, it): (&HandoverId, &Handover)| it.waiting.contains_key(&home).then_some(*id);
         let waiting: Vec<_> = owned.handing.under_way.iter().filter_map(waits).collect();
         for handover in waiting {
             self.handed(io, home, topic, handover, false);

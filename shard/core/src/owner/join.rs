@@ -195,15 +195,13 @@ impl Owner {
                     return asker.answer(io, Err(Refusal::Unavailable));
                 }
                 self.add_member(io, topic, asker.via.peer, member, None);
-                if let Some(owned) = self.topics.get_mut(topic) {
-                    // Its home hears everything from here on, and so do others there.
-                    for delivery in owned.take_news(asker.via.peer) {
-                        let topic = topic.clone();
-                        io.tell(asker.via.peer, PeerMessage::Deliver { topic, delivery });
-                    }
-                }
                 let handover = self.hand_missed(io, topic, asker.via.peer, &missed);
-                let Some(owned) = self.topics.get(topic) else { return };
+                let Some(owned) = self.topics.get_mut(topic) else { return };
+                // Its home hears everything from here on, and so do others there.
+                for delivery in owned.take_news(asker.via.peer) {
+                    let topic = topic.clone();
+                    io.tell(asker.via.peer, PeerMessage::Deliver { topic, delivery });
+                }
                 let Some(tail) = owned.tail() else { return };
                 let joined = Joined {
                     position: tail.position(),

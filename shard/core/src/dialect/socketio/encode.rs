@@ -113,7 +113,8 @@ pub(crate) fn announce(
     room: &RoomId,
     user: &UserId,
 ) -> Vec<Part> {
-    let mut object = b"{\"room\":".to_vec();
+    let mut object = Vec::with_capacity(room.as_str().len() + user.as_str().len() + 24);
+    object.extend_from_slice(b"{\"room\":");
     write_text(&mut object, room.as_str());
     object.extend_from_slice(b",\"user\":");
     write_text(&mut object, user.as_str());
@@ -142,12 +143,13 @@ pub(crate) fn gap(
 
 /// An event with one object, or with more values behind it.
 pub(crate) fn object_event(namespace: &Namespace, name: &str, object: &[u8]) -> Part {
-    let mut data = b"[".to_vec();
-    write_text(&mut data, name);
-    data.push(b',');
-    data.extend_from_slice(object);
-    data.push(b']');
-    single(b'2', namespace.as_str(), &data)
+    let mut text = begin_single(b'2', namespace.as_str(), name.len() + object.len() + 8);
+    text.push(b'[');
+    write_text(&mut text, name);
+    text.push(b',');
+    text.extend_from_slice(object);
+    text.push(b']');
+    Part::text(text.into())
 }
 
 /// An acknowledgement with these arguments: JSON values joined by commas.
@@ -171,31 +173,34 @@ pub(crate) fn connected(
     session: &SessionId,
     private_id: Option<&SessionId>,
 ) -> Part {
-    let mut data = b"{\"sid\":".to_vec();
-    write_text(&mut data, &session.to_string());
+    let mut text = begin_single(b'0', namespace.as_str(), 96);
+    text.extend_from_slice(b"{\"sid\":");
+    write_text(&mut text, &session.to_string());
     if let Some(private_id) = private_id {
-        data.extend_from_slice(b",\"pid\":");
-        write_text(&mut data, &private_id.to_string());
+        text.extend_from_slice(b",\"pid\":");
+        write_text(&mut text, &private_id.to_string());
     }
-    data.push(b'}');
-    single(b'0', namespace.as_str(), &data)
+    text.push(b'}');
+    Part::text(text.into())
 }
 
 /// A refused CONNECT to what may not even be a namespace. `data` is a JSON value.
 pub(crate) fn refused(namespace: &str, message: &str, data: Option<&str>) -> Part {
-    let mut error = b"{\"message\":".to_vec();
-    write_text(&mut error, message);
+    let size = message.len() + data.map_or(0, str::len) + 32;
+    let mut text = begin_single(b'4', namespace, size);
+    text.extend_from_slice(b"{\"message\":");
+    write_text(&mut text, message);
     if let Some(data) = data {
-        error.extend_from_slice(b",\"data\":");
-        error.extend_from_slice(data.as_bytes());
+        text.extend_from_slice(b",\"data\":");
+        text.extend_from_slice(data.as_bytes());
     }
-    error.push(b'}');
-    single(b'4', namespace, &error)
+    text.push(b'}');
+    Part::text(text.into())
 }
 
 /// The client has been taken out of a namespace.
 pub(crate) fn disconnect(namespace: &Namespace) -> Part {
-    single(b'1', namespace.as_str(), b"")
+    Part::text(begin_single(b'1', namespace.as_str(), 0).into())
 }
 
 /// A text as JSON.
@@ -205,11 +210,12 @@ pub(crate) fn json_text(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn single(kind: u8, namespace: &str, data: &[u8]) -> Part {
-    let mut text = vec![b'4', kind];
+/// A packet without a number or attachments, up to its data, which takes about `size` bytes.
+fn begin_single(kind: u8, namespace: &str, size: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(namespace.len() + size + 3);
+    text.extend_from_slice(&[b'4', kind]);
     write_namespace(&mut text, namespace);
-    text.extend_from_slice(data);
-    Part::text(text.into())
+    text
 }
 
 /// A packet up to its data, which takes about `size` bytes. Its kind is one of two, for packets
