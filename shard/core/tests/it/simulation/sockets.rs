@@ -27,6 +27,8 @@ const SEEDS: u64 = 600;
 /// Seeds in which shards go away and come back, instead of everything that may break. With
 /// `SIMULATION_MOVES` clients 1: stay for good, 2: talk much faster besides, 3: talk fast and come and go.
 const SEEDS_MOVING: u64 = 300;
+/// Seeds in which they do so while clients talk much faster.
+const SEEDS_MOVING_FAST: u64 = 800;
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dora"];
 const ROOMS: [&str; 3] = ["attic", "lobby", "yard"];
 /// What is said to each room in the end.
@@ -368,6 +370,12 @@ fn whoever_has_recovered_has_missed_nothing_and_nothing_stays_of_who_has_gone() 
 #[test]
 fn whoever_stays_while_shards_go_away_and_come_back_hears_all_once_and_in_order() {
     let tally = simulate(1, SEEDS_MOVING, 1);
+    assert!(tally.recovered == 0 && tally.messages > 0 && tally.answers > 0 && tally.held > 0);
+}
+
+#[test]
+fn whoever_talks_fast_while_shards_go_away_and_come_back_hears_all_once_and_in_order() {
+    let tally = simulate(1, SEEDS_MOVING_FAST, 2);
     assert!(tally.recovered == 0 && tally.messages > 0 && tally.answers > 0 && tally.held > 0);
 }
 
