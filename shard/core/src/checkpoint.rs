@@ -105,13 +105,20 @@ pub(crate) struct KeptRoom {
 }
 
 impl Checkpoint {
-    /// The sessions that are gone on with, and their IDs where these aren't the connection's.
-    pub(crate) fn sessions(&self) -> Vec<(Option<SessionId>, &KeptSession)> {
+    /// The sessions that are gone on with.
+    pub(crate) fn sessions(&self) -> Vec<&KeptSession> {
         match self {
-            Self::Native(session) => vec![(None, session)],
+            Self::Native(session) => vec![session],
+            Self::SocketIo(line) => line.sockets.iter().map(|(_, session)| session).collect(),
+        }
+    }
+
+    /// Sessions that may be recovered by another connection, and how often each has been.
+    pub(crate) fn recoveries(&self) -> Vec<(SessionId, u32)> {
+        match self {
+            Self::Native(_) => Vec::new(),
             Self::SocketIo(line) => {
-                let sockets = line.sockets.iter();
-                sockets.map(|(socket, session)| (Some(socket.session), session)).collect()
+                line.sockets.iter().map(|(socket, _)| (socket.session, socket.recoveries)).collect()
             }
         }
     }

@@ -287,8 +287,8 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
             let asker = Asker { via: io.links.via(from), request };
             home.recall_asked(io, asker, private_id, namespace, offset);
         }
-        PeerMessage::Moved { session, private_id, line } => {
-            home.moved_elsewhere(from, session, private_id, line);
+        PeerMessage::Moved { session, private_id, attachment } => {
+            home.moved_elsewhere(from, session, private_id, attachment);
         }
         PeerMessage::Claimed { topic, epoch, gap, missed, last, handover } => {
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);

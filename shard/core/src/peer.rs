@@ -158,9 +158,8 @@ pub enum PeerMessage {
         session: SessionId,
         /// The ID by which only its client knows it.
         private_id: SessionId,
-        /// The connection that it is on, by the ID of its first session; `None` if it is not with
-        /// the sender any more.
-        line: Option<SessionId>,
+        /// By which it was attached last; `None` if it is not with the sender any more.
+        attachment: Option<Attachment>,
     },
 
     // From owner to home.

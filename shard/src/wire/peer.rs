@@ -77,10 +77,9 @@ pub(crate) fn decode_peer(
                 offset: offset.map(Arc::from),
             }
         }
-        Item::Moved(wire::Moved { session: id, line, private_id }) => {
-            let private_id = session(&private_id)?;
-            let line = line.map(|line| session(&line)).transpose()?;
-            PeerMessage::Moved { session: session(&id)?, private_id, line }
+        Item::Moved(wire::Moved { session: id, attachment, private_id }) => {
+            let (private_id, attachment) = (session(&private_id)?, attachment.map(Attachment));
+            PeerMessage::Moved { session: session(&id)?, private_id, attachment }
         }
         Item::Reply(reply) => decode_reply(reply)?,
         Item::Deliver(deliver) => decode_deliver(deliver)?,
@@ -164,10 +163,10 @@ pub(crate) fn encode_peer(message: PeerMessage, shards: &Directory) -> wire::Pee
                 offset: offset.as_deref().map(str::to_owned),
             })
         }
-        PeerMessage::Moved { session, private_id, line } => {
-            let line = line.as_ref().map(encode_session);
+        PeerMessage::Moved { session, private_id, attachment } => {
+            let attachment = attachment.map(|it| it.0);
             let (session, private_id) = (encode_session(&session), encode_session(&private_id));
-            Item::Moved(wire::Moved { session, line, private_id })
+            Item::Moved(wire::Moved { session, attachment, private_id })
         }
         PeerMessage::Reply { request, result } => Item::Reply(encode_reply(request, result)),
         PeerMessage::Deliver { topic, delivery } => Item::Deliver(encode_deliver(&topic, delivery)),

@@ -52,7 +52,7 @@ impl Home {
         adoption: &Adoption,
     ) {
         let checkpoint = Checkpoint::decode(&adoption.state);
-        match checkpoint.filter(|it| self.may_be_adopted(io, id, dialect, it)) {
+        match checkpoint.filter(|it| self.may_be_adopted(io, dialect, it)) {
             Some(Checkpoint::Native(kept)) => self.adopt_native(io, at, (id, nth), kept, adoption),
             Some(Checkpoint::SocketIo(kept)) => self.adopt_line(io, at, (id, nth), kept, adoption),
             None => {
@@ -64,13 +64,7 @@ impl Home {
         }
     }
 
-    fn may_be_adopted(
-        &self,
-        io: &Io,
-        id: SessionId,
-        dialect: Dialect,
-        checkpoint: &Checkpoint,
-    ) -> bool {
+    fn may_be_adopted(&self, io: &Io, dialect: Dialect, checkpoint: &Checkpoint) -> bool {
         let is_its_own = match checkpoint {
             Checkpoint::Native(_) => dialect == Dialect::Native,
             Checkpoint::SocketIo(_) => dialect == Dialect::SocketIo,
@@ -78,17 +72,13 @@ impl Home {
         let is_valid = |kept: &KeptSession| {
             kept.identity.expires_ms.is_none_or(|expires_ms| expires_ms > io.now.wall_ms)
         };
-        let is_here = |session: Option<SessionId>| {
-            session.is_none_or(|session| !self.has_come_back_elsewhere(session, id))
+        // Its client may go on by another connection than this one.
+        let is_newest = |(session, recoveries)| {
+            !self.has_come_back(session, Attachment::new(recoveries, u32::MAX))
         };
-        is_its_own && checkpoint.sessions().iter().all(|(id, kept)| is_valid(kept) && is_here(*id))
-    }
-
-    /// Whether a client goes on with a session by another connection than this one.
-    fn has_come_back_elsewhere(&self, session: SessionId, line: SessionId) -> bool {
-        let here = self.sessions.get(&session);
-        here.is_some_and(|it| it.line != line)
-            || (here.is_none() && self.aliases.get(&session).is_some_and(|it| it.line != line))
+        is_its_own
+            && checkpoint.sessions().into_iter().all(is_valid)
+            && checkpoint.recoveries().into_iter().all(is_newest)
     }
 
     fn adopt_native(

@@ -41,6 +41,7 @@ use self::socketio::rule::Run;
 use self::stream::Stream;
 use self::subscription::Subscriptions;
 use crate::Ticket;
+use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
@@ -114,8 +115,8 @@ impl Verifying {
 #[derive(Clone, Copy, Debug)]
 struct Alias {
     holder: ShardIndex,
-    /// Its connection. One that its client has left may come from a router all the same.
-    line: SessionId,
+    /// By which it was attached there. By an earlier one it may come from a router all the same.
+    attachment: Attachment,
 }
 
 impl Home {

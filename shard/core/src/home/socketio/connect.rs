@@ -255,8 +255,8 @@ impl Home {
         let private_id = session.socket.as_ref().map_or(session.id, |socket| socket.private_id);
         let named_by = io.home_of(&session.id);
         if named_by != io.links.me() {
-            let (session, line) = (session.id, Some(session.line));
-            io.tell(named_by, peer::PeerMessage::Moved { session, private_id, line });
+            let (session, attachment) = (session.id, Some(session.attachment));
+            io.tell(named_by, peer::PeerMessage::Moved { session, private_id, attachment });
         }
     }
 }

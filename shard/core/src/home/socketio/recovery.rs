@@ -413,26 +413,43 @@ impl Home {
         self.ask_application(io, fresh);
     }
 
-    /// A peer says where a session is that this shard's digest names.
+    /// A peer says where a session is that this shard's digest names. What was remembered of it before
+    /// is of no more use.
     pub(crate) fn moved_elsewhere(
         &mut self,
         from: ShardIndex,
         session: SessionId,
         private_id: SessionId,
-        line: Option<SessionId>,
+        attachment: Option<Attachment>,
     ) {
-        for id in [session, private_id] {
-            match line {
-                Some(_) if self.sessions.contains_key(&session) => {}
-                Some(line) => {
-                    self.aliases.insert(id, Alias { holder: from, line });
+        let holder = self.aliases.get(&session).map(|alias| alias.holder);
+        match attachment {
+            Some(attachment) if !self.has_come_back(session, attachment) => {
+                let gone = self.departed.sessions.get(&private_id);
+                if gone.is_some_and(|gone| gone.attachment < attachment) {
+                    self.departed.forget(&private_id);
                 }
-                None if self.aliases.get(&id).is_some_and(|alias| alias.holder == from) => {
-                    self.aliases.remove(&id);
+                for id in [session, private_id] {
+                    self.aliases.insert(id, Alias { holder: from, attachment });
                 }
-                None => {}
             }
+            None if holder == Some(from) => {
+                self.aliases.remove(&session);
+                self.aliases.remove(&private_id);
+            }
+            _ => {}
         }
+    }
+
+    /// Whether a session is here by an attachment or a later one, or elsewhere by a later one.
+    pub(in crate::home) fn has_come_back(
+        &self,
+        session: SessionId,
+        attachment: Attachment,
+    ) -> bool {
+        let here = self.sessions.get(&session).map(|it| it.attachment);
+        let elsewhere = self.aliases.get(&session).map(|it| it.attachment);
+        here.is_some_and(|here| here >= attachment) || elsewhere.is_some_and(|it| it > attachment)
     }
 
     /// A private message to a session that is not here: it may be where its client has come back.
@@ -486,6 +503,6 @@ fn forget(
 pub(in crate::home) fn tell_gone(io: &mut Io, session: SessionId, private_id: SessionId) {
     let named_by = io.home_of(&session);
     if named_by != io.links.me() {
-        io.tell(named_by, PeerMessage::Moved { session, private_id, line: None });
+        io.tell(named_by, PeerMessage::Moved { session, private_id, attachment: None });
     }
 }
