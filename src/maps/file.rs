@@ -62,7 +62,7 @@ mod tests {
         let writes = async {
             for length in 1..=5 {
                 std::fs::write(&path, "x".repeat(length)).unwrap();
-                sleep(LOOK * (STILL - 1)).await;
+                sleep(LOOK * (STILL - 2)).await;
             }
             std::future::pending::<()>().await;
         };

@@ -14,8 +14,11 @@ export function within(what, promise, ms = WAIT_MS) {
 
 export function mustBe(is, wanted, what = "it") {
   const [one, other] = [JSON.stringify(is), JSON.stringify(wanted)];
-  if (one !== other) throw new Error(`${what} is ${one} and not ${other}`);
+  if (one !== other) throw new Error(`${what} is ${brief(one)} and not ${brief(other)}`);
 }
+
+/** So much of a text as somebody reads. */
+const brief = (text) => (text?.length > 1000 ? `${text.slice(0, 1000)}…` : text);
 
 export function must(holds, what) {
   if (!holds) throw new Error(what);
