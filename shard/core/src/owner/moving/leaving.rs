@@ -181,11 +181,20 @@ impl Owner {
             io.output(Output::Log(LogRequest::Remove { topic: topic.clone() }));
         }
         self.let_go(topic);
+        if self.topics.contains_key(topic) {
+            // While it was on its way no change of views has been heard for it.
+            self.place_again(io, topic);
+        }
         self.take_in(io, topic);
         self.move_on(io);
     }
 
     fn let_go(&mut self, topic: &Topic) {
+        // If it was at rest, and has been this shard's again since, somebody may wait for it to
+        // come back.
+        if self.topics.get(topic).is_some_and(|owned| owned.serves == Serves::Yes) {
+            return;
+        }
         let Some(owned) = self.topics.remove(topic) else { return };
         if let (Topic::Room(..), false) = (topic, owned.members.is_empty()) {
             self.tally.rooms -= 1;

@@ -28,7 +28,7 @@ const SEEDS: u64 = 600;
 /// `SIMULATION_MOVES` clients 1: stay for good, 2: talk much faster besides, 3: talk fast and come and go.
 const SEEDS_MOVING: u64 = 300;
 /// Seeds in which they do so while clients talk much faster.
-const SEEDS_MOVING_FAST: u64 = 700;
+const SEEDS_MOVING_FAST: u64 = 800;
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dora"];
 const ROOMS: [&str; 3] = ["attic", "lobby", "yard"];
 /// What is said to each room in the end.
