@@ -25,12 +25,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::harness::Trace;
 
-/// About 45 seconds of one core in a debug build.
-const SEEDS: u64 = 3000;
+/// About a minute of one core in a debug build.
+const SEEDS: u64 = 5000;
 /// Seeds in which views change and nothing fails.
-const MOVING: u64 = 1500;
+const MOVING: u64 = 3000;
 /// Seeds in which views change and everything fails besides.
-const MOVING_AND_FAILING: u64 = 600;
+const MOVING_AND_FAILING: u64 = 1400;
 /// One seed in so many is run twice, to see that it does the same.
 const TWICE: u64 = 50;
 /// So many seeds have seen everything there is to see.
