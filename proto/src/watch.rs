@@ -86,7 +86,8 @@ impl<T> Sender<T> {
             if !change(&mut value) {
                 return false;
             }
-            self.shared.changes.fetch_add(1, Ordering::Relaxed);
+            // Whoever sees that it has changed waits for the lock to see how.
+            self.shared.changes.fetch_add(1, Ordering::Release);
         }
         self.shared.news.notify_waiters();
         true
@@ -167,9 +168,7 @@ impl<T> Receiver<T> {
     }
 
     fn changes(&self) -> u64 {
-        // Under the lock, as it is written: who has seen a change sees the value as well.
-        let _now = self.shared.read();
-        self.shared.changes.load(Ordering::Relaxed)
+        self.shared.changes.load(Ordering::Acquire)
     }
 }
 

@@ -24,6 +24,8 @@ mod serving;
 mod start;
 mod store;
 mod streams;
+#[cfg(test)]
+mod testing;
 mod trunk;
 mod wire;
 

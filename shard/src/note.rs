@@ -102,22 +102,13 @@ fn ids(view: &View) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use trunkline_config::{HashKey, Shard, ShardMap, Statuses};
+    use trunkline_config::Statuses;
 
     use super::*;
+    use crate::testing::map;
 
     fn cluster(version: u64) -> Cluster {
-        let shard = |id: &str| Shard {
-            id: id.to_owned(),
-            grpc: String::new(),
-            metrics: String::new(),
-            weight: 1.0,
-        };
-        let shards = ["a", "b", "c"].map(shard).to_vec();
-        let map = ShardMap::new(version, HashKey([7; 16]), shards);
-        Cluster::new(Arc::new(map), Statuses::default())
+        Cluster::new(map(version, &["a", "b", "c"]), Statuses::default())
     }
 
     fn note(view: ViewId, owed: &[&str]) -> Note {

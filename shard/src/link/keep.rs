@@ -51,22 +51,11 @@ fn dialled(view: &View, me: ShardIndex) -> Vec<ShardIndex> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use trunkline_config::{HashKey, Shard, ShardMap, Statuses};
+    use trunkline_config::Statuses;
     use trunkline_proto::cluster::Cluster;
 
     use super::*;
-
-    fn map(version: u64, ids: &[&str]) -> Arc<ShardMap> {
-        let shard = |id: &&str| Shard {
-            id: (*id).to_owned(),
-            grpc: String::new(),
-            metrics: String::new(),
-            weight: 1.0,
-        };
-        Arc::new(ShardMap::new(version, HashKey([7; 16]), ids.iter().map(shard).collect()))
-    }
+    use crate::testing::map;
 
     #[test]
     fn of_two_shards_one_dials_and_one_that_is_to_go_dials_all() {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::yield_now;
-use trunkline_config::{HashKey, Shard, ShardMap, ShardStatus, Statuses};
+use trunkline_config::{ShardStatus, Statuses};
 
 use super::*;
+use crate::testing::map;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -18,14 +19,7 @@ struct Play {
 }
 
 fn play(ids: &[&str], fenced: bool) -> Play {
-    let shard = |id: &&str| Shard {
-        id: (*id).to_owned(),
-        grpc: String::new(),
-        metrics: String::new(),
-        weight: 1.0,
-    };
-    let map = ShardMap::new(1, HashKey([7; 16]), ids.iter().map(shard).collect());
-    let cluster = Cluster::new(Arc::new(map), Statuses::default());
+    let cluster = Cluster::new(map(1, ids), Statuses::default());
     let signs = Signs::new(cluster.outlook().view.id());
     signs.linked.send_replace([ShardIndex(1)].into());
     let clock: Clock = Arc::new(|| 1000);

@@ -95,8 +95,6 @@ impl OwnedTopic {
     }
 }
 
-impl Owner {}
-
 impl Owner {
     /// A kept message sets out for the user's connections; without one it is queued.
     pub(super) fn hand_record(

@@ -3,18 +3,9 @@
 use trunkline_proto::peer::{PeerItem, peer_item};
 
 use super::*;
+use crate::testing::map;
 
 const PEER: ShardIndex = ShardIndex(1);
-
-fn map(version: u64, ids: &[&str]) -> Arc<ShardMap> {
-    let shard = |id: &&str| Shard {
-        id: (*id).to_owned(),
-        grpc: String::new(),
-        metrics: String::new(),
-        weight: 1.0,
-    };
-    Arc::new(ShardMap::new(version, HashKey([7; 16]), ids.iter().map(shard).collect()))
-}
 
 fn link_up(driver: &mut Driver, link: u64) -> Batches<PeerItem> {
     let (outbox, batches) = outbox(Bounds { capacity: 1 << 20, batch: 1 << 16 });

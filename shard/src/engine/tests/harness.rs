@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline_config::{Shard, ShardMap, ShardStatus, Statuses};
+use trunkline_config::{ShardStatus, Statuses};
 use trunkline_core::{
     Comes, Dialect, Frame, FrameKind, Identity, Namespace, Newcomer, Part, Rights, UserId,
 };
@@ -14,6 +14,7 @@ use trunkline_proto::trunk::{Down, down};
 use trunkline_proto::{peer, trunk};
 
 use super::super::*;
+use crate::testing::map;
 use trunkline_core::Output;
 
 pub(super) const TRUNK: TrunkId = TrunkId(1);
@@ -39,13 +40,7 @@ pub(super) enum Heard {
 
 /// Shards of a map, numbered as they are named, some of them away.
 pub(super) fn view(shards: &[&str], away: &[&str]) -> View {
-    let shard = |id: &&str| Shard {
-        id: (*id).to_owned(),
-        grpc: String::new(),
-        metrics: String::new(),
-        weight: 1.0,
-    };
-    let map = Arc::new(ShardMap::new(1, HashKey([7; 16]), shards.iter().map(shard).collect()));
+    let map = map(1, shards);
     let (_, mut directory) = View::first(Arc::clone(&map));
     let mut statuses = Statuses::default();
     for id in away {

@@ -55,10 +55,9 @@ impl Owner {
         }
         owned.serves = serves;
         let mut queues = owned.take_queues();
-        for (home, claiming) in std::mem::take(&mut owned.claiming) {
+        for (home, mut claiming) in std::mem::take(&mut owned.claiming) {
             io.tell(home, PeerMessage::Parted { topic: topic.clone() });
-            let Some(mut queue) = Some(claiming.queue) else { continue };
-            queues.extend(queue.take());
+            queues.extend(claiming.queue.take());
         }
         let joining = std::mem::take(&mut owned.joining);
         let is_first_opening = matches!(owned.stage, Stage::Opening { before: None, .. });
@@ -180,21 +179,18 @@ impl Owner {
         if io.settings.log != LogReach::Cluster {
             io.output(Output::Log(LogRequest::Remove { topic: topic.clone() }));
         }
-        self.let_go(topic);
-        if self.topics.contains_key(topic) {
-            // While it was on its way no change of views has been heard for it.
+        if self.topics.get(topic).is_some_and(|owned| owned.serves == Serves::Yes) {
+            // It was at rest, and has been this shard's again since: somebody may wait for it to come
+            // back. While it was on its way no change of views has been heard for it.
             self.place_again(io, topic);
+        } else {
+            self.let_go(topic);
         }
         self.take_in(io, topic);
         self.move_on(io);
     }
 
     fn let_go(&mut self, topic: &Topic) {
-        // If it was at rest, and has been this shard's again since, somebody may wait for it to
-        // come back.
-        if self.topics.get(topic).is_some_and(|owned| owned.serves == Serves::Yes) {
-            return;
-        }
         let Some(owned) = self.topics.remove(topic) else { return };
         if let (Topic::Room(..), false) = (topic, owned.members.is_empty()) {
             self.tally.rooms -= 1;
