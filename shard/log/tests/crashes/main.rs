@@ -119,6 +119,19 @@ fn a_crash_at_each_write_and_each_sync_loses_nothing() {
 }
 
 #[test]
+fn a_topic_that_was_forgotten_while_it_was_open_goes_on_where_it_stood() {
+    let steps = [
+        Step::Import { topic: 3, count: 4, size: 10 },
+        Step::AppendToAll { count: 1 },
+        Step::Pass { ms: 61_000 },
+        Step::Sweep,
+        Step::Append { topic: 3, count: 1, size: 10 },
+        Step::Restart,
+    ];
+    assert!(matches!(run(&steps, 5, Vec::new()), Ending::Done { .. }));
+}
+
+#[test]
 fn a_full_disk_stops_publishing_until_there_is_room() {
     let steps: Vec<Step> =
         (0..20).map(|_| Step::Append { topic: 0, count: 4, size: 5_000 }).collect();
