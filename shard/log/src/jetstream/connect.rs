@@ -94,9 +94,12 @@ pub(super) async fn connect(
             return Err(ConnectError::Version(info.version));
         }
         let server = Server::new(client, options.stream.clone());
-        let peers = stream::prepare(&server, options, settings).await?;
-        let peers = if peers.is_empty() { vec![info.server_name] } else { peers };
-        sync::check(options, &peers).await?;
+        let mut found = stream::prepare(&server, options, settings).await?;
+        if found.peers.is_empty() {
+            found.peers.push(info.server_name);
+        }
+        let synced = sync::check(options, &found.peers, &found.synced).await?;
+        stream::update(&server, found, settings, &synced).await?;
         Ok(server)
     };
     let doing = "to connect and to look at the stream";

@@ -1,5 +1,6 @@
 //! The stream: how it is made, and what one that is there must be like.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ const NOT_FOUND: u64 = 10059;
 const NAME_IN_USE: u64 = 10058;
 /// Its code for "ask again later".
 const UNAVAILABLE: u64 = 503;
+/// Under this name the stream's metadata lists the servers that sync before they acknowledge.
+const SYNCED: &str = "trunkline.synced";
 
 /// How long the stream keeps messages.
 pub(super) fn longest_age(settings: &LogSettings) -> Duration {
@@ -28,19 +31,25 @@ pub(super) fn longest_age(settings: &LogSettings) -> Duration {
     rooms.age.max(inboxes.age).max(*window).saturating_add(SILENCE)
 }
 
-/// Makes the stream, or looks whether the one that is there will do. Gives the names of the servers
-/// that keep it; none if it is a server on its own.
+/// The stream as it is found at the start.
+pub(super) struct Found {
+    config: Value,
+    /// The names of the servers that keep it; none if it is a server on its own.
+    pub(super) peers: Vec<String>,
+    /// Of those the ones that had their files synced when they were asked last, by whichever shard.
+    pub(super) synced: BTreeSet<String>,
+}
+
+/// Makes the stream, or looks whether the one that is there will do.
 pub(super) async fn prepare(
     server: &Server,
     options: &JetStreamSettings,
     settings: &LogSettings,
-) -> Result<Vec<String>, ConnectError> {
+) -> Result<Found, ConnectError> {
     let name = server.stream();
-    let age = u64::try_from(longest_age(settings).as_nanos()).unwrap_or(u64::MAX);
-    let age = age.min(i64::MAX.unsigned_abs());
     let mut info = ask(server, "STREAM.INFO", &Value::Null, "to look for the stream").await?;
     if info["error"]["err_code"] == NOT_FOUND {
-        let config = config(name, options.replicas, age);
+        let config = config(name, options.replicas, age_nanos(settings));
         let made = ask(server, "STREAM.CREATE", &config, "to make the stream").await?;
         // Another shard may have made it a moment ago.
         info = if made["error"]["err_code"] == NAME_IN_USE {
@@ -54,13 +63,37 @@ pub(super) async fn prepare(
     if !problems.is_empty() {
         return Err(ConnectError::Stream { stream: name.to_owned(), problems });
     }
-    if info["config"]["max_age"] != age {
-        let mut config = info["config"].clone();
-        config["max_age"] = age.into();
-        let doing = "to change how long the stream keeps messages";
-        refused(&ask(server, "STREAM.UPDATE", &config, doing).await?, doing)?;
+    let peers = peers(&info["cluster"]);
+    let config = info["config"].take();
+    let synced = config["metadata"][SYNCED].as_str().unwrap_or_default();
+    let synced = synced.split(' ').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    Ok(Found { config, peers, synced })
+}
+
+/// Brings the stream up to date, if it isn't: how long it keeps messages, and which of its servers
+/// are known to sync.
+pub(super) async fn update(
+    server: &Server,
+    found: Found,
+    settings: &LogSettings,
+    synced: &BTreeSet<String>,
+) -> Result<(), ConnectError> {
+    let Found { mut config, synced: known, .. } = found;
+    let age = age_nanos(settings);
+    if config["max_age"] == age && known == *synced {
+        return Ok(());
     }
-    Ok(peers(&info["cluster"]))
+    config["max_age"] = age.into();
+    // A server's name has no space.
+    config["metadata"][SYNCED] =
+        synced.iter().map(String::as_str).collect::<Vec<_>>().join(" ").into();
+    let doing = "to change how long the stream keeps messages, or which servers are known to sync";
+    refused(&ask(server, "STREAM.UPDATE", &config, doing).await?, doing)
+}
+
+fn age_nanos(settings: &LogSettings) -> u64 {
+    let age = u64::try_from(longest_age(settings).as_nanos()).unwrap_or(u64::MAX);
+    age.min(i64::MAX.unsigned_abs())
 }
 
 fn config(name: &str, replicas: usize, age_nanos: u64) -> Value {

@@ -4,7 +4,7 @@
 //! `jetstream.config.sync_always`) and to the system account, but in nothing that the account of a
 //! stream may ask: neither when it is connected to, nor about the stream or the account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
@@ -55,34 +55,47 @@ struct Told {
 }
 
 /// Refuses servers that don't sync before they acknowledge, or don't tell, unless that is allowed.
-/// `peers` are those that keep the stream. Who can't be asked yet may have just been started.
+/// `peers` are those that keep the stream. Who can't be asked yet may have just been started; of one that
+/// is down it will do that it was among those who `synced` when they could be asked. Gives who
+/// does, for the next to be told.
 pub(super) async fn check(
     options: &JetStreamSettings,
     peers: &[String],
-) -> Result<(), ConnectError> {
+    synced: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, ConnectError> {
     let start = Instant::now();
-    let why = loop {
+    loop {
         let Told { syncs, silent } = ask(options).await?;
-        let unknown = peers.iter().any(|peer| !syncs.contains_key(peer));
-        let refuted = peers.iter().any(|peer| syncs.get(peer) == Some(&false));
-        let may_come = unknown && !refuted && !silent.is_empty() && !options.allow_unsafe_sync;
-        if may_come && start.elapsed() < STARTING {
+        let (mut sure, mut doubts, mut may_come) =
+            (BTreeSet::new(), Vec::new(), !silent.is_empty());
+        for peer in peers {
+            let known = syncs.get(peer);
+            if known == Some(&true) || (known.is_none() && synced.contains(peer)) {
+                sure.insert(peer.clone());
+                continue;
+            }
+            may_come &= known.is_none();
+            doubts.push(doubt(peer, known.is_some()));
+        }
+        if doubts.is_empty() {
+            if !silent.is_empty() {
+                let silent = silent.join("; ");
+                tracing::warn!(%silent, "going on with NATS servers that synced when last asked");
+            }
+            return Ok(sure);
+        }
+        if may_come && !options.allow_unsafe_sync && start.elapsed() < STARTING {
             sleep(PAUSE).await;
             continue;
         }
-        let mut doubts: Vec<_> =
-            peers.iter().filter_map(|peer| doubt(peer, syncs.get(peer))).collect();
-        if doubts.is_empty() {
-            return Ok(());
-        }
         doubts.extend(silent);
-        break doubts.join("; ");
-    };
-    if options.allow_unsafe_sync {
-        tracing::warn!(%why, "a power failure may take messages that were acknowledged");
-        return Ok(());
+        let why = doubts.join("; ");
+        if options.allow_unsafe_sync {
+            tracing::warn!(%why, "a power failure may take messages that were acknowledged");
+            return Ok(sure);
+        }
+        return Err(ConnectError::UnsafeSync { why });
     }
-    Err(ConnectError::UnsafeSync { why })
 }
 
 /// Asks each server that the settings name.
@@ -104,15 +117,13 @@ async fn ask(options: &JetStreamSettings) -> Result<Told, ConnectError> {
     Ok(told)
 }
 
-fn doubt(peer: &str, syncs: Option<&bool>) -> Option<String> {
-    match syncs {
-        Some(true) => None,
-        Some(false) => Some(format!(
-            "the NATS server {peer} acknowledges messages before they are on its disk"
-        )),
-        None => Some(format!(
+fn doubt(peer: &str, has_told: bool) -> String {
+    if has_told {
+        format!("the NATS server {peer} acknowledges messages before they are on its disk")
+    } else {
+        format!(
             "it is not known whether the NATS server {peer} has messages on its disk before it acknowledges them"
-        )),
+        )
     }
 }
 
