@@ -155,7 +155,8 @@ impl Home {
             let mut resumed =
                 Session::new(session, id, namespace.clone(), kept.identity.clone(), at);
             resumed.attachment = Attachment::new(socket.recoveries, nth);
-            resumed.socket = Some(Box::new(self.socket_of(socket, origin, settled)));
+            let known_from = self.known_from(resumed.attachment, before.as_deref());
+            resumed.socket = Some(Box::new(socket_of(socket, (origin, settled), known_from)));
             let resumed = resume(resumed, kept, adoption, settled, before);
             if resumed.socket.as_ref().is_some_and(|socket| socket.awaited) {
                 multiplex.awaited.push(session);
@@ -182,19 +183,13 @@ impl Home {
         }
     }
 
-    fn socket_of(&self, kept: KeptSocket, origin: u64, settled: u64) -> Socket {
-        let counts_from = origin;
-        let KeptSocket { private_id, origin, connect, nth, actions, ended, .. } = kept;
-        Socket {
-            private_id,
-            origin,
-            connect,
-            nth,
-            counts_from,
-            actions,
-            adopted: Some(self.stream.last()),
-            awaited: connect > settled,
-            ended,
+    /// The first stamp that says of a client that is gone on with what it has had. With the newest up to
+    /// now it may have heard more elsewhere since, unless it was here `before`, and nowhere in between.
+    fn known_from(&self, attachment: Attachment, before: Option<&Session>) -> u64 {
+        let was_here = before.filter(|it| it.attachment.0 + 1 == attachment.0);
+        match was_here.and_then(|it| it.socket.as_ref()) {
+            Some(before) => self.stream.last().max(before.adopted.unwrap_or_default()),
+            None => self.stream.last() + 1,
         }
     }
 
@@ -381,6 +376,23 @@ impl Session {
             self.rooms.get_or_insert_with(room.clone(), unsure);
         }
         self.inbox.unsure = true;
+    }
+}
+
+fn socket_of(kept: KeptSocket, (origin, settled): (u64, u64), known_from: u64) -> Socket {
+    let counts_from = origin;
+    let KeptSocket { private_id, origin, connect, nth, actions, ended, .. } = kept;
+    Socket {
+        private_id,
+        origin,
+        connect,
+        nth,
+        counts_from,
+        actions,
+        came_with: None,
+        adopted: Some(known_from),
+        awaited: connect > settled,
+        ended,
     }
 }
 

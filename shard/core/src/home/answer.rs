@@ -282,7 +282,7 @@ impl Home {
     /// A request was refused, or will never be answered.
     pub(super) fn refuse(&mut self, io: &mut Io, pending: &Pending, refusal: Refusal) {
         match pending.subject {
-            Subject::Recall => return self.not_recalled(io, pending.session),
+            Subject::Recall => return self.recall_refused(io, pending, refusal),
             Subject::Part => return,
             _ => {}
         }

@@ -180,6 +180,7 @@ impl Home {
             }
             session.is_not_gone(io, peer);
         }
+        self.tell_who_is_remembered(io, |named_by, _| named_by == peer);
         for (session, topic) in self.missing_topics(io, peer) {
             self.join_own(io, session, &topic, None);
         }

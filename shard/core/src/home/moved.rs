@@ -44,6 +44,9 @@ impl Home {
                 }
             }
         }
+        self.tell_who_is_remembered(io, |named_by, private_id| {
+            before.owner_of(private_id.digest()) != named_by.0
+        });
     }
 
     /// What was heard from a shard that is out of reach and isn't the owner any more.

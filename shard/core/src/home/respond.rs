@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Home;
-use super::requests::Pending;
+use super::requests::{Pending, Subject};
 use super::session::{REQUESTS, Session};
 use crate::api::{ApiCallId, ApiProblem};
 use crate::asker::Asker;
@@ -137,7 +137,11 @@ impl Home {
                 None
             }
             ReplyTo::Relay(asker) => {
-                asker.answer(io, result);
+                // That whoever had a session last doesn't know it any more makes nobody else's memory of
+                // it newer.
+                let is_lost = matches!(pending.subject, Subject::Recall)
+                    && matches!(result, Err(Refusal::Unknown));
+                asker.answer(io, if is_lost { Err(Refusal::Unavailable) } else { result });
                 None
             }
             ReplyTo::Nobody | ReplyTo::Native(_) | ReplyTo::Event(_) => Some(result),

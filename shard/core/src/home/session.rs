@@ -1,5 +1,7 @@
 //! A session: the logical client, whose connection may be gone for a while.
 
+use std::sync::Arc;
+
 use super::greeting::Greeting;
 use super::line::At;
 use super::rate::Rate;
@@ -74,7 +76,9 @@ pub(super) struct Socket {
     /// What the application wants done once it is welcomed, as long as that may have to be done
     /// again.
     pub(super) actions: Vec<String>,
-    /// It was gone on with: of what it has had up to this stamp nothing is known.
+    /// The last stamp that its client had before it was here, if it has named one.
+    pub(super) came_with: Option<Arc<str>>,
+    /// It was gone on with: what it has had is known if it has this stamp or a later one.
     pub(super) adopted: Option<u64>,
     /// It was gone on with, and is again in its namespace when `connect` has come again.
     pub(super) awaited: bool,

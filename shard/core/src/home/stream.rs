@@ -41,7 +41,7 @@ pub(super) struct Span {
     /// Where its part begins: it has had, or didn't want, everything up to here. None if that isn't
     /// known.
     pub(super) base: Option<Position>,
-    /// What it has had up to this stamp isn't known.
+    /// What it has had isn't known if it has only earlier stamps than this one.
     pub(super) since: u64,
     /// Messages to all are for it from the stamp after this one, and up to this one.
     pub(super) live: (u64, u64),
@@ -113,12 +113,12 @@ impl Stream {
         self.newest()
     }
 
-    /// Up to where `session` has had everything in each topic, if `stamp` is the last it has had.
-    /// `None` if that can't be said any more.
+    /// Up to where `session` has had everything in each topic, if `stamp` is the last it has had, and
+    /// `came_with` was when it came. `None` if that can't be said any more.
     pub(super) fn positions(
         &self,
         session: SessionId,
-        stamp: Option<&str>,
+        (stamp, came_with): (Option<&str>, Option<&str>),
         spans: &[Span],
     ) -> Option<Vec<Position>> {
         if stamp.is_some_and(|stamp| !is_stamp(stamp)) {
@@ -126,6 +126,10 @@ impl Stream {
             return None;
         }
         let Some(number) = stamp.and_then(|stamp| self.number(stamp)) else {
+            if stamp.is_some() && stamp != came_with {
+                // It has been elsewhere since.
+                return None;
+            }
             // It has had nothing of this stream.
             return spans.iter().map(|span| span.base.clone()).collect();
         };
@@ -203,16 +207,19 @@ mod tests {
         stream.stamp(&topic("a"), Some(at(2)), None);
         stream.stamp(&topic("a"), Some(at(3)), None);
         let spans = [span("a", 0, 0, 9), span("b", 4, 0, 5)];
-        assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(1), at(5)]));
+        assert_eq!(stream.positions(ME, (Some(&stamp), None), &spans), Some(vec![at(1), at(5)]));
     }
 
     #[test]
     fn who_has_had_no_stamp_has_had_what_its_part_began_with() {
         let stream = Stream::new(7);
         let spans = [span("a", 3, 0, 9)];
-        assert_eq!(stream.positions(ME, None, &spans), Some(vec![at(3)]));
-        assert_eq!(stream.positions(ME, Some("8.1"), &spans), Some(vec![at(3)]));
-        assert_eq!(stream.positions(ME, Some("text"), &spans), None);
+        assert_eq!(stream.positions(ME, (None, None), &spans), Some(vec![at(3)]));
+        assert_eq!(stream.positions(ME, (None, Some("8.1")), &spans), Some(vec![at(3)]));
+        let foreign = (Some("8.1"), Some("8.1"));
+        assert_eq!(stream.positions(ME, foreign, &spans), Some(vec![at(3)]));
+        assert_eq!(stream.positions(ME, (Some("8.2"), Some("8.1")), &spans), None);
+        assert_eq!(stream.positions(ME, (Some("text"), None), &spans), None);
     }
 
     #[test]
@@ -226,8 +233,8 @@ mod tests {
         let live_from = stream.last();
         stream.stamp(&topic("a"), Some(at(3)), None);
         let spans = [span("a", 0, live_from, 3)];
-        assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(0)]));
-        assert_eq!(stream.positions(ME, Some(&replayed), &spans), Some(vec![at(2)]));
+        assert_eq!(stream.positions(ME, (Some(&stamp), None), &spans), Some(vec![at(0)]));
+        assert_eq!(stream.positions(ME, (Some(&replayed), None), &spans), Some(vec![at(2)]));
     }
 
     #[test]
@@ -237,7 +244,7 @@ mod tests {
         let live = (0, stream.last());
         stream.stamp(&topic("a"), Some(at(4)), None);
         let spans = [Span { live, ..span("a", 0, 0, 1) }];
-        assert_eq!(stream.positions(ME, Some(&stamp), &spans), Some(vec![at(1)]));
+        assert_eq!(stream.positions(ME, (Some(&stamp), None), &spans), Some(vec![at(1)]));
     }
 
     #[test]
@@ -247,8 +254,8 @@ mod tests {
         let told = stream.stamp(&topic("a"), None, None);
         stream.stamp(&topic("a"), Some(at(9)), None);
         let spans = [span("a", 0, 0, 9)];
-        assert_eq!(stream.positions(ME, Some(&before), &spans), None);
-        assert_eq!(stream.positions(ME, Some(&told), &spans), Some(vec![at(8)]));
+        assert_eq!(stream.positions(ME, (Some(&before), None), &spans), None);
+        assert_eq!(stream.positions(ME, (Some(&told), None), &spans), Some(vec![at(8)]));
     }
 
     #[test]
@@ -261,9 +268,9 @@ mod tests {
         stream.stamp(&topic("a"), Some(at(3)), Some(ME));
         let spans = [adopted];
         for unknown in [None, Some("8.1"), Some(before.as_str())] {
-            assert_eq!(stream.positions(ME, unknown, &spans), None);
+            assert_eq!(stream.positions(ME, (unknown, unknown), &spans), None);
         }
-        assert_eq!(stream.positions(ME, Some(&after), &spans), Some(vec![at(2)]));
+        assert_eq!(stream.positions(ME, (Some(&after), None), &spans), Some(vec![at(2)]));
     }
 
     #[test]
@@ -274,7 +281,7 @@ mod tests {
             stream.stamp(&topic("a"), Some(at(offset)), None);
         }
         let spans = [span("a", 0, 0, RING as u64 + 2)];
-        assert_eq!(stream.positions(ME, Some(&old), &spans), None);
-        assert_eq!(stream.positions(ME, Some("7.ffffffff"), &spans), None);
+        assert_eq!(stream.positions(ME, (Some(&old), None), &spans), None);
+        assert_eq!(stream.positions(ME, (Some("7.ffffffff"), None), &spans), None);
     }
 }

@@ -140,6 +140,7 @@ impl Home {
             nth,
             counts_from,
             actions: Vec::new(),
+            came_with: None,
             adopted: None,
             awaited: false,
             ended: None,

@@ -54,6 +54,8 @@ struct Gone {
     attachment: Attachment,
     since: Mono,
     sequence: u64,
+    /// The last stamp that its client had before it was here.
+    came_with: Option<Arc<str>>,
     rooms: Vec<(RoomId, Span)>,
     inbox: Option<Span>,
 }
@@ -105,7 +107,8 @@ impl Home {
             if let Some(recalled) = due.recalled.as_deref().cloned() {
                 let namespace = session.namespace.clone();
                 let recalled = Recalled { attachment: session.attachment, sequence, ..recalled };
-                let gone = self.still_gone(&namespace, recalled, io.now.mono);
+                let came_with = socket.came_with.clone();
+                let gone = self.still_gone(&namespace, recalled, came_with, io.now.mono);
                 self.depart(io, private_id, gone);
             }
             return;
@@ -132,6 +135,7 @@ impl Home {
             attachment: session.attachment,
             since: io.now.mono,
             sequence,
+            came_with: socket.came_with.clone(),
             rooms: session.rooms.iter().filter_map(room).collect(),
             inbox: span(session.inbox_topic(), &session.inbox),
         };
@@ -139,7 +143,13 @@ impl Home {
     }
 
     /// A session that was to go on, and did not.
-    fn still_gone(&self, namespace: &Namespace, recalled: Recalled, since: Mono) -> Gone {
+    fn still_gone(
+        &self,
+        namespace: &Namespace,
+        recalled: Recalled,
+        came_with: Option<Arc<str>>,
+        since: Mono,
+    ) -> Gone {
         let Recalled { session, private_id: _, user, attachment, sequence, rooms, inbox_after } =
             recalled;
         let span = |topic: Topic, after: Position| Span {
@@ -156,7 +166,7 @@ impl Home {
         };
         let rooms = rooms.into_iter().map(room).collect();
         let namespace = namespace.clone();
-        Gone { session, namespace, user, attachment, since, sequence, rooms, inbox }
+        Gone { session, namespace, user, attachment, since, sequence, came_with, rooms, inbox }
     }
 
     fn depart(&mut self, io: &mut Io, private_id: SessionId, gone: Gone) {
@@ -201,7 +211,8 @@ impl Home {
         Some((private_id, text("offset").map(Arc::from)))
     }
 
-    /// Asks the shard that knows where the session is.
+    /// Asks the shard that knows where the session was last. What is remembered here may be of before
+    /// that, and counts if nobody knows of anything newer, or that shard is out of reach.
     pub(super) fn recall(
         &mut self,
         io: &mut Io,
@@ -209,10 +220,25 @@ impl Home {
         private_id: SessionId,
         offset: Option<Arc<str>>,
     ) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let named_by = io.home_of(&private_id);
+        let is_needed = io.links.is_up(named_by) || self.remembered(private_id).is_none();
+        let holder = if is_needed { named_by } else { io.links.me() };
+        self.recall_from(io, holder, id, private_id, offset);
+    }
+
+    fn recall_from(
+        &mut self,
+        io: &mut Io,
+        holder: ShardIndex,
+        id: SessionId,
+        private_id: SessionId,
+        offset: Option<Arc<str>>,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let (namespace, line) = (session.namespace.clone(), session.line);
-        let is_here = self.knows(private_id);
-        let holder = if is_here { io.links.me() } else { io.home_of(&private_id) };
+        if let Some(socket) = &mut session.socket {
+            socket.came_with.clone_from(&offset);
+        }
         let pending = Box::new(Pending {
             session: id,
             line,
@@ -229,11 +255,34 @@ impl Home {
         }
     }
 
-    fn knows(&self, private_id: SessionId) -> bool {
-        self.departed.sessions.contains_key(&private_id) || self.privates.contains_key(&private_id)
+    /// Whom this shard has asked doesn't give the session back. If nobody knows where it is, it may be
+    /// remembered here.
+    pub(in crate::home) fn recall_refused(
+        &mut self,
+        io: &mut Io,
+        pending: &Pending,
+        refusal: Refusal,
+    ) {
+        let (id, me) = (pending.session, io.links.me());
+        if let Asked::Recall { private_id, offset, .. } = &pending.asked
+            && refusal == Refusal::Unknown
+            && pending.owner != me
+            && self.remembered(*private_id).is_some()
+        {
+            return self.recall_from(io, me, id, *private_id, offset.clone());
+        }
+        self.not_recalled(io, id);
     }
 
-    /// A home asks for a session whose client has come to it.
+    /// By which of its attachments a session is here, or is remembered.
+    fn remembered(&self, private_id: SessionId) -> Option<Attachment> {
+        let gone = self.departed.sessions.get(&private_id).map(|gone| gone.attachment);
+        let session = self.privates.get(&private_id).and_then(|id| self.sessions.get(id));
+        gone.max(session.map(|session| session.attachment))
+    }
+
+    /// A home asks for a session whose client has come to it. Whoever had it last gives it back; the
+    /// others are told [`Refusal::Unknown`] if that may be themselves.
     pub(crate) fn recall_asked(
         &mut self,
         io: &mut Io,
@@ -242,28 +291,36 @@ impl Home {
         namespace: Namespace,
         offset: Option<Arc<str>>,
     ) {
-        let elsewhere = self.aliases.get(&private_id).map(|alias| alias.holder);
-        let elsewhere = elsewhere.filter(|it| io.links.is_up(*it));
-        if let (false, Some(holder)) = (self.knows(private_id), elsewhere) {
-            let pending = Box::new(Pending {
-                session: private_id,
-                line: private_id,
-                sequence: None,
-                known_by: 0,
-                reply_to: ReplyTo::Relay(asker),
-                owner: holder,
-                started: io.now.mono,
-                subject: Subject::Recall,
-                asked: Asked::Recall { private_id, namespace, offset },
-            });
-            let _ = self.dispatch_to(io, holder, pending);
-            return;
+        let here = self.remembered(private_id);
+        let elsewhere = self.aliases.get(&private_id).copied();
+        let elsewhere = elsewhere.filter(|alias| io.links.is_up(alias.holder));
+        match elsewhere.filter(|alias| here < Some(alias.attachment)) {
+            Some(Alias { holder, .. }) if holder == asker.via.peer => {
+                asker.answer(io, Err(Refusal::Unknown));
+            }
+            Some(Alias { holder, .. }) => {
+                let pending = Box::new(Pending {
+                    session: private_id,
+                    line: private_id,
+                    sequence: None,
+                    known_by: 0,
+                    reply_to: ReplyTo::Relay(asker),
+                    owner: holder,
+                    started: io.now.mono,
+                    subject: Subject::Recall,
+                    asked: Asked::Recall { private_id, namespace, offset },
+                });
+                let _ = self.dispatch_to(io, holder, pending);
+            }
+            None if here.is_some() => {
+                let recalled = self.give_back(io, asker, private_id, &namespace, offset.as_deref());
+                asker.answer(io, recalled.map(Reply::Recalled).ok_or(Refusal::Unavailable));
+            }
+            None if io.home_of(&private_id) == io.links.me() => {
+                asker.answer(io, Err(Refusal::Unknown));
+            }
+            None => asker.answer(io, Err(Refusal::Moved)),
         }
-        if !self.knows(private_id) && io.home_of(&private_id) != io.links.me() {
-            return asker.answer(io, Err(Refusal::Moved));
-        }
-        let recalled = self.give_back(io, asker, private_id, &namespace, offset.as_deref());
-        asker.answer(io, recalled.map(Reply::Recalled).ok_or(Refusal::Unknown));
     }
 
     /// What is left of a session, which ends here; `None` if it can't go on without a gap.
@@ -291,10 +348,13 @@ impl Home {
             tell_gone(io, gone.session, private_id);
         }
         let positions = match gone.namespace == *namespace {
-            true => self.stream.positions(gone.session, offset, &gone.spans()),
+            true => {
+                let came_with = gone.came_with.as_deref();
+                self.stream.positions(gone.session, (offset, came_with), &gone.spans())
+            }
             false => None,
         };
-        let Gone { session, namespace, user, attachment, since: _, sequence, rooms, inbox } = gone;
+        let Gone { session, namespace, user, attachment, sequence, rooms, inbox, .. } = gone;
         let rooms = rooms.into_iter().map(|(room, _)| room);
         let Some(positions) = positions else {
             let inbox = Topic::Inbox(user);
@@ -315,6 +375,16 @@ impl Home {
             let line = session.line;
             self.remember(io, id);
             self.hang_up(io, line, CloseCode::Done, "the client has come back elsewhere");
+        }
+    }
+
+    /// The session goes on here as another shard had it. What is here of it is of before that.
+    fn end_what_was_before(&mut self, io: &mut Io, private_id: SessionId) {
+        self.departed.forget(&private_id);
+        if let Some(before) = self.privates.get(&private_id).copied() {
+            self.take_from_line(io, before);
+            self.end(io, before);
+            self.departed.forget(&private_id);
         }
     }
 
@@ -342,6 +412,7 @@ impl Home {
             io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session: old, attachment });
             return self.not_recalled(io, id);
         }
+        self.end_what_was_before(io, private_id);
         let Some(mut session) = self.sessions.remove(&id) else { return };
         let line = self.lines.get(&session.line);
         let (again_upto, nth) = line.map_or((0, 0), |line| (line.again_upto(), line.attachment));
@@ -406,9 +477,13 @@ impl Home {
         };
         let (line_id, namespace) = (session.line, session.namespace.clone());
         let speaker = (session.identity.clone(), session.authenticated);
+        let came_with = session.socket.as_mut().and_then(|socket| socket.came_with.take());
         self.end(io, id);
         let begun = self.begin_session(io, line_id, namespace, speaker, due);
         let Some(fresh) = begun else { return };
+        if let Some(socket) = self.sessions.get_mut(&fresh).and_then(|it| it.socket.as_mut()) {
+            socket.came_with = came_with;
+        }
         self.watch_expiry(io, fresh);
         self.ask_application(io, fresh);
     }
@@ -438,6 +513,22 @@ impl Home {
                 self.aliases.remove(&private_id);
             }
             _ => {}
+        }
+    }
+
+    /// Tells who is named by their digests where sessions are remembered, if it hasn't heard so.
+    pub(in crate::home) fn tell_who_is_remembered(
+        &self,
+        io: &mut Io,
+        is_news_to: impl Fn(ShardIndex, &SessionId) -> bool,
+    ) {
+        for (private_id, gone) in &self.departed.sessions {
+            let named_by = io.home_of(private_id);
+            if named_by != io.links.me() && is_news_to(named_by, private_id) {
+                let (session, attachment) = (gone.session, Some(gone.attachment));
+                let private_id = *private_id;
+                io.tell(named_by, PeerMessage::Moved { session, private_id, attachment });
+            }
         }
     }
 

@@ -110,7 +110,7 @@ fn nothing_stays_of_sessions_that_have_come_back_and_gone() {
     let home = town.home_of(alice);
     for _ in 0..3 {
         town.leave(alice);
-        alice = again(&mut town, "alice", &pid, "1.0");
+        alice = again(&mut town, "alice", &pid, "");
         assert_eq!(welcome(&town.packets(alice)[0], "pid"), pid);
     }
     town.leave(alice);
@@ -133,11 +133,11 @@ fn no_alias_stays_of_a_session_that_has_wandered() {
     let pid = welcome(&town.packets(alice)[0], "pid");
     town.leave(alice);
     for key in &far[1..] {
-        let alice = town.come_back("alice", key, &pid, "1.0");
+        let alice = town.come_back("alice", key, &pid, "");
         assert_eq!(welcome(&town.packets(alice)[0], "pid"), pid);
         town.leave(alice);
     }
-    let alice = town.come_back("alice", &far[0], &pid, "1.0");
+    let alice = town.come_back("alice", &far[0], &pid, "");
     assert_eq!(welcome(&town.packets(alice)[0], "pid"), pid);
     town.leave(alice);
     town.wait(seconds(1000));
@@ -224,7 +224,7 @@ fn a_grace_is_counted_from_its_own_break() {
     assert_ne!(home, town.home_of(bob));
     assert!(town.world.cut_trunk((0, home), seconds(1)));
     town.wait(seconds(2));
-    let _alice = again(&mut town, "alice", &pid, "1.0");
+    let _alice = again(&mut town, "alice", &pid, "");
     town.wait(seconds(6));
     assert!(town.world.cut_trunk((0, home), seconds(60)));
     town.packets(bob);
@@ -255,7 +255,7 @@ fn nothing_is_said_to_a_client_before_its_welcome() {
     town.emit(alice, &format!("[\"join\",\"{room}\"]"));
     town.leave(alice);
     town.world.plan.link = 100..=100;
-    let alice = again(&mut town, "alice", &pid, "1.0");
+    let alice = again(&mut town, "alice", &pid, "");
     town.say(bob, &super::town::send(&sid, "psst"));
     town.wait(seconds(2));
     let heard = town.packets(alice);
@@ -301,7 +301,7 @@ fn a_call_of_the_connection_before_answers_nothing_on_the_next() {
     town.packet(alice, "25[\"say\"]");
     let (shard, asked) = town.calls.pop().expect("it is asked");
     town.leave(alice);
-    let alice = again(&mut town, "alice", &pid, "1.0");
+    let alice = again(&mut town, "alice", &pid, "");
     assert_eq!(welcome(&town.packets(alice)[0], "pid"), pid);
     // The same number, of another event; a new client of the page begins to count anew.
     town.packet(alice, "25[\"say\"]");
@@ -406,7 +406,7 @@ fn whom_the_application_has_sent_away_begins_anew() {
     town.world.ask(0, owner, 2, ApiCall::Topic(inbox, Action::Disconnect));
     town.wait(seconds(1));
     assert_eq!(town.closed_with(alice), Some(1000));
-    let alice = again(&mut town, "alice", &pid, "1.0");
+    let alice = again(&mut town, "alice", &pid, "");
     assert_ne!(welcome(&town.packets(alice)[0], "pid"), pid);
 }
 
@@ -424,7 +424,7 @@ fn recovers_from(rooms: usize) -> bool {
     for room in rooms.iter().flat_map(|room| [room; 8]) {
         town.emit(bob, &format!("[\"message\",\"{room}\",\"{large}\"]"));
     }
-    let alice = again(&mut town, "alice", &pid, "1.0");
+    let alice = again(&mut town, "alice", &pid, "");
     welcome(&town.packets(alice)[0], "pid") == pid
 }
 

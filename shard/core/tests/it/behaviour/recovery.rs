@@ -4,7 +4,7 @@ use trunkline_config::ShardKey;
 
 use super::sockets::{stamp, welcome};
 use super::town::{Town, seconds};
-use crate::harness::ClientId;
+use crate::harness::{ClientId, Plan};
 
 /// A client that has been in the lobby, and what it needs to come back.
 struct Left {
@@ -99,6 +99,73 @@ fn who_is_placed_by_chance_comes_back_to_another_shard_and_is_found_by_its_id() 
         assert_eq!(town.events(alice), ["private you"]);
         town.leave(alice);
     }
+}
+
+#[test]
+fn a_shard_that_remembers_who_was_elsewhere_since_gives_back_nothing_old() {
+    for back_to_first in [true, false] {
+        let mut plan = Plan::calm(3);
+        (plan.hold, plan.durable) = (true, true);
+        let mut town = Town::of(plan);
+        let key = ShardKey::User("alice");
+        let alice = town.plug_in_as("alice", &key, |_| {});
+        let home = town.home_of(alice);
+        let room = town.room_away_from(home);
+        let bob = town.come_near("bob", &room);
+        town.join(bob, &room);
+        town.packet(alice, "0");
+        let pid = welcome(&town.packets(alice)[0], "pid");
+        town.emit(alice, &format!("[\"join\",\"{room}\"]"));
+        town.publish(bob, &room, "1");
+        assert_eq!(town.events(alice).last().map(String::as_str), Some("e 1"));
+        town.world.away(&[home]);
+        town.wait(seconds(3));
+        assert_ne!(town.home_of(alice), home);
+        town.publish(bob, &room, "2");
+        let stamp = stamp(town.packets(alice).last().expect("a message"));
+        town.leave(alice);
+        if back_to_first {
+            town.world.away(&[]);
+            town.wait(seconds(3));
+        }
+        town.publish(bob, &room, "3");
+        let alice = town.come_back("alice", &key, &pid, &stamp);
+        town.wait(seconds(1));
+        assert_eq!(town.home_of(alice) == home, back_to_first);
+        let heard = town.packets(alice);
+        assert_eq!(welcome(&heard[0], "pid"), pid, "it is found where it was last");
+        let texts: Vec<&str> = heard[1..].iter().map(|it| it.split('"').nth(3).unwrap()).collect();
+        assert_eq!(texts, ["3"], "and has it all once");
+    }
+}
+
+#[test]
+fn who_has_not_read_what_another_shard_gave_it_meanwhile_does_not_recover_without_it() {
+    let mut plan = Plan::calm(3);
+    (plan.hold, plan.durable) = (true, true);
+    let mut town = Town::of(plan);
+    let key = ShardKey::User("alice");
+    let alice = town.plug_in_as("alice", &key, |_| {});
+    let home = town.home_of(alice);
+    let room = town.room_away_from(home);
+    let bob = town.come_near("bob", &room);
+    town.join(bob, &room);
+    town.packet(alice, "0");
+    let pid = welcome(&town.packets(alice)[0], "pid");
+    town.emit(alice, &format!("[\"join\",\"{room}\"]"));
+    town.publish(bob, &room, "1");
+    let stamp = stamp(town.packets(alice).last().expect("a message"));
+    town.world.away(&[home]);
+    town.wait(seconds(3));
+    town.publish(bob, &room, "2");
+    assert_eq!(town.events(alice), ["e 2"]);
+    town.world.away(&[]);
+    town.wait(seconds(3));
+    assert_eq!(town.home_of(alice), home, "it is back, and has heard nothing there since");
+    town.leave(alice);
+    let alice = town.come_back("alice", &key, &pid, &stamp);
+    town.wait(seconds(1));
+    assert_ne!(welcome(&town.packets(alice)[0], "pid"), pid);
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Town {
         client
     }
 
-    /// A client comes back with a private ID and the last stamp that it has.
+    /// A client comes back with a private ID and the last stamp that it has, if it has one.
     pub(super) fn come_back(
         &mut self,
         user: &str,
@@ -44,7 +44,9 @@ impl Town {
         stamp: &str,
     ) -> ClientId {
         let client = self.plug_in_as(user, key, |_| {});
-        self.packet(client, &format!("0{{\"pid\":\"{pid}\",\"offset\":\"{stamp}\"}}"));
+        let offset =
+            if stamp.is_empty() { String::new() } else { format!(",\"offset\":\"{stamp}\"") };
+        self.packet(client, &format!("0{{\"pid\":\"{pid}\"{offset}}}"));
         client
     }
 
