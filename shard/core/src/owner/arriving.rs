@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::topic::{Serves, Stage};
 use super::transfer::{Assembly, People};
-use super::{Owner, Waiting, remembered_until};
+use super::{Owner, Waiting};
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::{ShardIndex, Via};
@@ -254,9 +254,11 @@ impl Owner {
                 self.tally.members += owned.members.sessions() - before;
             }
         }
-        if let Some(owned) = self.topics.get_mut(topic) {
-            for (session, attachment) in left {
-                owned.members.has_left(session, attachment, remembered_until(io));
+        for (session, attachment) in left {
+            // Who has been here since it left there is in.
+            let Some(owned) = self.topics.get(topic) else { break };
+            if owned.members.present(session).is_none_or(|present| present < attachment) {
+                self.part(io, topic, session, attachment);
             }
         }
         io.answer(from, PeerMessage::Transferred { topic: topic.clone() });

@@ -76,10 +76,14 @@ impl Members {
         standing.is_some_and(|standing| standing.doubt.is_none() && standing.home == home)
     }
 
+    /// By which of its attachments a session is in.
+    pub(super) fn present(&self, session: SessionId) -> Option<Attachment> {
+        self.sessions.get(&session).map(|standing| standing.attachment)
+    }
+
     /// The newest of a session's attachments that is known to have been in.
     pub(super) fn attachment(&self, session: SessionId) -> Option<Attachment> {
-        let present = self.sessions.get(&session).map(|standing| standing.attachment);
-        present.max(self.left.as_ref().and_then(|left| left.attachment(session)))
+        self.present(session).max(self.left.as_ref().and_then(|left| left.attachment(session)))
     }
 
     /// Whether what is said of a session by one of its attachments is late.

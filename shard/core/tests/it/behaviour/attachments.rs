@@ -7,7 +7,7 @@ use trunkline_config::{HashKey, Shard, ShardMap, View};
 use trunkline_core::{
     Action, Attachment, Core, CoreSettings, Epoch, Input, LogOutcome, LogRequest, Member, Mono,
     Now, Opened, Output, PeerMessage, Position, Refusal, Reply, RequestId, SessionId, ShardIndex,
-    Topic, UserId,
+    Topic, TransferPart, UserId,
 };
 
 use crate::simulation::room_topic;
@@ -151,4 +151,28 @@ fn an_earlier_home_does_not_bring_back_who_has_left_by_another() {
     assert!(owner.join(NOW, 2).is_ok());
     assert!(owner.join(BEFORE, 3).is_ok(), "it has come back");
     assert_eq!(owner.present(), (1, true));
+}
+
+#[test]
+fn who_has_left_by_another_owner_and_not_come_since_is_in_no_more() {
+    let mut owner = Owner::new();
+    assert!(owner.join(BEFORE, 1).is_ok());
+    let arrives = |owner: &Owner| {
+        let part = TransferPart {
+            left: vec![(ALICE, Attachment(2))],
+            last: true,
+            ..TransferPart::default()
+        };
+        PeerMessage::Transfer { topic: owner.room.clone(), part }
+    };
+    let left = arrives(&owner);
+    owner.hear(BEFORE, left);
+    assert_eq!(owner.present(), (0, true));
+    assert_eq!(owner.join(BEFORE, 1), Err(Refusal::Unavailable));
+    for nth in [2, 3] {
+        assert!(owner.join(NOW, nth).is_ok());
+        let left = arrives(&owner);
+        owner.hear(BEFORE, left);
+        assert_eq!(owner.present(), (1, true));
+    }
 }
