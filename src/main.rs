@@ -93,6 +93,5 @@ fn on_gathering_runtime<T>(
     flush_delay: Duration,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let runtime = trunkline_proto::runtime::gathering(flush_delay)?;
-    tokio::task::LocalSet::new().block_on(&runtime, work)
+    trunkline_proto::runtime::gathering(flush_delay)?.block_on(work)
 }

@@ -12,14 +12,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 /// A runtime of one thread that looks for work at most once in `delay`; zero: as often as there
-/// is some.
+/// is some. Tasks that never leave the thread are tasks like others: in a set of their own, to wake
+/// one would be to wake the set, and to look for other work in between.
 ///
 /// # Errors
 /// When the machine refuses what a runtime needs.
-pub fn gathering(delay: Duration) -> io::Result<Runtime> {
+pub fn gathering(delay: Duration) -> io::Result<LocalRuntime> {
     let mut builder = Builder::new_current_thread();
     builder.enable_all();
     if !delay.is_zero() {
@@ -32,7 +33,7 @@ pub fn gathering(delay: Duration) -> io::Result<Runtime> {
         });
         builder.on_thread_unpark(move || waking.note(Instant::now()));
     }
-    builder.build()
+    builder.build_local(LocalOptions::default())
 }
 
 /// When the thread last looked for work. Only that thread reads and writes it, but the runtime

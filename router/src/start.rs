@@ -11,7 +11,7 @@ use std::thread;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use trunkline_config::Settings;
 use trunkline_config::settings::Auth;
 use trunkline_proto::cluster::Cluster;
@@ -292,7 +292,7 @@ fn run_thread(
             return;
         }
     };
-    LocalSet::new().block_on(&runtime, async move {
+    runtime.block_on(async move {
         let listener = match Clients::of(listeners) {
             Ok(listener) => listener,
             Err(error) => {

@@ -1,6 +1,8 @@
 //! A trunk's stream while it lives, and why it doesn't.
 
 use std::error::Error as _;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 
 use tokio::task::{coop, yield_now};
@@ -106,7 +108,7 @@ pub(super) async fn serve(
     // group to the connections' tasks. The turn ends after each batch instead.
     coop::unconstrained(async {
         loop {
-            let message = tokio::select! {
+            let (message, has_waited) = tokio::select! {
                 biased;
                 () = trunk.cut.notified() => return TrunkError::Stuck,
                 // An error means that nothing will change any more, which the process's end does.
@@ -119,8 +121,12 @@ pub(super) async fn serve(
                     }
                     continue;
                 }
-                message = incoming.message() => message,
+                next = next(&mut incoming) => next,
             };
+            // Who has waited has begun a turn.
+            if !has_waited {
+                yield_now().await;
+            }
             match message {
                 Ok(Some(batch)) => {
                     if !trunk.apply(batch.items) {
@@ -130,8 +136,19 @@ pub(super) async fn serve(
                 Ok(None) => return TrunkError::Ended,
                 Err(status) => return TrunkError::Broken(describe(&status)),
             }
-            yield_now().await;
         }
+    })
+    .await
+}
+
+/// The next batch, and whether it had to be waited for.
+async fn next(incoming: &mut Streaming<DownBatch>) -> (Result<Option<DownBatch>, Status>, bool) {
+    let mut message = pin!(incoming.message());
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        let polled = message.as_mut().poll(cx);
+        let was_there = !std::mem::replace(&mut has_waited, true);
+        polled.map(|message| (message, !was_there))
     })
     .await
 }
