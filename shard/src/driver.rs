@@ -12,6 +12,7 @@ mod views;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -91,25 +92,26 @@ impl Driver {
     pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut sweep = every(SWEEP);
         let mut ticked = self.started;
+        // One for all waits: most often only the time changes, and not to an earlier one.
+        let mut sleep = pin!(tokio::time::sleep_until(ticked));
         self.show_peers();
         self.show_links();
         loop {
             let timeouts = [self.core.poll_timeout(), self.engine.poll_timeout()];
             let timeout = timeouts.into_iter().flatten().min();
             let timeout = timeout.map(|Mono(since)| (self.started + since).max(ticked + GRAIN));
-            let sleep = async {
-                match timeout {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
+            if let Some(at) = timeout
+                && at != sleep.deadline()
+            {
+                sleep.as_mut().reset(at);
+            }
             // In the order in which they are rare, so that none starves and the same inputs are
             // taken in the same order.
             let woken = tokio::select! {
                 biased;
                 Ok(()) = self.outlooks.changed() => Woken::Outlook,
                 _ = sweep.tick() => Woken::Sweep,
-                () = sleep => Woken::Tick,
+                () = &mut sleep, if timeout.is_some() => Woken::Tick,
                 (ticket, answer) = self.application.answered() => {
                     Woken::Input(Input::Called { ticket, answer })
                 }

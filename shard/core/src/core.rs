@@ -214,9 +214,9 @@ impl Core {
 
     /// When [`Core::handle`] has to be called again at the latest.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Mono> {
+    pub fn poll_timeout(&mut self) -> Option<Mono> {
         let owner = self.owner.next_timer(&self.io);
-        [self.home.next_timer(), owner].into_iter().flatten().min()
+        [self.home.next_timer(self.io.now.mono), owner].into_iter().flatten().min()
     }
 
     /// Whether a router has this session's connection.

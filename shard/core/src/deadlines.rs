@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::time::Mono;
 
+/// What may be looked at this much before it is due, to spare a wake-up for nothing.
+const NEAR: Duration = Duration::from_secs(1);
+
 /// A queue of things to look at after one fixed delay. An entry is not removed when its reason
 /// goes away: who takes it out checks whether it still means something.
 #[derive(Debug)]
@@ -37,5 +40,43 @@ impl<T> Deadlines<T> {
     /// When the next entry is due.
     pub(crate) fn next(&self) -> Option<Mono> {
         self.queue.front().map(|(at, _)| *at)
+    }
+
+    /// When the next entry is due that still means something. Those before it are let go of, but not
+    /// before they are near: until then most of those that mean something come to mean nothing.
+    pub(crate) fn next_that(
+        &mut self,
+        now: Mono,
+        means_something: impl Fn(&T) -> bool,
+    ) -> Option<Mono> {
+        while let Some((at, what)) = self.queue.front() {
+            if *at > now + NEAR || means_something(what) {
+                return Some(*at);
+            }
+            self.queue.pop_front();
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_wakes_up_for_what_means_nothing_any_more() {
+        let at = |seconds| Mono(Duration::from_secs(seconds));
+        let mut deadlines = Deadlines::new(Duration::from_secs(10));
+        for second in 0..5 {
+            deadlines.push(at(second), second);
+        }
+        let means_something = |what: &u64| *what == 3;
+        // What is far isn't looked at.
+        assert_eq!(deadlines.next_that(at(8), means_something), Some(at(10)));
+        assert_eq!(deadlines.next_that(at(9), means_something), Some(at(11)));
+        assert_eq!(deadlines.next_that(at(11), means_something), Some(at(13)));
+        assert_eq!(deadlines.pop_due(at(13)), Some(3));
+        assert_eq!(deadlines.next_that(at(13), means_something), None);
+        assert_eq!(deadlines.pop(), None);
     }
 }

@@ -197,9 +197,9 @@ impl Home {
         self.open_gates(io);
     }
 
-    pub(crate) fn next_timer(&self) -> Option<Mono> {
+    pub(crate) fn next_timer(&mut self, now: Mono) -> Option<Mono> {
         [
-            self.requests.next_deadline(),
+            self.requests.next_deadline(now),
             self.gathers.next_deadline(),
             self.departed.next_deadline(),
             self.orphans.next(),

@@ -298,7 +298,8 @@ impl Requests {
         self.pending.extract_if(.., |_, pending| joins(pending)).map(|(_, p)| *p).collect()
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Mono> {
-        self.deadlines.next()
+    pub(super) fn next_deadline(&mut self, now: Mono) -> Option<Mono> {
+        let Self { pending, deadlines, .. } = self;
+        deadlines.next_that(now, |request| pending.contains_key(request))
     }
 }

@@ -17,6 +17,7 @@ use crate::output::Output;
 use crate::peer::{Delivery, HandoverId, Reply, SendStatus};
 use crate::position::Epoch;
 use crate::small_map::SmallSet;
+use crate::time::Mono;
 use crate::topic::Topic;
 
 /// What an inbox knows of messages on their way out.
@@ -203,6 +204,14 @@ impl Owner {
         for handover in under_way {
             self.end_handover(io, topic, handover, false);
         }
+    }
+
+    /// When a handover that is under way is overdue.
+    pub(super) fn next_overdue_handover(&mut self, now: Mono) -> Option<Mono> {
+        let Self { topics, handover_deadlines, .. } = self;
+        handover_deadlines.next_that(now, |(topic, handover)| {
+            topics.get(topic).is_some_and(|it| it.handing.under_way.contains_key(handover))
+        })
     }
 
     /// The sender has waited for long enough. Whether a kept message has reached a connection is

@@ -393,10 +393,10 @@ impl Owner {
         self.tidy(io, &topic);
     }
 
-    pub(crate) fn next_timer(&self, io: &Io) -> Option<Mono> {
+    pub(crate) fn next_timer(&mut self, io: &Io) -> Option<Mono> {
         [
             self.graces.next(),
-            self.handover_deadlines.next(),
+            self.next_overdue_handover(io.now.mono),
             self.gather_deadlines.first().map(|(at, _)| *at),
             self.retries.next(),
             self.idle.next(),

@@ -241,11 +241,11 @@ impl World {
         std::mem::take(&mut self.seen)
     }
 
-    fn next_timer(&self) -> Option<(Duration, usize)> {
-        let timer = |(index, shard): (usize, &Shard)| {
-            shard.core.as_ref()?.poll_timeout().map(|Mono(at)| (at, index))
+    fn next_timer(&mut self) -> Option<(Duration, usize)> {
+        let timer = |(index, shard): (usize, &mut Shard)| {
+            shard.core.as_mut()?.poll_timeout().map(|Mono(at)| (at, index))
         };
-        self.shards.iter().enumerate().filter_map(timer).min()
+        self.shards.iter_mut().enumerate().filter_map(timer).min()
     }
 
     fn happen(&mut self, event: Event) {
