@@ -17,7 +17,7 @@ const ENOUGH: u64 = 200;
 const LINES: u64 = 200;
 
 #[allow(clippy::disallowed_methods)] // how many seeds is for whoever runs the test to say
-fn number(name: &str, default: u64) -> u64 {
+pub(crate) fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number")),
         Err(_) => default,

@@ -51,8 +51,7 @@ impl Tie {
     /// It goes over to another trunk, which may be one that it has been on before: what that one still
     /// has on its way for it is not for it as it is now.
     pub(super) fn move_to(&self, trunk: &Rc<Trunk>) {
-        let moves = u32::from(!trunkline_planted::is("come back by the same number"));
-        self.moves.set(self.moves.get() + moves);
+        self.moves.set(self.moves.get() + 1);
         self.change(trunk);
     }
 

@@ -1,30 +1,44 @@
 //! Faults that are planted in the code on purpose. A test that says that the cluster loses nothing
 //! is worth something only if it fails when the cluster does lose something: so each fault stands in
-//! one line at the place where it would be a mistake, and a test tries them one by one.
+//! one line at the place where it would be a mistake, and tests plant one by one. `caught.txt` says
+//! which simulation catches it, by which seed.
 //!
-//! Without the feature `on`, which only that test asks for, [`is`] is false by constant and
-//! nothing of a fault is compiled.
+//! Only a debug build has them, and in none of them before a test plants one: with optimisation for
+//! release [`is`] is false by constant and nothing of a fault is compiled.
 
-#[cfg(feature = "on")]
+#[cfg(debug_assertions)]
+mod caught;
+
+#[cfg(debug_assertions)]
+pub use caught::{Caught, faults};
+
+#[cfg(debug_assertions)]
 thread_local! {
     static PRESENT: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
 }
 
-/// Plants the one fault that this thread has from now on, or none.
-#[cfg(feature = "on")]
-pub fn plant(fault: Option<&'static str>) {
-    PRESENT.set(fault);
+/// Lets this thread do something with the one fault that it has meanwhile. It must not panic.
+#[cfg(debug_assertions)]
+pub fn with<T>(fault: &'static str, work: impl FnOnce() -> T) -> T {
+    PRESENT.set(Some(fault));
+    let done = work();
+    PRESENT.set(None);
+    done
 }
 
 /// Whether a fault is planted in this thread.
-#[cfg(feature = "on")]
+#[cfg(debug_assertions)]
+#[inline]
 #[must_use]
 pub fn is(fault: &str) -> bool {
-    PRESENT.get() == Some(fault)
+    match PRESENT.get() {
+        None => false,
+        Some(present) => present == fault,
+    }
 }
 
 /// Whether a fault is planted: never.
-#[cfg(not(feature = "on"))]
+#[cfg(not(debug_assertions))]
 #[inline(always)]
 #[must_use]
 pub const fn is(_fault: &str) -> bool {

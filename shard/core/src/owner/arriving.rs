@@ -193,6 +193,7 @@ impl Owner {
             (Some(own), Some(held)) => adds_nothing(held, &own.epoch, own.last),
             _ => false,
         };
+        let is_better = is_better && !trunkline_planted::is("take what is shorter");
         if is_better { self.accept(io, topic) } else { self.import(io, topic) }
     }
 
@@ -238,7 +239,7 @@ impl Owner {
                 owned.doubtful_until = owned.doubtful_until.max(doubtful_until);
             }
         }
-        if !members.is_empty() {
+        if !members.is_empty() && !trunkline_planted::is("bring nobody along") {
             let nth = self.arrival_grace(io);
             let owned = self.topics.entry(topic.clone()).or_default();
             let (was_empty, before) = (owned.members.is_empty(), owned.members.sessions());

@@ -12,6 +12,8 @@ mod client;
 mod hearing;
 mod judge;
 mod outages;
+#[cfg(debug_assertions)] // only then there are faults
+mod planted;
 mod quiet;
 mod run;
 mod script;

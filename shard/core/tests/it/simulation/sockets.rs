@@ -7,6 +7,7 @@
 mod client;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -19,7 +20,7 @@ use trunkline_config::events::{
 use trunkline_core::{Dialect, Gauges, Identity, Rights, Topic, UserId};
 
 use self::client::{Client, Tally};
-use super::number;
+use super::{Failure, number};
 use crate::harness::{Arrival, ClientId, Guest, Kept, Plan, Trace, World, session_of};
 
 /// About ten seconds of one core in a debug build.
@@ -357,6 +358,13 @@ fn live(run: &mut Run) {
     run.quiet();
 }
 
+pub(super) fn attempt(seed: u64, moves: u64, trace: &mut Trace) -> Result<Tally, Failure> {
+    let mut run = Run::new(seed, moves, std::mem::take(trace));
+    let outcome = catch_unwind(AssertUnwindSafe(|| live(&mut run)));
+    *trace = run.world.trace;
+    outcome.map(|()| run.tally)
+}
+
 #[test]
 fn whoever_has_recovered_has_missed_nothing_and_nothing_stays_of_who_has_gone() {
     let count = number("SIMULATION_SEEDS", SEEDS);
@@ -384,19 +392,18 @@ fn simulate(first: u64, count: u64, moves: u64) -> Tally {
     let lines = number("SIMULATION_LINES", if count == 1 { 200 } else { 1 });
     let mut tally = Tally::default();
     for seed in first..first + count {
-        let mut run = Run::new(seed, moves, Trace::of(usize::try_from(lines).unwrap()));
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| live(&mut run)));
-        if let Err(failure) = outcome {
-            for line in run.world.trace.lines() {
+        let mut trace = Trace::of(usize::try_from(lines).unwrap());
+        let outcome = attempt(seed, moves, &mut trace);
+        let seen = outcome.unwrap_or_else(|failure| {
+            for line in trace.lines() {
                 println!("{line}");
             }
             println!(
                 "seed {seed} failed; again: SIMULATION_MOVES={moves} SIMULATION_SEED={seed} \
                  SIMULATION_SEEDS=1 cargo test -p trunkline-core --test it simulation::sockets"
             );
-            std::panic::resume_unwind(failure);
-        }
-        let seen = run.tally;
+            std::panic::resume_unwind(failure)
+        });
         tally.recovered += seen.recovered;
         tally.began_anew += seen.began_anew;
         tally.messages += seen.messages;

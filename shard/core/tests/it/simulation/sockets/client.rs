@@ -27,7 +27,7 @@ pub(super) struct Client {
 
 /// How often what was seen.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(in crate::simulation) struct Tally {
     pub(super) recovered: u64,
     pub(super) began_anew: u64,
     pub(super) messages: u64,
