@@ -262,7 +262,7 @@ impl Home {
         if let Some(at) = self.sessions.get(&id).and_then(|session| session.at) {
             self.leave_inbox(io, id, at);
         }
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(mut session) = self.sessions.remove(&id) else { return };
         if let Some(at) = session.expires {
             self.expiries.remove(&(at, id));
         }
@@ -294,16 +294,21 @@ impl Home {
             self.verifying.retain(|_, why| !why.is_connect_of(id));
             self.calls.retain(|_, run| !run.asks_for(id));
         }
-        if let Greeting::Due(due) = session.greeting {
-            let said = due.said.into_iter().map(|(sequence, _)| sequence);
+        if let Greeting::Due(due) = &mut session.greeting {
+            let said = std::mem::take(&mut due.said).into_iter().map(|(sequence, _)| sequence);
             for sequence in said.chain([due.connect]) {
                 self.settle_line(io, session.line, sequence);
             }
         }
         let Some(socket) = &session.socket else { return tell_gone(io, id, id) };
         self.privates.remove(&socket.private_id);
-        if !self.departed.has(&socket.private_id) {
+        if self.departed.has(&socket.private_id) {
+            return;
+        }
+        if session.attachment.is_first() {
             tell_gone(io, id, socket.private_id);
+        } else {
+            self.gone_for_good(io, &session);
         }
     }
 

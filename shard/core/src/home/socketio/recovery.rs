@@ -18,7 +18,7 @@ use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
 use crate::home::requests::{Asked, Pending, Subject};
 use crate::home::respond::ReplyTo;
-use crate::home::session::Membership;
+use crate::home::session::{Membership, Session};
 use crate::home::stream::Span;
 use crate::home::{Alias, Home};
 use crate::link::ShardIndex;
@@ -46,9 +46,11 @@ pub(in crate::home) struct Departed {
 }
 
 /// What is remembered of one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Gone {
     session: SessionId,
+    /// It does not come back, whatever others remember of it from before.
+    for_good: bool,
     namespace: Namespace,
     user: UserId,
     attachment: Attachment,
@@ -130,6 +132,7 @@ impl Home {
         };
         let gone = Gone {
             session: id,
+            for_good: false,
             namespace: session.namespace.clone(),
             user: session.identity.user.clone(),
             attachment: session.attachment,
@@ -140,6 +143,28 @@ impl Home {
             inbox: span(session.inbox_topic(), &session.inbox),
         };
         self.depart(io, private_id, gone);
+    }
+
+    /// A session has ended, and it isn't known how it could go on. Shards where it was before may
+    /// remember it yet.
+    pub(in crate::home) fn gone_for_good(&mut self, io: &mut Io, session: &Session) {
+        let Some(socket) = &session.socket else { return };
+        if io.settings.recovery.is_none() {
+            return tell_gone(io, session.id, socket.private_id);
+        }
+        let gone = Gone {
+            session: session.id,
+            for_good: true,
+            namespace: session.namespace.clone(),
+            user: session.identity.user.clone(),
+            attachment: session.attachment,
+            since: io.now.mono,
+            sequence: 0,
+            came_with: None,
+            rooms: Vec::new(),
+            inbox: None,
+        };
+        self.depart(io, socket.private_id, gone);
     }
 
     /// A session that was to go on, and did not.
@@ -165,8 +190,19 @@ impl Home {
             (room, span(topic, after))
         };
         let rooms = rooms.into_iter().map(room).collect();
-        let namespace = namespace.clone();
-        Gone { session, namespace, user, attachment, since, sequence, came_with, rooms, inbox }
+        let (namespace, for_good) = (namespace.clone(), false);
+        Gone {
+            session,
+            for_good,
+            namespace,
+            user,
+            attachment,
+            since,
+            sequence,
+            came_with,
+            rooms,
+            inbox,
+        }
     }
 
     fn depart(&mut self, io: &mut Io, private_id: SessionId, gone: Gone) {
@@ -343,10 +379,10 @@ impl Home {
                 self.end(io, id);
             }
         }
-        let gone = self.departed.sessions.remove(&private_id)?;
-        if !stays {
-            tell_gone(io, gone.session, private_id);
+        if self.departed.sessions.get(&private_id).is_some_and(|gone| gone.for_good) {
+            return None;
         }
+        let gone = self.departed.sessions.remove(&private_id)?;
         let positions = match gone.namespace == *namespace {
             true => {
                 let came_with = gone.came_with.as_deref();
@@ -354,6 +390,13 @@ impl Home {
             }
             false => None,
         };
+        let may_be_asked_again = positions.is_none() && !gone.attachment.is_first();
+        if may_be_asked_again {
+            let rest = Gone { for_good: true, rooms: Vec::new(), inbox: None, ..gone.clone() };
+            self.departed.sessions.insert(private_id, rest);
+        } else if !stays {
+            tell_gone(io, gone.session, private_id);
+        }
         let Gone { session, namespace, user, attachment, sequence, rooms, inbox, .. } = gone;
         let rooms = rooms.into_iter().map(|(room, _)| room);
         let Some(positions) = positions else {

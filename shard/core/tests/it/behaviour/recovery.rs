@@ -169,6 +169,34 @@ fn who_has_not_read_what_another_shard_gave_it_meanwhile_does_not_recover_withou
 }
 
 #[test]
+fn who_has_left_by_another_shard_since_does_not_come_back_as_an_earlier_one_remembers_it() {
+    let mut plan = Plan::calm(3);
+    (plan.hold, plan.durable) = (true, true);
+    let mut town = Town::of(plan);
+    let bob = member(&mut town, "bob");
+    let key = ShardKey::User("alice");
+    let alice = town.plug_in_as("alice", &key, |_| {});
+    let home = town.home_of(alice);
+    town.packet(alice, "0");
+    let pid = welcome(&town.packets(alice)[0], "pid");
+    town.emit(alice, "[\"join\",\"lobby\"]");
+    town.emit(bob, "[\"message\",\"lobby\",\"1\"]");
+    let stamp = stamp(town.packets(alice).last().expect("a message"));
+    town.world.away(&[home]);
+    town.wait(seconds(3));
+    town.packet(alice, "41");
+    town.leave(alice);
+    town.world.away(&[]);
+    town.wait(seconds(3));
+    for _ in 0..2 {
+        let alice = town.come_back("alice", &key, &pid, &stamp);
+        town.wait(seconds(1));
+        assert_ne!(welcome(&town.packets(alice)[0], "pid"), pid);
+        town.leave(alice);
+    }
+}
+
+#[test]
 fn who_comes_back_too_late_or_with_a_made_up_id_begins_anew() {
     let mut town = Town::new();
     let bob = member(&mut town, "bob");
