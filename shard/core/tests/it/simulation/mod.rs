@@ -28,7 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::harness::Trace;
 
 /// About a minute of one core in a debug build.
-const SEEDS: u64 = 5000;
+const SEEDS: u64 = 4500;
 /// Seeds in which views change and nothing fails.
 const MOVING: u64 = 3000;
 /// Seeds in which views change and everything fails besides.

@@ -30,6 +30,8 @@ const SEEDS: u64 = 600;
 const SEEDS_MOVING: u64 = 300;
 /// Seeds in which they do so while clients talk much faster.
 const SEEDS_MOVING_FAST: u64 = 800;
+/// Seeds in which they do so while clients talk fast, go and come back.
+const SEEDS_MOVING_AND_COMING: u64 = 600;
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dora"];
 const ROOMS: [&str; 3] = ["attic", "lobby", "yard"];
 /// What is said to each room in the end.
@@ -385,6 +387,12 @@ fn whoever_stays_while_shards_go_away_and_come_back_hears_all_once_and_in_order(
 fn whoever_talks_fast_while_shards_go_away_and_come_back_hears_all_once_and_in_order() {
     let tally = simulate(1, SEEDS_MOVING_FAST, 2);
     assert!(tally.recovered == 0 && tally.messages > 0 && tally.answers > 0 && tally.held > 0);
+}
+
+#[test]
+fn whoever_comes_back_while_shards_go_away_and_come_back_has_missed_nothing() {
+    let tally = simulate(1, SEEDS_MOVING_AND_COMING, 3);
+    assert!(tally.recovered > 0 && tally.began_anew > 0 && tally.messages > 0 && tally.held > 0);
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr)] // what was seen is for whoever runs the test
