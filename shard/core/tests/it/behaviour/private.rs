@@ -22,6 +22,20 @@ fn every_connection_of_a_user_gets_a_private_message_wherever_it_is() {
 }
 
 #[test]
+fn no_shard_that_is_busy_wakes_up_for_what_was_answered_long_ago() {
+    let mut town = Town::new();
+    let alice = town.come("alice");
+    town.come("bob");
+    let before = town.world.ticks;
+    // For longer than anybody waits for an answer, or for a message to be handed over.
+    for number in 0..60 {
+        assert_eq!(town.send(alice, "bob", &number.to_string())["status"], "delivered");
+        town.wait(seconds(1) / 2);
+    }
+    assert_eq!(town.world.ticks, before);
+}
+
+#[test]
 fn what_is_queued_comes_in_order_and_once() {
     let mut town = Town::new();
     let alice = town.come("alice");

@@ -109,6 +109,8 @@ pub(crate) struct World {
     known: BTreeMap<(Stranger, usize), u64>,
     events: BTreeMap<(Duration, u64), Event>,
     scheduled: u64,
+    /// How often a core was told that its time has come.
+    pub(crate) ticks: u64,
     now: Duration,
     chance: StdRng,
     seen: VecDeque<Seen>,
@@ -155,6 +157,7 @@ impl World {
             scheduled: 0,
             now: Duration::ZERO,
             chance: StdRng::seed_from_u64(seed),
+            ticks: 0,
             seen: VecDeque::new(),
             plan,
             trace,
@@ -218,6 +221,7 @@ impl World {
         match (timer, event) {
             (Some((at, shard)), event) if at <= until && event.is_none_or(|event| at < event) => {
                 self.now = self.now.max(at);
+                self.ticks += 1;
                 self.feed(shard, Input::Tick);
                 let next = self.next_timer();
                 assert!(next != Some((at, shard)), "a tick takes up all that is due");
