@@ -61,7 +61,9 @@ impl Tie {
     }
 
     pub(super) fn attached_again(&self) {
-        self.attachments.set(self.next_attachment());
+        if !trunkline_planted::is("count no attachments") {
+            self.attachments.set(self.next_attachment());
+        }
     }
 
     pub(super) fn change(&self, trunk: &Rc<Trunk>) {
