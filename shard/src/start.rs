@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::info;
 use trunkline_config::settings::{Auth, Settings};
-use trunkline_core::{Core, CoreSettings, LogReach, ShardIndex};
+use trunkline_core::{Core, CoreSettings, Input, LogReach, Now, ShardIndex};
 use trunkline_log::{BucketError, LogSettings};
 use trunkline_proto::cluster::Cluster;
 use trunkline_proto::net::Machine;
@@ -182,8 +182,12 @@ impl Shard {
             LogReach::Process | LogReach::Shard => None,
         };
         let ready = signs.ready.subscribe();
+        let mut core = Core::new(outlook.view.clone(), me, owed, core_settings);
+        if log.noted().is_some() {
+            core.handle(Input::Succeeds, Now::default());
+        }
         let driver = Driver {
-            core: Core::new(outlook.view.clone(), me, owed, core_settings),
+            core,
             engine: Engine::new(&settings, outlook.view.clone(), me),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
             log,

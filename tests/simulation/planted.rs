@@ -61,7 +61,7 @@ fn each_planted_fault_is_caught_by_its_seed() {
 #[allow(clippy::disallowed_methods)] // which fault is for whoever runs the test to say
 fn which_seeds_catch_a_planted_fault() {
     let wanted = std::env::var("PLANTED").map(|fault| vec![&*fault.leak()]);
-    let count = number("PLANTED_SEEDS", SEEDS);
+    let count = number("PLANTED_SEEDS").unwrap_or(SEEDS);
     let faults: Vec<&str> = wanted.unwrap_or_else(|_| faults().collect());
     each(&faults, |fault| {
         let seeds = (1..=count).flat_map(|seed| [seed, MOVING + seed]);

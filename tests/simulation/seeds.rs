@@ -2,47 +2,53 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::cluster::{Outcome, run};
 use crate::held;
 use crate::plan::{MOVING, Plan};
 
-const FIRST: u64 = 1;
+/// How many are run if nobody says which: half of them with shards that drain and maps that come.
 const SEEDS: u64 = 500;
+/// Beyond these, seeds that have found mistakes once.
+const FOUND: [u64; 1] = [421];
 /// So many seeds have seen everything there is to see.
-const ENOUGH: u64 = 200;
+const ENOUGH: usize = 200;
 /// Lines of a failing seed's trace.
 const LINES: u64 = 200;
 
 #[allow(clippy::disallowed_methods)] // how many seeds is for whoever runs the test to say
-pub(crate) fn number(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number")),
-        Err(_) => default,
+pub(crate) fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number")))
+}
+
+fn chosen() -> Vec<u64> {
+    let count = number("CLUSTER_SEEDS").unwrap_or(SEEDS);
+    match number("CLUSTER_SEED") {
+        Some(first) => (first..first + count).collect(),
+        None => {
+            let half = count.div_ceil(2);
+            let moving = (MOVING + 1)..=(MOVING + half);
+            (1..=half).chain(moving).chain(FOUND).collect()
+        }
     }
 }
 
 #[test]
-#[ignore = "about one seed in 500 finds a false `joined` after shards were killed, which is not mended yet"]
 fn whatever_breaks_nobody_is_disconnected_and_nothing_is_lost() {
-    let first = number("CLUSTER_SEED", FIRST);
-    let count = number("CLUSTER_SEEDS", SEEDS);
-    let next = AtomicU64::new(first);
+    let seeds = chosen();
+    let next = AtomicUsize::new(0);
     let observed = Mutex::new(BTreeMap::<&'static str, u64>::new());
     let failed = Mutex::new(BTreeMap::<u64, String>::new());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
-                        return;
-                    }
-                    let Outcome { wrong, tally, .. } = run(seed, false);
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let Outcome { wrong, tally, .. } = run(*seed, false);
                     if let Some(wrong) = wrong {
-                        held(&failed).insert(seed, wrong);
+                        held(&failed).insert(*seed, wrong);
                     }
                     let mut observed = held(&observed);
                     tally
@@ -60,7 +66,7 @@ fn whatever_breaks_nobody_is_disconnected_and_nothing_is_lost() {
     }
     if let Some(seed) = failed.keys().next() {
         let Outcome { wrong, lines, .. } = run(*seed, true);
-        let most = usize::try_from(number("CLUSTER_LINES", LINES)).unwrap_or(usize::MAX);
+        let most = usize::try_from(number("CLUSTER_LINES").unwrap_or(LINES)).unwrap_or(usize::MAX);
         for line in &lines[lines.len().saturating_sub(most)..] {
             println!("{line}");
         }
@@ -71,7 +77,7 @@ fn whatever_breaks_nobody_is_disconnected_and_nothing_is_lost() {
             wrong.unwrap_or_else(|| "it passes now, so that it isn't deterministic".to_owned())
         );
     }
-    if count >= ENOUGH {
+    if seeds.len() >= ENOUGH {
         for what in ["message", "private", "gap", "unavailable", "left", "lost its router"] {
             assert!(observed.contains_key(what), "no seed has seen: {what}");
         }

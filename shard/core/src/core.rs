@@ -149,6 +149,7 @@ impl Core {
         home.run_timers(io);
         owner.run_timers(io);
         match input {
+            Input::Succeeds => owner.doubt(io),
             Input::TrunkUp { trunk: _, restarted } => {
                 if restarted {
                     owner.doubt(io);

@@ -19,6 +19,9 @@ use crate::{ApiCallId, ConnectionId, Dialect, ReceiptId, Ticket, TrunkId};
 /// were sent; nothing of a trunk or link comes after its `Down`.
 #[derive(Clone, Debug)]
 pub enum Input {
+    /// The log is that of an earlier process of this shard: there may be members who have not come
+    /// back yet, and whose homes and routers are new themselves and never met that process.
+    Succeeds,
     /// A router worker has connected.
     TrunkUp {
         /// Its number.

@@ -173,7 +173,7 @@ impl Owner {
         self.moving_link_up(io, peer);
     }
 
-    /// Somebody knew an earlier process of this shard: presence is not sure for a while.
+    /// There was an earlier process of this shard: presence is not sure for a while.
     pub(crate) fn doubt(&mut self, io: &Io) {
         self.doubtful_until = io.now.mono + io.settings.grace;
     }

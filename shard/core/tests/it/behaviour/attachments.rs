@@ -13,18 +13,19 @@ use trunkline_core::{
 use crate::simulation::room_topic;
 
 const ALICE: SessionId = SessionId([1; 24]);
-const BEFORE: ShardIndex = ShardIndex(1);
-const NOW: ShardIndex = ShardIndex(2);
+pub(super) const BEFORE: ShardIndex = ShardIndex(1);
+pub(super) const NOW: ShardIndex = ShardIndex(2);
 
 /// The owner of a room, whom two homes tell of alice.
-struct Owner {
+pub(super) struct Owner {
     core: Core,
-    room: Topic,
+    pub(super) room: Topic,
     requests: u64,
+    pub(super) now: Mono,
 }
 
 impl Owner {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let shard = |id: &str| Shard {
             id: id.to_owned(),
             grpc: String::new(),
@@ -38,7 +39,7 @@ impl Owner {
         let room = rooms.find(mine).expect("some room is its own");
         let settings = CoreSettings::default();
         let core = Core::new(view.clone(), ShardIndex(0), BTreeSet::new(), settings);
-        let mut owner = Self { core, room, requests: 0 };
+        let mut owner = Self { core, room, requests: 0, now: Mono::default() };
         for peer in [BEFORE, NOW] {
             owner.handle(Input::LinkUp { peer, restarted: false });
         }
@@ -46,11 +47,11 @@ impl Owner {
     }
 
     /// Gives what the owner then says to homes.
-    fn handle(&mut self, input: Input) -> Vec<PeerMessage> {
+    pub(super) fn handle(&mut self, input: Input) -> Vec<PeerMessage> {
         let mut said = Vec::new();
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
-            self.core.handle(input, Now { mono: Mono::default(), wall_ms: 1_790_000_000_000 });
+            self.core.handle(input, Now { mono: self.now, wall_ms: 1_790_000_000_000 });
             while let Some(output) = self.core.poll_output() {
                 match output {
                     Output::Peer { message, .. } => said.push(message),
@@ -65,7 +66,7 @@ impl Owner {
         said
     }
 
-    fn hear(&mut self, peer: ShardIndex, message: PeerMessage) -> Vec<PeerMessage> {
+    pub(super) fn hear(&mut self, peer: ShardIndex, message: PeerMessage) -> Vec<PeerMessage> {
         self.handle(Input::Peer { peer, message })
     }
 
@@ -87,7 +88,7 @@ impl Owner {
     }
 
     /// Who is in, as far as is known.
-    fn present(&mut self) -> (usize, bool) {
+    pub(super) fn present(&mut self) -> (usize, bool) {
         let presence = Action::Presence { after: None, limit: 9 };
         let Ok(Reply::Presence { users, sure }) = self.ask(NOW, 0, presence) else {
             panic!("who is there can be asked")

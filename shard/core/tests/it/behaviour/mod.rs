@@ -17,5 +17,6 @@ mod rooms;
 mod rules;
 mod socketio;
 mod sockets;
+mod succession;
 mod tokens;
 mod town;

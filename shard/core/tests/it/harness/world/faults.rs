@@ -96,6 +96,10 @@ impl World {
         // A process notes at once by which view it has begun.
         it.owed = Some((it.view.id(), owed.clone()));
         it.core = Some(Core::new(it.view.clone(), index(shard), owed, settings));
+        // What all shards share has no note of one of them.
+        if self.plan.durable && !self.plan.shared && it.life > 1 {
+            self.input(self.now, shard, On::Nothing, Input::Succeeds);
+        }
     }
 
     /// Who may have what is a new process's: what an earlier one has noted of that, if the view is
