@@ -131,7 +131,10 @@ impl Disk {
                 return None;
             }
         };
-        let fate = match self.failures > 0.0 && self.entropy.random_bool(self.failures) {
+        // What is another's is taken out again and again until it has gone.
+        let may_fail = !matches!(request, LogRequest::Remove { .. });
+        let fate = match may_fail && self.failures > 0.0 && self.entropy.random_bool(self.failures)
+        {
             false => Fate::Done,
             true if self.entropy.random() => Fate::FailedBefore,
             true => Fate::FailedAfter,

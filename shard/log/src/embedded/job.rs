@@ -84,6 +84,14 @@ impl Job {
         }
     }
 
+    /// The topic that is another shard's from now on.
+    pub(super) fn removed(&self) -> Option<&Topic> {
+        match self {
+            Job::Remove { topic } => Some(topic),
+            _ => None,
+        }
+    }
+
     /// What it changes or looks at.
     fn topic(&self) -> Option<&Topic> {
         match self {

@@ -143,6 +143,7 @@ impl EmbeddedLog {
             work: Work::default(),
             health: Health::default(),
             note: None,
+            removals: Vec::new(),
             seen: seen.clone(),
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());

@@ -48,6 +48,8 @@ pub(super) struct Writer {
     pub(super) health: Health,
     /// What the shard has noted, until it is kept.
     pub(super) note: Option<Bytes>,
+    /// Topics that are another shard's, until the file has them no more.
+    pub(super) removals: Vec<Topic>,
     pub(super) seen: Seen,
 }
 
@@ -107,9 +109,9 @@ impl Writer {
 
     /// What waits, or nothing if notes have waited long enough. `None` when the log is dropped.
     fn gather(&self, jobs: &Receiver<Job>) -> Option<VecDeque<Job>> {
-        // A note that isn't kept was one of a transaction that failed.
-        let unkept = self.note.is_some().then_some(REOPEN_PAUSE);
-        let first = match self.work.patience().or(unkept) {
+        // What nobody waits for but has to be done all the same was in a transaction that failed.
+        let undone = self.note.is_some() || !self.removals.is_empty();
+        let first = match self.work.patience().or(undone.then_some(REOPEN_PAUSE)) {
             None => Some(jobs.recv().ok()?),
             Some(patience) => match jobs.recv_timeout(patience) {
                 Ok(job) => Some(job),
@@ -136,6 +138,7 @@ impl Writer {
         let bytes = batch.iter().map(Job::size).sum();
         self.take_note(&batch);
         let tickets: Vec<Ticket> = batch.iter().filter_map(Job::ticket).collect();
+        let removed: Vec<Topic> = batch.iter().filter_map(Job::removed).cloned().collect();
         let result = self.reopen().and_then(|()| self.transact(batch, due));
         match result {
             Ok(outcomes) => {
@@ -149,6 +152,7 @@ impl Writer {
                 // Marks are made again by the next, and topics that age are found by the next
                 // sweep: to keep them would be to try at every turn.
                 self.work = Work::default();
+                self.removals.extend(removed);
                 for ticket in tickets {
                     self.outcomes.give(ticket, LogOutcome::Failed(LogFailure::Unavailable));
                 }
@@ -172,8 +176,9 @@ impl Writer {
         batch: VecDeque<Job>,
         due: bool,
     ) -> Result<Vec<(Ticket, LogOutcome)>, Fault> {
-        let Self { database, path, settings, entropy, work, note, seen, .. } = self;
-        if batch.is_empty() && work.notes.is_empty() && work.sweep.is_none() && note.is_none() {
+        let Self { database, path, settings, entropy, work, note, removals, seen, .. } = self;
+        let is_idle = work.notes.is_empty() && work.sweep.is_none();
+        if batch.is_empty() && is_idle && note.is_none() && removals.is_empty() {
             return Ok(Vec::new());
         }
         database.with(|database| {
@@ -183,6 +188,9 @@ impl Writer {
             let mut asks = Vec::new();
             if let Some(note) = &note {
                 changes.keep_note(note)?;
+            }
+            for topic in &*removals {
+                changes.remove(topic, entropy)?;
             }
             if let Some(sweep) = &mut work.sweep
                 && !sweep.step(&mut changes, entropy)?
@@ -246,6 +254,7 @@ impl Writer {
                 transaction.abort()?;
             }
             *note = None;
+            removals.clear();
             if !asks.is_empty() {
                 let snapshot = Arc::new(database.begin_read()?);
                 for (ticket, asked, wall_ms, reader) in asks {

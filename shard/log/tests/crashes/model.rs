@@ -33,8 +33,8 @@ pub(crate) struct Model {
     floor: u64,
     /// A history of which it isn't known whether it has taken the topic's place.
     imported: Option<Imported>,
-    /// The topic was given away, or not.
-    removed: bool,
+    /// The topic was given away, by this process of the store.
+    removed: Option<u64>,
 }
 
 /// What another store held.
@@ -63,11 +63,11 @@ impl Model {
         let Imported { epoch, first, last, handed, wall_ms } = imported;
         (self.epoch, self.acknowledged, self.unknown) = (Some(epoch), last, None);
         (self.handed, self.marked, self.floor) = (handed, handed, first);
-        (self.used_ms, self.submitted_ms, self.removed) = (wall_ms, wall_ms, false);
+        (self.used_ms, self.submitted_ms, self.removed) = (wall_ms, wall_ms, None);
     }
 
-    pub(crate) fn remove(&mut self) {
-        self.removed = true;
+    pub(crate) fn remove(&mut self, process: u64) {
+        self.removed = Some(process);
     }
 
     pub(crate) fn submit(&mut self, epoch: &Epoch, records: &[Record], wall_ms: u64) {
@@ -94,14 +94,18 @@ impl Model {
         self.acknowledged
     }
 
-    /// The topic was opened, after whatever has happened.
-    pub(crate) fn opened(&mut self, opened: &Opened, wall_ms: u64) {
+    /// The topic was opened, after whatever has happened, by a process of the store.
+    pub(crate) fn opened(&mut self, opened: &Opened, process: u64, wall_ms: u64) {
         if self.imported.as_ref().is_some_and(|imported| imported.epoch == opened.epoch) {
             self.acknowledge_import();
         }
         self.imported = None;
-        let removed = std::mem::take(&mut self.removed);
-        let may_be_forgotten = removed || wall_ms.saturating_sub(self.used_ms) > AGE_MS;
+        let removed = self.removed.take();
+        // A process that goes on does what it was asked to, if not at once.
+        if removed == Some(process) {
+            assert_ne!(self.epoch.as_ref(), Some(&opened.epoch), "what was given away is there");
+        }
+        let may_be_forgotten = removed.is_some() || wall_ms.saturating_sub(self.used_ms) > AGE_MS;
         match &self.epoch {
             Some(epoch) if *epoch == opened.epoch => {}
             Some(epoch) if !may_be_forgotten && self.acknowledged > 0 => {

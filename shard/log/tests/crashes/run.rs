@@ -137,7 +137,7 @@ impl Run {
                 Step::Remove { topic } => {
                     self.log()?;
                     (self.positions[topic], self.tickets) = (None, self.tickets + 1);
-                    self.models[topic].remove();
+                    self.models[topic].remove(self.restarts);
                     let (topic, now_ms) = (topics()[topic].clone(), self.now_ms);
                     let log = self.log.as_mut().expect("it is open");
                     log.submit(LogRequest::Remove { topic }, now_ms);
@@ -260,7 +260,7 @@ impl Run {
         let outcome = self.ask(|ticket| LogRequest::Open { ticket, topic: name.clone() })?;
         let LogOutcome::Opened(opened) = outcome else { panic!("{outcome:?}") };
         if !self.disk.lied() {
-            self.models[topic].opened(&opened, self.now_ms);
+            self.models[topic].opened(&opened, self.restarts, self.now_ms);
         }
         Ok(opened)
     }
