@@ -179,8 +179,12 @@ impl Owner {
             let all = before.shards().chain(io.view().shards());
             let all: BTreeSet<u16> = all.map(|(number, _)| number).collect();
             for peer in all.into_iter().map(ShardIndex).filter(|peer| *peer != me) {
-                if !was_empty(io.view(), before, peer) {
-                    owed.shards.insert(peer);
+                if !was_empty(io.view(), before, peer) && owed.shards.insert(peer) {
+                    let had_link = [me, peer].iter().all(|it| before.shard(it.0).is_some());
+                    // To who was in no map a link is only made now.
+                    if !had_link && let Some(since) = owed.unlinked.get_mut(&peer) {
+                        *since = io.now.mono;
+                    }
                 }
             }
             owed.is_past_unknown |= has_missed_a_view(io.view(), before, me);
