@@ -10,7 +10,7 @@ use trunkline_proto::peer::{ControlRequest, DrainProgress, Resumed};
 
 use crate::hello::check_shard;
 use crate::remaining::Remaining;
-use crate::serving::{Draining, Serving};
+use crate::serving::{Draining, Ending, Serving};
 use crate::streams::Streams;
 
 /// The control service.
@@ -36,7 +36,8 @@ impl Control for ControlService {
                 "no other shard can take over what this one has",
             ));
         }
-        self.serving.want(false);
+        // One that is ending goes away, too.
+        let _ = self.serving.want(false);
         Ok(response)
     }
 
@@ -46,7 +47,9 @@ impl Control for ControlService {
         let response =
             streams.security.accept(request.metadata(), &streams.id, streams.now_ms(), resumed)?;
         check_shard(&streams.id, &request.get_ref().shard)?;
-        self.serving.want(true);
+        self.serving.want(true).map_err(|Ending| {
+            Status::failed_precondition("the shard has been asked to end; start it again then")
+        })?;
         Ok(response)
     }
 }

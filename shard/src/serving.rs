@@ -29,13 +29,25 @@ pub(crate) struct Serving {
     cluster: Cluster,
     id: String,
     clock: Clock,
-    /// Whether the shard is to serve.
-    wanted: watch::Sender<bool>,
+    wanted: watch::Sender<Wanted>,
     remaining: watch::Receiver<Remaining>,
     linked: watch::Receiver<BTreeSet<ShardIndex>>,
     /// Another shard may have taken over what this one has, behind the fence of a shared log.
     fenced: bool,
 }
+
+/// What a shard is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Serve,
+    GoAway,
+    /// Go away, and end: there is no way back, for the process goes when nothing is left, or in time.
+    End,
+}
+
+/// The shard is about to end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ending;
 
 /// How a shard that goes away gets on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +77,38 @@ impl Serving {
     ) -> Self {
         cluster.say(&id, false, clock());
         let (remaining, linked) = (signs.remaining.subscribe(), signs.linked.subscribe());
-        Self { cluster, id, clock, wanted: watch::Sender::new(true), remaining, linked, fenced }
+        Self {
+            cluster,
+            id,
+            clock,
+            wanted: watch::Sender::new(Wanted::Serve),
+            remaining,
+            linked,
+            fenced,
+        }
     }
 
     /// Has the shard go away, or serve again.
-    pub(crate) fn want(&self, serves: bool) {
-        self.wanted.send_replace(serves);
-        self.say(serves);
+    ///
+    /// # Errors
+    /// When it has been asked to end, which it does.
+    pub(crate) fn want(&self, serves: bool) -> Result<(), Ending> {
+        let wanted = if serves { Wanted::Serve } else { Wanted::GoAway };
+        self.change(wanted).then_some(()).ok_or(Ending)
+    }
+
+    fn change(&self, wanted: Wanted) -> bool {
+        let changes = self.wanted.send_if_modified(|now| {
+            let goes_on = *now != Wanted::End;
+            if goes_on {
+                *now = wanted;
+            }
+            goes_on
+        });
+        if changes {
+            self.say(wanted == Wanted::Serve);
+        }
+        changes
     }
 
     fn say(&self, serves: bool) {
@@ -86,7 +123,7 @@ impl Serving {
         let (mut outlooks, mut remaining) = (self.cluster.subscribe(), self.remaining.clone());
         let mut wanted = self.wanted.subscribe();
         loop {
-            let serves = *wanted.borrow_and_update();
+            let serves = *wanted.borrow_and_update() == Wanted::Serve;
             let known = outlooks.borrow_and_update().statuses.of(&self.id);
             let is_mistaken = known.is_none_or(|known| known.away == serves);
             let has_nothing = {
@@ -155,7 +192,7 @@ impl Serving {
         }
         let is_placed = self.cluster.outlook().view.map().index_of(&self.id).is_some();
         if is_placed {
-            self.want(false);
+            self.change(Wanted::End);
         }
         let mut changes = self.changes();
         let over = Instant::now() + timeout;

@@ -67,6 +67,20 @@ async fn what_others_take_a_shard_for_is_corrected_by_the_shard() {
 }
 
 #[tokio::test]
+async fn who_was_asked_to_end_goes_whoever_asks_it_to_serve() {
+    let play = play(&["a", "b"], false);
+    assert_eq!((play.serving.want(false), play.serving.want(true)), (Ok(()), Ok(())));
+    assert!(!play.away());
+    play.has_left(3);
+    let mut ending = std::pin::pin!(play.serving.drain(MINUTE));
+    assert!(ending.as_mut().now_or_never().is_none());
+    assert_eq!(play.serving.want(true), Err(Ending));
+    assert!(play.away());
+    play.has_left(0);
+    ending.await;
+}
+
+#[tokio::test]
 async fn who_was_found_dead_behind_a_fence_serves_again_with_nothing_and_when_it_is_heard() {
     let play = play(&["a", "b"], true);
     let (word, words) = watch::channel(Word::Unsaid);
