@@ -32,7 +32,8 @@ fn nobody_is_said_to_have_come_as_long_as_those_may_come_back_whom_the_process_b
     assert_eq!(owner.present(), (2, false));
     owner.now = owner.now + CoreSettings::default().grace;
     assert_eq!(owner.present(), (2, true));
-    assert_eq!(come(&mut owner, NOW, "dave", 9), ["dave"]);
+    // Each of the two homes is told.
+    assert_eq!(come(&mut owner, NOW, "dave", 9), ["dave", "dave"]);
 }
 
 #[test]
