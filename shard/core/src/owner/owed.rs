@@ -170,6 +170,12 @@ fn was_empty(now: &View, before: &View, peer: ShardIndex) -> bool {
     before.is_away(peer.0) && now.says_the_same_of(peer.0, before) && !are_all_away
 }
 
+/// Whether a shard that was settled in a view has left the map for good: this map, by which it had
+/// nothing left, doesn't have it. What has been said since of shards that are away doesn't change that.
+fn has_left(now: &View, peer: ShardIndex, settled: ViewId) -> bool {
+    settled.map == now.id().map && now.shard(peer.0).is_none()
+}
+
 impl Owner {
     pub(super) fn owed_after(&mut self, io: &mut Io, before: &View) {
         let me = io.links.me();
@@ -196,12 +202,10 @@ impl Owner {
         }
         owed.recent.truncate(RECENT - 1);
         owed.recent.push_front(before.clone());
-        let view = io.view().id();
-        owed.settled.retain(|_, settled| *settled == view);
-        for peer in owed.settled.keys() {
-            // One that is in no map any more has gone for good when it had nothing left.
-            let is_gone = io.view().shard(peer.0).is_none();
-            if is_gone || io.links.is_up(*peer) {
+        let now = io.view();
+        owed.settled.retain(|peer, settled| *settled == now.id() || has_left(now, *peer, *settled));
+        for (peer, settled) in &owed.settled {
+            if has_left(now, *peer, *settled) || io.links.is_up(*peer) {
                 owed.shards.remove(peer);
             }
         }
@@ -292,7 +296,9 @@ impl Owner {
     /// A peer has nothing that in this view is another's.
     pub(crate) fn settled(&mut self, io: &mut Io, from: ShardIndex, view: ViewId) {
         self.owed.settled.insert(from, view);
-        let has_nothing = view == io.view().id() || self.owed.has_nothing(io.view(), from, view);
+        let now = io.view();
+        let has_nothing =
+            view == now.id() || has_left(now, from, view) || self.owed.has_nothing(now, from, view);
         if has_nothing && self.owed.shards.remove(&from) {
             self.fewer_are_owed(io);
         }
