@@ -366,7 +366,12 @@ async fn shard(world: Rc<World>, shard: usize) -> turmoil::Result {
     life.stop.notified().await;
     let asked = clock::since();
     if life.orderly.get() {
-        running.drain().await;
+        // Who asks again has it end at once.
+        tokio::select! {
+            biased;
+            () = life.stop.notified() => {}
+            () = running.drain() => {}
+        }
     }
     let took = clock::since() - asked;
     held(&disk).ends();
@@ -533,6 +538,7 @@ impl Stage {
             }
             Act::Stop(process) => {
                 self.ends(*process);
+                self.starts.retain(|(it, _)| it != process);
                 world.stop(*process, false);
             }
             Act::End(process) => {
