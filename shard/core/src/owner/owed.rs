@@ -318,6 +318,12 @@ impl Owner {
         self.owed.unlinked.remove(&peer);
         // What is true of its process it says again.
         self.owed.settled.remove(&peer);
+        // Who is in no map is here for what it has left to give. A process that has begun by this map
+        // can't know of it otherwise.
+        if io.view().shard(peer.0).is_none() && self.owed.shards.insert(peer) {
+            self.owed.is_past_unknown = true;
+            self.note_owed(io);
+        }
         if !self.owed.shards.contains(&peer) {
             return;
         }
