@@ -145,7 +145,8 @@ impl Individual {
     pub(crate) fn begins(&mut self) {
         self.connected = true;
         self.excuses = Excuses {
-            router_ended: false,
+            // It may have been asked to end since it was dialled.
+            router_ended: self.excuses.router_ended,
             was_deaf: self.mode == Mode::Deaf,
             was_away: self.mode == Mode::Away,
         };
