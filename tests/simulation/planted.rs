@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use trunkline_planted::{Caught, faults, with};
 
 use crate::cluster::run;
-use crate::held;
 use crate::plan::MOVING;
 use crate::seeds::number;
+use crate::{each, held};
 
 /// Seeds that are tried for a line of the table: so many without moves, so many with.
 const SEEDS: u64 = 50;
@@ -20,20 +18,6 @@ const LINES: usize = 3;
 
 fn wrong(seed: u64) -> Option<String> {
     run(seed, false).wrong
-}
-
-/// Does something with each of them, as many at once as there are processors.
-fn each<T: Sync>(all: &[T], work: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    work(one);
-                }
-            });
-        }
-    });
 }
 
 #[test]

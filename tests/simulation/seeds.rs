@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::cluster::{Outcome, run};
-use crate::held;
 use crate::plan::{MOVING, Plan};
+use crate::{each, held};
 
 /// How many are run if nobody says which: half of them with shards that drain and maps that come.
 const SEEDS: u64 = 500;
@@ -39,24 +37,15 @@ fn chosen() -> Vec<u64> {
 #[test]
 fn whatever_breaks_nobody_is_disconnected_and_nothing_is_lost() {
     let seeds = chosen();
-    let next = AtomicUsize::new(0);
     let observed = Mutex::new(BTreeMap::<&'static str, u64>::new());
     let failed = Mutex::new(BTreeMap::<u64, String>::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let Outcome { wrong, tally, .. } = run(*seed, false);
-                    if let Some(wrong) = wrong {
-                        held(&failed).insert(*seed, wrong);
-                    }
-                    let mut observed = held(&observed);
-                    tally
-                        .into_iter()
-                        .for_each(|(what, times)| *observed.entry(what).or_default() += times);
-                }
-            });
+    each(&seeds, |seed| {
+        let Outcome { wrong, tally, .. } = run(*seed, false);
+        if let Some(wrong) = wrong {
+            held(&failed).insert(*seed, wrong);
         }
+        let mut observed = held(&observed);
+        tally.into_iter().for_each(|(what, times)| *observed.entry(what).or_default() += times);
     });
     let observed = held(&observed);
     println!("{observed:?}");

@@ -101,22 +101,37 @@ fn who_is_placed_by_chance_comes_back_to_another_shard_and_is_found_by_its_id() 
     }
 }
 
+const ALICE: ShardKey<'_> = ShardKey::User("alice");
+
+/// Alice has heard one message of bob's in a room that another shard than hers owns.
+struct Apart {
+    alice: ClientId,
+    bob: ClientId,
+    home: usize,
+    room: String,
+    pid: String,
+}
+
+fn apart() -> (Town, Apart) {
+    let mut plan = Plan::calm(3);
+    (plan.hold, plan.durable) = (true, true);
+    let mut town = Town::of(plan);
+    let alice = town.plug_in_as("alice", &ALICE, |_| {});
+    let home = town.home_of(alice);
+    let room = town.room_away_from(home);
+    let bob = town.come_near("bob", &room);
+    town.join(bob, &room);
+    town.packet(alice, "0");
+    let pid = welcome(&town.packets(alice)[0], "pid");
+    town.emit(alice, &format!("[\"join\",\"{room}\"]"));
+    town.publish(bob, &room, "1");
+    (town, Apart { alice, bob, home, room, pid })
+}
+
 #[test]
 fn a_shard_that_remembers_who_was_elsewhere_since_gives_back_nothing_old() {
     for back_to_first in [true, false] {
-        let mut plan = Plan::calm(3);
-        (plan.hold, plan.durable) = (true, true);
-        let mut town = Town::of(plan);
-        let key = ShardKey::User("alice");
-        let alice = town.plug_in_as("alice", &key, |_| {});
-        let home = town.home_of(alice);
-        let room = town.room_away_from(home);
-        let bob = town.come_near("bob", &room);
-        town.join(bob, &room);
-        town.packet(alice, "0");
-        let pid = welcome(&town.packets(alice)[0], "pid");
-        town.emit(alice, &format!("[\"join\",\"{room}\"]"));
-        town.publish(bob, &room, "1");
+        let (mut town, Apart { alice, bob, home, room, pid }) = apart();
         assert_eq!(town.events(alice).last().map(String::as_str), Some("e 1"));
         town.world.away(&[home]);
         town.wait(seconds(3));
@@ -129,7 +144,7 @@ fn a_shard_that_remembers_who_was_elsewhere_since_gives_back_nothing_old() {
             town.wait(seconds(3));
         }
         town.publish(bob, &room, "3");
-        let alice = town.come_back("alice", &key, &pid, &stamp);
+        let alice = town.come_back("alice", &ALICE, &pid, &stamp);
         town.wait(seconds(1));
         assert_eq!(town.home_of(alice) == home, back_to_first);
         let heard = town.packets(alice);
@@ -141,19 +156,7 @@ fn a_shard_that_remembers_who_was_elsewhere_since_gives_back_nothing_old() {
 
 #[test]
 fn who_has_not_read_what_another_shard_gave_it_meanwhile_does_not_recover_without_it() {
-    let mut plan = Plan::calm(3);
-    (plan.hold, plan.durable) = (true, true);
-    let mut town = Town::of(plan);
-    let key = ShardKey::User("alice");
-    let alice = town.plug_in_as("alice", &key, |_| {});
-    let home = town.home_of(alice);
-    let room = town.room_away_from(home);
-    let bob = town.come_near("bob", &room);
-    town.join(bob, &room);
-    town.packet(alice, "0");
-    let pid = welcome(&town.packets(alice)[0], "pid");
-    town.emit(alice, &format!("[\"join\",\"{room}\"]"));
-    town.publish(bob, &room, "1");
+    let (mut town, Apart { alice, bob, home, room, pid }) = apart();
     let stamp = stamp(town.packets(alice).last().expect("a message"));
     town.world.away(&[home]);
     town.wait(seconds(3));
@@ -163,7 +166,7 @@ fn who_has_not_read_what_another_shard_gave_it_meanwhile_does_not_recover_withou
     town.wait(seconds(3));
     assert_eq!(town.home_of(alice), home, "it is back, and has heard nothing there since");
     town.leave(alice);
-    let alice = town.come_back("alice", &key, &pid, &stamp);
+    let alice = town.come_back("alice", &ALICE, &pid, &stamp);
     town.wait(seconds(1));
     assert_ne!(welcome(&town.packets(alice)[0], "pid"), pid);
 }
