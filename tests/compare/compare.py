@@ -113,6 +113,7 @@ def measured(tools, experiment, row, number, args):
     result, problem = None, None
     try:
         result = run(tools, row, duration, warm_up)
+        problem = measure.problem_of(row, result)
     except (RuntimeError, OSError, ValueError) as error:
         problem = " ".join(str(error).split()) or repr(error)
     return {
@@ -127,7 +128,7 @@ def measured(tools, experiment, row, number, args):
 
 def is_bad(run):
     result = run["result"]
-    return not result or result["errors"] > 0 or result["delivered"] < result["expected"]
+    return run["problem"] or result["errors"] > 0 or result["delivered"] < result["expected"]
 
 
 def tell(what, run):

@@ -10,6 +10,9 @@ from contenders import PATIENCE
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+# Of what should arrive, or of the clients that should stay, this share may be missing: a server that
+# leaves out more has done less work than the others, and its figures are not to be put beside theirs.
+MISSING_MAX = 0.01
 
 
 def run(tools, row, duration, warm_up):
@@ -55,6 +58,24 @@ def finish(driver, duration):
     if code != 0 or not driver.result.exists():
         raise RuntimeError(f"the driver ended with {code}:\n{said[-2000:]}")
     return json.loads(driver.result.read_text())
+
+
+def problem_of(row, result):
+    """Why a run that came to its end has measured nothing that may stand beside others; None if it has."""
+    why = f": {result['error']}" if result.get("error") else ""
+    if gone := result["server"].get("gone"):
+        return f"{gone} of the server's processes ended{why}"
+    if row.scenario == "idle":
+        all = result["clients"]
+        there, what = all - max(result["errors"], result.get("lost", 0)), "clients stayed"
+    else:
+        all = result["expected"]
+        there, what = result["delivered"], "arrived"
+    return None if is_whole(there, all) else f"only {there:,} of {all:,} {what}{why}"
+
+
+def is_whole(there, all):
+    return there > 0 and all - there <= MISSING_MAX * all
 
 
 def run_many(tools, row, duration, warm_up):

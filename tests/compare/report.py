@@ -35,12 +35,10 @@ def figure(result, name):
 
 
 def medians(experiment, runs):
-    """By row and figure, from the runs of this experiment that came to an end."""
+    """By row and figure, from the runs of this experiment that went well."""
     table = {}
     for row in experiment.rows:
-        results = [run["result"] for run in runs if is_of(run, experiment, row)]
-        results = [result for result in results if result]
-        if results:
+        if results := [it["result"] for it in good(runs, experiment, row)]:
             values = {name: [figure(it, name) for it in results] for name in figures_of(experiment)}
             table[row.name] = {
                 name: statistics.median(of_name)
@@ -48,6 +46,11 @@ def medians(experiment, runs):
                 if None not in of_name
             }
     return table
+
+
+def good(runs, experiment, row):
+    """The runs of a row whose figures mean something."""
+    return [run for run in runs if is_of(run, experiment, row) and not run["problem"]]
 
 
 def is_of(run, experiment, row):
@@ -62,6 +65,9 @@ def table(experiment, runs, how):
     lines = [["", *heads]]
     for row in experiment.rows:
         cells = [row.name]
+        if row.name not in values:
+            lines.append(cells + ["failed"] * len(names))
+            continue
         for name in names:
             value = values.get(row.name, {}).get(name)
             base = values.get(row.base, {}).get(name)
@@ -91,13 +97,13 @@ def ratio(value):
 def notes(experiment, runs):
     for row in experiment.rows:
         mine = [run for run in runs if is_of(run, experiment, row)]
-        results = [run["result"] for run in mine if run["result"]]
+        results = [run["result"] for run in good(runs, experiment, row)]
         for run in mine:
-            if not run["result"]:
+            if run["problem"]:
                 yield f"{row.name} failed in round {run['round']}: {run['problem']}"
         slow = sum(result["driver"]["bottleneck"] for result in results)
         if slow:
-            yield f"{row.name}: the driver was the bottleneck in {slow} of {len(mine)} rounds"
+            yield f"{row.name}: the driver was the bottleneck in {slow} of {len(results)} rounds"
         expected = sum(result["expected"] for result in results)
         missing = expected - sum(result["delivered"] for result in results)
         errors = sum(result["errors"] for result in results)

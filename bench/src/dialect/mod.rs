@@ -90,7 +90,7 @@ pub struct Stamp {
 
 /// The names under which a payload carries them.
 const TIME: &[u8] = b"\"t\":";
-const NUMBER: &[u8] = b",\"n\":";
+const NUMBER: &[u8] = b"\"n\":";
 
 /// A payload of about `size` bytes.
 #[must_use]
@@ -103,12 +103,10 @@ pub fn payload(stamp: Stamp, size: usize) -> String {
     payload
 }
 
-/// The stamp in a message, wherever the payload stands in it.
+/// The stamp in a message, wherever the payload stands in it. The parts of an object have no order:
+/// a server that reads payloads and writes them again may sort them.
 fn stamp_in(message: &[u8]) -> Option<Stamp> {
-    let rest = &message[memchr::memmem::find(message, TIME)? + TIME.len()..];
-    let (time, length) = number_at(rest)?;
-    let (number, _) = number_at(rest[length..].strip_prefix(NUMBER)?)?;
-    Some(Stamp { time, number })
+    Some(Stamp { time: number_after(message, TIME)?, number: number_after(message, NUMBER)? })
 }
 
 /// The number that follows a text.
@@ -140,6 +138,13 @@ mod tests {
         assert_eq!(stamp_in(payload.as_bytes()), Some(stamp));
         let value: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
         assert_eq!((value["t"].as_u64(), value["n"].as_u64()), (Some(1_234_567), Some(42)));
+    }
+
+    #[test]
+    fn a_stamp_is_found_in_whatever_order_a_server_writes_the_payload_again() {
+        let stamp = Some(Stamp { time: 12, number: 3 });
+        assert_eq!(stamp_in(br#"42["message",{"n":3,"p":"xx","t":12}]"#), stamp);
+        assert_eq!(stamp_in(br#"42["message",{"p":"xx","t":12,"n":3}]"#), stamp);
     }
 
     #[test]
