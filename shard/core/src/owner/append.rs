@@ -9,7 +9,7 @@ use super::topic::OwnedTopic;
 use super::{Owner, Tickets, Waiting};
 use crate::asker::Asker;
 use crate::core::Io;
-use crate::dedupe::Identity;
+use crate::dedupe::{Identity, Key};
 use crate::log::LogRequest;
 use crate::message::{Body, Record};
 use crate::peer::{Delivery, Refusal, Reply};
@@ -28,6 +28,8 @@ pub(super) struct Pending {
     pub(super) identity: Identity,
     pub(super) body: Body,
     pub(super) echo: bool,
+    /// The log has refused it once.
+    pub(super) again: bool,
 }
 
 /// The messages of one topic on their way to its log. One batch is under way at a time; what
@@ -153,6 +155,21 @@ impl Owner {
         owned.flush(io, &mut self.tickets, topic);
     }
 
+    /// The log has refused the batch, for another shard has opened the topic since: one that has
+    /// given it up by now, if the topic is still this shard's. Nobody need say again what is known
+    /// not to be kept; whoever is refused twice has a rival, and may try later.
+    pub(super) fn append_again(&mut self, topic: &Topic) {
+        let Some(owned) = self.topics.get_mut(topic) else { return };
+        let appends = &mut owned.appends;
+        if appends.in_flight.iter().any(|(pending, _)| pending.again) {
+            return;
+        }
+        for (pending, _) in std::mem::take(&mut appends.in_flight).into_iter().rev() {
+            appends.queued_bytes += pending.body.size();
+            appends.queued.push_front(Pending { again: true, ..pending });
+        }
+    }
+
     /// Of the batch whose outcome was not known, these records were kept.
     pub(super) fn settle_unknown(
         &mut self,
@@ -163,9 +180,12 @@ impl Owner {
     ) {
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let kept_as = |pending: &Pending| {
-            let Identity { member, sequence, .. } = &pending.identity;
-            let is_it =
-                |it: &&Arc<Record>| (it.session, it.sequence) == (member.session, *sequence);
+            let Identity { member, sequence, key } = &pending.identity;
+            let is_it = |it: &&Arc<Record>| {
+                let has_key = |key: &Key| it.key.as_ref() == Some(&key.text);
+                (it.session, it.sequence) == (member.session, *sequence)
+                    || it.from == member.user && key.as_ref().is_some_and(has_key)
+            };
             records.iter().find(is_it).map(|record| record.offset)
         };
         let mut kept = Vec::new();
@@ -176,7 +196,7 @@ impl Owner {
                 None => owned.appends.in_flight.push((pending, record)),
             }
         }
-        // Another owner may have been told what waits here, by the same session.
+        // Another owner may have been told what waits here, by the same session or under the same key.
         for pending in std::mem::take(&mut owned.appends.queued) {
             match kept_as(&pending) {
                 Some(offset) => {

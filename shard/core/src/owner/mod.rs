@@ -38,7 +38,7 @@ use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
-use crate::log::LogOutcome;
+use crate::log::{LogFailure, LogOutcome};
 use crate::peer::{
     Action, Delivery, GatherId, HandoverId, Member, PeerMessage, Refusal, Reply, RequestId,
 };
@@ -375,7 +375,12 @@ impl Owner {
             (Waiting::Append, _) if trunkline_planted::is("take a failure for done") => {
                 self.appended(io, &topic, 1);
             }
-            (Waiting::Append, _) => self.reopen(io, &topic),
+            (Waiting::Append, outcome) => {
+                if matches!(outcome, LogOutcome::Failed(LogFailure::Conflict)) {
+                    self.append_again(&topic);
+                }
+                self.reopen(io, &topic);
+            }
             (Waiting::CatchUp(catch_up), outcome) => {
                 self.caught_up(io, &topic, catch_up, outcome);
             }

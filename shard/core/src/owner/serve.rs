@@ -48,7 +48,7 @@ impl Owner {
             Action::Publish { body, key, ephemeral, echo } => {
                 let key = key.map(|text| Key { text, ephemeral });
                 let identity = Identity { member, sequence, key };
-                let pending = Pending { asker, identity, body, echo };
+                let pending = Pending { asker, identity, body, echo, again: false };
                 self.publish(io, topic, pending, ephemeral);
             }
             Action::History { after, before, limit } => {

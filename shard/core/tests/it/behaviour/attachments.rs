@@ -18,7 +18,7 @@ pub(super) const NOW: ShardIndex = ShardIndex(2);
 
 /// The owner of a room, whom two homes tell of alice.
 pub(super) struct Owner {
-    core: Core,
+    pub(super) core: Core,
     pub(super) room: Topic,
     requests: u64,
     pub(super) now: Mono,
@@ -26,6 +26,10 @@ pub(super) struct Owner {
 
 impl Owner {
     pub(super) fn new() -> Self {
+        Self::with(CoreSettings::default())
+    }
+
+    pub(super) fn with(settings: CoreSettings) -> Self {
         let shard = |id: &str| Shard {
             id: id.to_owned(),
             grpc: String::new(),
@@ -37,7 +41,6 @@ impl Owner {
         let mine = |room: &Topic| view.owner(&room.key()) == 0;
         let mut rooms = (0..).map(|number| room_topic(&format!("room-{number}")));
         let room = rooms.find(mine).expect("some room is its own");
-        let settings = CoreSettings::default();
         let core = Core::new(view.clone(), ShardIndex(0), BTreeSet::new(), settings);
         let mut owner = Self { core, room, requests: 0, now: Mono::default() };
         for peer in [BEFORE, NOW] {

@@ -3,6 +3,7 @@
 mod adoption;
 mod api;
 mod attachments;
+mod fences;
 mod held_sockets;
 mod history;
 mod links;
