@@ -60,6 +60,12 @@ impl Handing {
         self.waiting_bytes = waiting_bytes;
     }
 
+    /// The history is another one: nothing is known of it yet.
+    pub(super) fn begin_anew(&mut self) {
+        self.handed = 0;
+        self.beyond.clear();
+    }
+
     /// These shards are asked to hand something over.
     fn begin(
         &mut self,

@@ -44,6 +44,10 @@ impl Owner {
         };
         let Some(owned) = self.topics.get_mut(topic) else { return };
         let Stage::Opening { before, .. } = &mut owned.stage else { return };
+        match before {
+            Some(tail) if *tail.epoch() != opened.epoch => owned.handing.begin_anew(),
+            _ => {}
+        }
         owned.handing.resume(opened.handed, opened.waiting_bytes);
         let forgets = trunkline_planted::is("forget what the log knows");
         if !opened.publications.is_empty() && !forgets {
@@ -66,7 +70,9 @@ impl Owner {
             Some(tail) => {
                 // Something was kept that nobody was told of, or the history is another one.
                 let same = *tail.epoch() == opened.epoch;
-                let after = if same { tail.last() } else { opened.first.saturating_sub(1) };
+                // Who reads an inbox has had what was handed over, by whichever connection.
+                let readable = opened.first.saturating_sub(1);
+                let after = if same { tail.last() } else { readable.max(opened.handed) };
                 let last = opened.last;
                 let Opened { epoch, first, last_time_ms, .. } = opened;
                 // The tail that stood before is of no more use; the new one begins where reading does.

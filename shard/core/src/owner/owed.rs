@@ -53,6 +53,8 @@ pub(super) struct Owed {
     wants: BTreeMap<Topic, Wanted>,
     /// Since when those who are waited for have had no link.
     unlinked: BTreeMap<ShardIndex, Mono>,
+    /// Who was not waited for any longer, and has had no link since.
+    given_up: BTreeSet<ShardIndex>,
     /// Somebody was not waited for: until then there may be members whom nobody has told of.
     given_up_until: Mono,
     /// Until when there may be members of whom those have not heard who have given topics.
@@ -69,6 +71,7 @@ impl Owed {
             settled: BTreeMap::new(),
             wants: BTreeMap::new(),
             unlinked: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             given_up_until: Mono::default(),
             doubts: BTreeMap::new(),
         }
@@ -319,8 +322,10 @@ impl Owner {
         // What is true of its process it says again.
         self.owed.settled.remove(&peer);
         // Who is in no map is here for what it has left to give. A process that has begun by this map
-        // can't know of it otherwise.
-        if io.view().shard(peer.0).is_none() && self.owed.shards.insert(peer) {
+        // can't know of it otherwise. And who was taken for dead may have been cut off.
+        let has_come_back = self.owed.given_up.remove(&peer);
+        let may_give = has_come_back || io.view().shard(peer.0).is_none();
+        if may_give && self.owed.shards.insert(peer) {
             self.owed.is_past_unknown = true;
             self.note_owed(io);
         }
@@ -355,6 +360,10 @@ impl Owner {
         for peer in &peers {
             owed.shards.remove(peer);
             owed.given_up_until = now + io.settings.grace;
+            // Where all share one log nothing begins anew, whoever has what.
+            if io.settings.log != LogReach::Cluster {
+                owed.given_up.insert(*peer);
+            }
         }
         if !peers.is_empty() {
             self.fewer_are_owed(io);

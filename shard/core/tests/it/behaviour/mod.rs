@@ -10,6 +10,7 @@ mod links;
 mod lives;
 mod mistakes;
 mod moves;
+mod out_of_reach;
 mod presence;
 mod private;
 mod recovery;

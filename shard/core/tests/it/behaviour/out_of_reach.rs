@@ -1,0 +1,58 @@
+//! Shards without a store of their own that have lost sight of each other for longer than they wait.
+
+use std::time::Duration;
+
+use super::town::{Town, seconds};
+use crate::harness::Plan;
+use crate::simulation::{inbox_topic, room_topic};
+
+/// Two shards, of which the first has what is the second's again, and doesn't reach it for longer than
+/// that one waits.
+fn cut_off(town: &mut Town, old: usize, new: usize) {
+    assert_ne!(old, new);
+    assert!(town.world.cut_link(old, new, seconds(5)));
+    town.world.away(&[]);
+    town.wait(seconds(4));
+}
+
+#[test]
+fn a_memory_that_was_taken_for_dead_and_can_be_reached_gives_what_it_has_before_it_begins_anew() {
+    let mut town = Town::of(Plan::calm(3));
+    let new = town.owner_of_room("lobby");
+    town.world.away(&[new]);
+    town.wait(Duration::ZERO);
+    let (old, alice) = (town.owner_of_room("lobby"), town.come_near("alice", "lobby"));
+    town.join(alice, "lobby");
+    town.publish(alice, "lobby", "one");
+    town.hears(alice);
+    cut_off(&mut town, old, new);
+    town.wait(seconds(10));
+    assert_eq!(town.world.holders(&room_topic("lobby")), [new]);
+    assert!(town.hears_of(alice).is_empty(), "nothing is lost, and nothing comes again");
+    assert_eq!(town.publish(alice, "lobby", "two")["offset"], 2);
+}
+
+#[test]
+fn an_inbox_that_has_begun_anew_doesnt_hand_over_again_what_it_is_given_then() {
+    let mut town = Town::of(Plan::calm(3));
+    let new = town.owner_of_inbox("alice");
+    town.world.away(&[new]);
+    town.wait(Duration::ZERO);
+    let (old, alice) = (town.owner_of_inbox("alice"), town.come("alice"));
+    let near = (0..).map(|n| format!("near-{n}")).find(|it| town.owner_of_inbox(it) == old);
+    let near = town.come(&near.expect("somebody is near"));
+    for text in ["one", "two"] {
+        assert_eq!(town.send(near, "alice", text)["status"], "delivered");
+    }
+    town.hears(alice);
+    cut_off(&mut town, old, new);
+    // Others go on without it.
+    let far = (0..).map(|n| format!("far-{n}")).find(|it| town.owner_of_inbox(it) == new);
+    let far = town.come(&far.expect("somebody is far"));
+    assert_eq!(town.send(far, "alice", "anew")["status"], "queued");
+    town.wait(seconds(10));
+    assert_eq!(town.hears_of(alice), ["private anew"]);
+    assert_eq!(town.world.holders(&inbox_topic("alice")), [new]);
+    town.send(far, "alice", "three");
+    assert_eq!(town.hears_of(alice), ["private three"]);
+}
