@@ -171,10 +171,10 @@ impl Core {
             Input::Called { ticket, answer } => home.called(io, ticket, answer),
             Input::Receipt { trunk: _, receipt, passed } => home.receipt(io, receipt, passed),
             Input::LinkUp { peer, restarted } => {
-                io.links.set(peer, true);
                 if restarted {
                     owner.doubt(io);
                 }
+                io.links.set(peer, true);
                 home.link_up(io, peer);
                 owner.link_up(io, peer);
             }
@@ -301,5 +301,6 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
         PeerMessage::Want { topic, view } => owner.wanted(io, from, topic, view),
         PeerMessage::Lacks { topic, view } => owner.lacks(io, from, &topic, view),
         PeerMessage::Settled { view } => owner.settled(io, from, view),
+        PeerMessage::Doubt { lasts } => owner.doubted(io, from, lasts),
     }
 }

@@ -239,6 +239,12 @@ pub enum PeerMessage {
         /// The sender's view.
         view: ViewId,
     },
+    /// The sender's topics may have members of whom it has not heard, as an earlier process had them:
+    /// whoever has these topics next hasn't either.
+    Doubt {
+        /// For how long.
+        lasts: Duration,
+    },
 }
 
 /// Some of what an owner knows of a topic, for the next one.

@@ -109,6 +109,9 @@ pub(crate) fn decode_peer(
             PeerMessage::Lacks { topic, view }
         }
         Item::Settled(settled) => PeerMessage::Settled { view: decode_view(settled)? },
+        Item::Doubt(wire::Doubt { lasts_ms }) => {
+            PeerMessage::Doubt { lasts: Duration::from_millis(lasts_ms) }
+        }
     })
 }
 
@@ -189,6 +192,10 @@ pub(crate) fn encode_peer(message: PeerMessage, shards: &Directory) -> wire::Pee
         PeerMessage::Want { topic, view } => Item::Want(encode_wanted(&topic, view)),
         PeerMessage::Lacks { topic, view } => Item::Lacks(encode_wanted(&topic, view)),
         PeerMessage::Settled { view } => Item::Settled(encode_view(view)),
+        PeerMessage::Doubt { lasts } => {
+            let lasts_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+            Item::Doubt(wire::Doubt { lasts_ms })
+        }
     };
     wire::PeerItem { item: Some(item) }
 }

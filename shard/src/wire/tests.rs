@@ -153,6 +153,7 @@ fn others() -> Vec<PeerMessage> {
         PeerMessage::Want { topic: room(), view },
         PeerMessage::Lacks { topic: room(), view },
         PeerMessage::Settled { view },
+        PeerMessage::Doubt { lasts: Duration::from_millis(9001) },
         PeerMessage::Transfer { topic: room(), part: TransferPart::default() },
         PeerMessage::Transfer {
             topic: room(),

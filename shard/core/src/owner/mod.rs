@@ -169,13 +169,32 @@ impl Owner {
     }
 
     pub(crate) fn link_up(&mut self, io: &mut Io, peer: ShardIndex) {
+        let lasts = self.doubtful_until.since(io.now.mono);
+        if lasts > Duration::ZERO {
+            io.tell(peer, PeerMessage::Doubt { lasts });
+        }
         self.owed_link_up(io, peer);
         self.moving_link_up(io, peer);
     }
 
     /// There was an earlier process of this shard: presence is not sure for a while.
-    pub(crate) fn doubt(&mut self, io: &Io) {
+    pub(crate) fn doubt(&mut self, io: &mut Io) {
         self.doubtful_until = io.now.mono + io.settings.grace;
+        for peer in io.links.others() {
+            io.tell(peer, PeerMessage::Doubt { lasts: io.settings.grace });
+        }
+    }
+
+    /// There was an earlier process of a peer. Who was in its topics may come back to this shard, if it
+    /// has them next.
+    pub(crate) fn doubted(&mut self, io: &Io, from: ShardIndex, lasts: Duration) {
+        let until = io.now.mono + lasts.min(io.settings.grace);
+        self.owed.doubt(from, until);
+        for (topic, owned) in &mut self.topics {
+            if self.owed.was_of(from, topic) {
+                owned.doubtful_until = owned.doubtful_until.max(until);
+            }
+        }
     }
 
     /// Until when a topic may have members of whom this shard has not heard.

@@ -57,7 +57,7 @@ pub(super) struct Owed {
     given_up: BTreeSet<ShardIndex>,
     /// Somebody was not waited for: until then there may be members whom nobody has told of.
     given_up_until: Mono,
-    /// Until when there may be members of whom those have not heard who have given topics.
+    /// Until when topics of these may have members of whom they have not heard.
     doubts: BTreeMap<ShardIndex, Mono>,
 }
 
@@ -82,18 +82,20 @@ impl Owed {
         self.is_past_unknown || self.past.iter().any(|view| view.owner(&topic.key()) != me.0)
     }
 
-    /// Somebody has given a topic who may not have heard of all its members, nor of those of others.
+    /// A peer may not have heard of all members of its topics.
     pub(super) fn doubt(&mut self, from: ShardIndex, until: Mono) {
         let doubt = self.doubts.entry(from).or_default();
         *doubt = until.max(*doubt);
     }
 
-    /// Until when a topic may have members of whom whoever has given it has not heard.
+    /// Whether a topic may have been a peer's since everything was where it belongs.
+    pub(super) fn was_of(&self, peer: ShardIndex, topic: &Topic) -> bool {
+        self.is_past_unknown || self.past.iter().any(|view| view.owner(&topic.key()) == peer.0)
+    }
+
+    /// Until when a topic may have members of whom whoever had it has not heard.
     pub(super) fn doubt_of(&self, topic: &Topic) -> Mono {
-        let was_of = |peer: &ShardIndex| {
-            self.is_past_unknown || self.past.iter().any(|view| view.owner(&topic.key()) == peer.0)
-        };
-        let doubts = self.doubts.iter().filter(|(peer, _)| was_of(peer));
+        let doubts = self.doubts.iter().filter(|(peer, _)| self.was_of(**peer, topic));
         doubts.map(|(_, until)| *until).max().unwrap_or_default()
     }
 
