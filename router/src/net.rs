@@ -1,40 +1,26 @@
 //! Where clients come in: the router's only module that names real sockets. Everything else is
 //! handed what it needs, so that it can run over a simulated network in simulated time.
 
+mod early;
+
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use socket2::{Domain, Protocol, SockAddr, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::server::TlsStream;
+
+pub(crate) use early::Early;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
 /// A client's byte stream, plain or inside TLS.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Ready when reading may be worth a try, and so when it is not known. Nothing is read.
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
-}
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
-impl Socket for TcpStream {
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // A socket that is new passes for ready, so that it has to be looked at.
-        let mut first = [0];
-        // Reading meets the end, or an error, again.
-        self.poll_peek(cx, &mut ReadBuf::new(&mut first)).map(|_| ())
-    }
-}
-
-impl Socket for TlsStream<Box<dyn Socket>> {
-    /// What is decrypted already can't be seen from here.
-    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
-    }
-}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for T {}
 
 /// Clients as they come in over TCP, by one listener or several.
 pub(crate) struct Clients {
@@ -46,6 +32,11 @@ pub(crate) struct Clients {
 impl Clients {
     /// It must be made inside the worker's runtime.
     pub(crate) fn of(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
+        for listener in &listeners {
+            // Frames leave when they are ready; waiting to fill a segment would only delay them. What
+            // is accepted inherits it, which is a system call less for each client.
+            SockRef::from(listener).set_tcp_nodelay(true)?;
+        }
         let listeners = listeners.into_iter().map(TcpListener::from_std);
         Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, next: 0 })
     }
@@ -71,8 +62,6 @@ pub trait Listener {
 impl Listener for Clients {
     async fn accept(&mut self) -> io::Result<(Box<dyn Socket>, SocketAddr)> {
         let (stream, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
-        // Frames leave when they are ready; waiting to fill a segment would only delay them.
-        stream.set_nodelay(true)?;
         Ok((Box::<TcpStream>::new(stream), peer))
     }
 }
@@ -155,5 +144,16 @@ mod tests {
             let (_, peer) = clients.accept().await.expect("accepts");
             assert_eq!(peer, client.local_addr().expect("bound"));
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_accepted_does_not_wait_to_fill_a_segment() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = listen(any).expect("listens");
+        let address = listener.local_addr().expect("bound");
+        let mut clients = Clients::of(vec![listener]).expect("a runtime");
+        let _client = TcpStream::connect(address).await.expect("connects");
+        let (stream, _) = poll_fn(|cx| clients.poll_accept(cx)).await.expect("accepts");
+        assert!(stream.nodelay().expect("a socket"));
     }
 }

@@ -25,12 +25,14 @@ use trunkline_proto::trunk::Dialect;
 use crate::api::{Api, Desk, grpc};
 use crate::connection::close::CloseReason;
 use crate::connection::echo::{self, Echo};
+use crate::connection::queue::OutQueue;
 use crate::connection::roster::Roster;
 use crate::connection::{self, Connection, Uplink};
 use crate::engine::{self, Library};
 use crate::handshake::{Admission, Doorkeeper};
+use crate::http::Upgraded;
 use crate::metrics::Metrics;
-use crate::net::{Listener, Socket};
+use crate::net::Listener;
 use crate::phase::{Phase, Phases};
 use crate::seat::Seat;
 use crate::trunk::board::Board;
@@ -194,15 +196,9 @@ impl Worker {
         Seat::take_one_of(&self.sockets, most)
     }
 
-    /// Takes over a socket that has become a WebSocket. `early` is what the client sent behind
-    /// its request.
-    pub(crate) fn admit(
-        self: &Rc<Self>,
-        socket: Box<dyn Socket>,
-        early: &[u8],
-        admission: Admission,
-        seat: Seat,
-    ) {
+    /// Takes over a socket that has become a WebSocket.
+    pub(crate) fn admit(self: &Rc<Self>, upgraded: Upgraded, admission: Admission, seat: Seat) {
+        let Upgraded { socket, answer, early } = upgraded;
         let limits = &self.settings.limits;
         let bounds = match admission {
             Admission::Echo => echo::BOUNDS,
@@ -214,11 +210,12 @@ impl Worker {
             (_, Dialect::SocketIo) => self.settings.socketio.max_http_buffer_size,
             _ => limits.message,
         };
-        let connection = self.roster.open(socket, bounds, message, dialect);
+        let queue = OutQueue::after(answer, bounds);
+        let connection = self.roster.open(socket, queue, message, dialect);
         let uplink = self.uplink(&connection, admission);
         let (worker, number) = (Rc::clone(self), connection.number);
         let place = Place { worker, number, _seat: seat };
-        spawn_local(connection::run(connection, uplink, early, message, place));
+        spawn_local(connection::run(connection, uplink, &early, message, place));
     }
 
     /// Where the connection's messages go. One that can't be attached is closed.

@@ -61,13 +61,6 @@ impl Connected for Wire {
     fn connect_info(&self) {}
 }
 
-impl Socket for Wire {
-    /// The simulated network doesn't tell without reading.
-    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
-    }
-}
-
 /// How routers and shards reach shards.
 pub(crate) struct Wires;
 

@@ -147,20 +147,21 @@ impl Connection {
         number: u64,
         dialect: Dialect,
         socket: Box<dyn Socket>,
-        bounds: Bounds,
+        queue: OutQueue,
         message: usize,
         shared: Rc<Shared>,
     ) -> Self {
+        let unsettled_most = unsettled_most(queue.bounds(), message);
         let state = State {
             socket: Some(socket),
             phase: Phase::Open,
             pause: Pause::No,
-            queue: OutQueue::new(bounds),
+            queue,
             unflushed: false,
             passed: 0,
             settled: 0,
             kept: Kept::default(),
-            unsettled_most: unsettled_most(bounds, message),
+            unsettled_most,
             task: None,
         };
         Self {

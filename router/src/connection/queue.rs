@@ -42,6 +42,21 @@ impl OutQueue {
         Self { bounds, first, rest, begun: false, used: Used::default(), control: 0 }
     }
 
+    /// One that begins with the answer that made its socket a WebSocket. Nothing but that can be said
+    /// first, so it counts as begun.
+    pub(crate) fn after(answer: Bytes, bounds: Bounds) -> Self {
+        let mut queue = Self::new(bounds);
+        if !answer.is_empty() {
+            queue.push_control(answer);
+            queue.begun = true;
+        }
+        queue
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -206,6 +221,16 @@ mod tests {
         queue.discard_unstarted();
         assert!(queue.is_empty());
         assert!(!queue.is_crowded());
+    }
+
+    #[test]
+    fn the_answer_to_the_upgrade_leaves_first_whatever_is_discarded() {
+        let mut queue = OutQueue::after(Bytes::from_static(b"101"), BOUNDS);
+        queue.push(&frame(Kind::Live, 10)).expect("room");
+        queue.discard_unstarted();
+        queue.push_control(Bytes::from_static(b"close"));
+        assert_eq!(waiting(&queue), [3, 5]);
+        assert!(OutQueue::after(Bytes::new(), BOUNDS).is_empty());
     }
 
     #[test]

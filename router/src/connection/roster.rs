@@ -8,11 +8,11 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use trunkline_config::settings::{self, Settings, SocketIo};
-use trunkline_proto::out_queue::Bounds;
 use trunkline_proto::trunk::Dialect;
 
 use super::close::CloseReason;
 use super::heartbeat::{Due, Heartbeats};
+use super::queue::OutQueue;
 use super::{Connection, Shared};
 use crate::metrics::Metrics;
 use crate::net::Socket;
@@ -63,14 +63,14 @@ impl Roster {
     pub(crate) fn open(
         &self,
         socket: Box<dyn Socket>,
-        bounds: Bounds,
+        queue: OutQueue,
         message: usize,
         dialect: Dialect,
     ) -> Rc<Connection> {
         self.last.set(self.last.get() + 1);
         let number = self.last.get();
         let shared = Rc::clone(&self.shared);
-        let connection = Connection::new(number, dialect, socket, bounds, message, shared);
+        let connection = Connection::new(number, dialect, socket, queue, message, shared);
         let connection = Rc::new(connection);
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         if dialect == Dialect::Native {

@@ -68,3 +68,30 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::rc::Rc;
+    use std::task::Waker;
+
+    use bytes::Bytes;
+
+    use super::super::testing::{Sink, upgraded};
+    use super::*;
+    use crate::connection::run;
+    use crate::frame;
+
+    #[test]
+    fn the_answer_to_the_upgrade_leaves_with_the_first_frame() {
+        let sink = Sink::default();
+        let connection = upgraded(1, Box::new(sink.clone()), Bytes::from_static(b"101"));
+        let open = frame::reply(b"open", false);
+        assert_eq!(connection.push(&open), Ok(true));
+        let uplink = Rc::<Connection>::clone(&connection);
+        let mut task = pin!(run(connection, uplink, &[], 100, ()));
+        assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!((sink.writes(), sink.bytes()), (1, 3 + open.bytes.len()));
+    }
+}

@@ -8,6 +8,7 @@ mod api;
 mod demo;
 mod health;
 mod lifetime;
+mod opening;
 mod page;
 mod routes;
 
@@ -27,7 +28,7 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::handshake::Admission;
-use crate::net::Socket;
+use crate::net::Early;
 use crate::phase::Phase;
 use crate::seat::Seat;
 use crate::worker::Worker;
@@ -40,6 +41,8 @@ const SMALLEST_BUFFER: usize = 8 * 1024;
 const CALLER_WAIT: Duration = Duration::from_secs(120);
 
 pub(crate) use lifetime::Lifetime;
+pub(crate) use opening::Upgraded;
+use opening::{Keeps, Opening};
 pub(crate) use routes::{come_back, upgrade};
 
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -51,9 +54,16 @@ pub(crate) struct Client {
     pub(crate) lifetime: Lifetime,
     /// Set by the request that is upgraded.
     upgrade: RefCell<Option<(OnUpgrade, Admission)>>,
+    keeps: Keeps,
 }
 
 impl Client {
+    /// The answer that is given now makes it a WebSocket.
+    fn upgrade_to(&self, upgrade: OnUpgrade, admission: Admission) {
+        self.keeps.begin();
+        *self.upgrade.borrow_mut() = Some((upgrade, admission));
+    }
+
     /// A server of the application asks, which keeps its connection.
     fn stay(&self) {
         self.lifetime.extend(CALLER_WAIT);
@@ -62,12 +72,7 @@ impl Client {
 
 /// Serves a socket until it is closed or has become a WebSocket, which is then served by a task
 /// of its own, so that hyper's memory is given back.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    socket: Box<dyn Socket>,
-    peer: SocketAddr,
-    seat: Seat,
-) {
+pub(crate) async fn serve(worker: Rc<Worker>, socket: Early, peer: SocketAddr, seat: Seat) {
     let limits = &worker.settings.limits;
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -75,11 +80,13 @@ pub(crate) async fn serve(
         .max_header_size(limits.header)
         .max_buf_size(limits.header.max(SMALLEST_BUFFER))
         .max_headers(MAX_HEADERS);
+    let socket = Opening::new(socket);
     let client = Rc::new(Client {
         worker: Rc::clone(&worker),
         peer: peer.ip(),
         lifetime: Lifetime::begin(),
         upgrade: RefCell::new(None),
+        keeps: socket.keeps(),
     });
     let service = {
         let client = Rc::clone(&client);
@@ -118,8 +125,8 @@ pub(crate) async fn serve(
     }
     let Some((upgrade, admission)) = client.upgrade.take() else { return };
     let Ok(upgraded) = upgrade.await else { return };
-    if let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Box<dyn Socket>>>() {
-        worker.admit(io.into_inner(), &read_buf, admission, seat);
+    if let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Opening>>() {
+        worker.admit(io.into_inner().into_upgraded(&read_buf), admission, seat);
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn upgrade(
     };
     match admitted {
         Ok((answer, admission)) => {
-            *client.upgrade.borrow_mut() = Some((hyper::upgrade::on(request), admission));
+            client.upgrade_to(hyper::upgrade::on(request), admission);
             answer
         }
         Err(refusal) => {

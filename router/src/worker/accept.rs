@@ -1,7 +1,6 @@
 //! Accepting clients, and TLS.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -13,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Worker;
 use crate::http;
-use crate::net::{Listener, Socket};
+use crate::net::{Early, Listener, Socket};
 use crate::seat::Seat;
 
 /// The pause after a failed accept: what it failed for, such as no free file descriptor, lasts.
@@ -61,10 +60,12 @@ fn is_the_clients(error: &io::Error) -> bool {
 /// Serves a socket from its first byte on. Many may come at once and take their time to send it,
 /// so that until then there is nothing but the socket: what HTTP and TLS need is many times that.
 async fn serve(worker: Rc<Worker>, socket: Box<dyn Socket>, peer: SocketAddr, seat: Seat) {
-    let readable = poll_fn(|cx| socket.poll_readable(cx));
-    if timeout(worker.settings.limits.header_timeout, readable).await.is_err() {
-        return worker.metrics.handshake_failed("timeout");
-    }
+    let socket = match timeout(worker.settings.limits.header_timeout, Early::read(socket)).await {
+        Ok(Ok(socket)) => socket,
+        // A client that hangs up is nothing to report.
+        Ok(Err(_)) => return,
+        Err(_) => return worker.metrics.handshake_failed("timeout"),
+    };
     match worker.tls.clone() {
         None => Box::pin(http::serve(worker, socket, peer, seat)).await,
         Some(tls) => Box::pin(serve_tls(worker, tls, socket, peer, seat)).await,
@@ -74,12 +75,14 @@ async fn serve(worker: Rc<Worker>, socket: Box<dyn Socket>, peer: SocketAddr, se
 async fn serve_tls(
     worker: Rc<Worker>,
     tls: TlsAcceptor,
-    socket: Box<dyn Socket>,
+    socket: Early,
     peer: SocketAddr,
     seat: Seat,
 ) {
     match timeout(worker.settings.limits.header_timeout, tls.accept(socket)).await {
-        Ok(Ok(socket)) => http::serve(worker, Box::new(socket), peer, seat).await,
+        Ok(Ok(socket)) => {
+            http::serve(worker, Early::nothing(Box::new(socket)), peer, seat).await;
+        }
         Ok(Err(error)) => {
             worker.metrics.handshake_failed("tls");
             tracing::debug!(%peer, %error, "no TLS");
