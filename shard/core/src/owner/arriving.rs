@@ -231,6 +231,7 @@ impl Owner {
         if arrivals.is_empty() {
             self.arriving.arrivals.remove(topic);
         }
+        self.moving.lent.is_back(topic, from.peer);
         let People { members, left, news, doubt: _ } = people;
         if io.now.mono < doubtful_until {
             // For a topic that isn't in memory it is remembered by who has given it.

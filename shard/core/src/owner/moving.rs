@@ -8,6 +8,7 @@
 
 mod early;
 mod leaving;
+mod lent;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use trunkline_config::{View, ViewId};
 
 use self::early::Early;
+use self::lent::Lent;
 use super::topic::{Serves, Stage};
 use super::{Owner, Waiting};
 use crate::Ticket;
@@ -78,6 +80,7 @@ pub(super) struct Moving {
     handovers: Deadlines<Topic>,
     listing: Listing,
     early: Early,
+    pub(super) lent: Lent,
     /// Whether peers must be told that nothing is left, once that is so.
     is_unsaid: bool,
     said: Option<ViewId>,
@@ -102,6 +105,7 @@ impl Moving {
             handovers: Deadlines::new(HANDOVERS),
             listing: Listing::Done,
             early: Early::default(),
+            lent: Lent::default(),
             is_unsaid: true,
             said: None,
         }
@@ -347,10 +351,15 @@ impl Owner {
 
     pub(super) fn moving_link_down(&mut self, io: &mut Io, peer: ShardIndex) {
         self.moving.early.forget(peer);
-        let of_peer = |(topic, it): (&Topic, &UnderWay)| (it.to == peer).then(|| topic.clone());
-        let under_way: Vec<Topic> = self.moving.under_way.iter().filter_map(of_peer).collect();
-        for topic in under_way {
+        let of_peer = |(topic, it): (&Topic, &UnderWay)| {
+            (it.to == peer).then(|| (topic.clone(), it.step == Step::Sent))
+        };
+        let under_way: Vec<_> = self.moving.under_way.iter().filter_map(of_peer).collect();
+        for (topic, was_sent) in under_way {
             self.stop_moving(&topic);
+            if was_sent {
+                self.moving.lent.note(&topic, peer);
+            }
             self.place_again(io, &topic);
         }
     }

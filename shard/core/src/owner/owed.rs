@@ -292,6 +292,7 @@ impl Owner {
         if view != io.view().id() {
             return;
         }
+        self.moving.lent.is_back(topic, from);
         if let Some(wanted) = self.owed.wants.get_mut(topic) {
             wanted.answered.insert(from);
             self.open_if_sure(io, topic);
@@ -305,6 +306,7 @@ impl Owner {
         let has_nothing =
             view == now.id() || has_left(now, from, view) || self.owed.has_nothing(now, from, view);
         if has_nothing && self.owed.shards.remove(&from) {
+            self.nothing_is_lent(io, from);
             self.fewer_are_owed(io);
         }
     }
@@ -366,6 +368,9 @@ impl Owner {
             if io.settings.log != LogReach::Cluster {
                 owed.given_up.insert(*peer);
             }
+        }
+        for peer in &peers {
+            self.let_go_of_lent(io, *peer);
         }
         if !peers.is_empty() {
             self.fewer_are_owed(io);

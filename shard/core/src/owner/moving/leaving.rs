@@ -175,6 +175,7 @@ impl Owner {
             return;
         }
         self.moving.under_way.remove(topic);
+        self.moving.lent.has_gone(topic);
         self.moving.is_unsaid = true;
         if io.settings.log != LogReach::Cluster {
             io.output(Output::Log(LogRequest::Remove { topic: topic.clone() }));
@@ -203,6 +204,7 @@ impl Owner {
         let is_it = |it: &UnderWay| it.to == from && it.step == Step::Sent;
         if self.moving.under_way.get(topic).is_some_and(is_it) {
             self.moving.under_way.remove(topic);
+            self.moving.lent.is_back(topic, from);
             self.moving.deferred.insert(topic.clone());
             self.moving.again.push(io.now.mono, topic.clone());
             self.move_on(io);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::town::{Town, seconds};
+use serde_json::json;
+
+use super::town::{Town, publish, seconds};
 use crate::harness::Plan;
 use crate::simulation::{inbox_topic, room_topic};
 
@@ -55,4 +57,34 @@ fn an_inbox_that_has_begun_anew_doesnt_hand_over_again_what_it_is_given_then() {
     assert_eq!(town.world.holders(&inbox_topic("alice")), [new]);
     town.send(far, "alice", "three");
     assert_eq!(town.hears_of(alice), ["private three"]);
+}
+
+#[test]
+fn what_a_dead_memory_may_have_been_given_is_gone_on_from_by_nobody() {
+    let mut plan = Plan::calm(3);
+    plan.link = 5..=5;
+    let mut town = Town::of(plan);
+    let old = town.owner_of_room("lobby");
+    let alice = town.come_near("alice", "lobby");
+    let join = town.begin(alice, json!({"type": "join", "room": "lobby"}));
+    let said = town.begin(alice, publish("lobby", "one"));
+    town.wait(seconds(1));
+    let [joined, said] = [join, said].map(|id| town.answer(alice, id).expect("it is answered"));
+    assert_eq!((&joined["type"], &said["offset"]), (&json!("ok"), &json!(1)));
+    town.hears(alice);
+    town.world.away(&[old]);
+    let new = town.owner_of_room("lobby");
+    // It has been given the room, and its word that it has it is on its way.
+    while town.world.holders(&room_topic("lobby")) != [old.min(new), old.max(new)] {
+        town.wait(Duration::from_millis(1));
+    }
+    assert!(town.world.cut_link(old, new, seconds(600)));
+    town.world.away(&[]);
+    town.wait(seconds(4));
+    let two = town.begin(alice, publish("lobby", "two"));
+    town.wait(seconds(1));
+    let two = town.answer(alice, two).expect("it is answered");
+    assert_eq!(two["offset"], 1);
+    assert_ne!(two["epoch"], said["epoch"]);
+    assert_eq!(town.hears_of(alice), ["gap", "message two"]);
 }
