@@ -279,14 +279,15 @@ impl Trunk {
         let mut live = self.live.borrow_mut();
         let Some(live) = live.as_mut() else { return };
         if live.members.detach(connection) && !trunkline_planted::is("tell no shard who has gone") {
-            // At once: the client may come back by another trunk, where nothing waits for this one.
-            self.detach(live, Detach { connection, moved: false });
+            // Nobody waits for it: who comes back by another trunk, and sooner, is taken for who is
+            // still believed to be there, as after any connection that ended without a word.
+            self.detach(live, Detach { connection, moved: false }, Haste::Later);
         }
     }
 
-    fn detach(&self, live: &Live, detach: Detach) {
+    fn detach(&self, live: &Live, detach: Detach, haste: Haste) {
         let detach = Up { item: Some(up::Item::Detach(detach)) };
-        if live.outbox.push(detach, ITEM_SIZE).is_err() {
+        if live.outbox.push_all([(detach, ITEM_SIZE)], haste).is_err() {
             // A shard that misses a Detach would keep a ghost; without the trunk it knows that
             // all are gone.
             self.cut.notify_one();

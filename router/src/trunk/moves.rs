@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use prometheus::IntGauge;
 use tokio::time::Instant;
+use trunkline_proto::outbox::Haste;
 use trunkline_proto::trunk::Detach;
 
 use super::{Live, Trunk, Trunks};
@@ -156,7 +157,7 @@ impl Trunk {
         let Some(positions) = live.members.part_with(number) else { return false };
         connection.hold(positions);
         self.hold.forget(number);
-        self.detach(live, Detach { connection: number, moved: true });
+        self.detach(live, Detach { connection: number, moved: true }, Haste::Now);
         true
     }
 
