@@ -289,7 +289,7 @@ impl Owner {
     /// A peer doesn't have a topic that it was asked for, by its view. By another one than this
     /// shard's it may have got it since.
     pub(crate) fn lacks(&mut self, io: &mut Io, from: ShardIndex, topic: &Topic, view: ViewId) {
-        if view != io.view().id() {
+        if view != io.view().id() && !trunkline_planted::is("believe what was lacked before") {
             return;
         }
         self.moving.lent.is_back(topic, from);

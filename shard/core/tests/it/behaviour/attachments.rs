@@ -144,7 +144,7 @@ fn a_home_that_has_lost_sight_of_who_has_come_from_another_says_alone_that_it_le
 }
 
 #[test]
-fn an_earlier_home_does_not_bring_back_who_has_left_by_another() {
+pub(super) fn an_earlier_home_does_not_bring_back_who_has_left_by_another() {
     let mut owner = Owner::new();
     assert!(owner.join(BEFORE, 1).is_ok());
     // It is in at its new home before it has asked from there.
