@@ -8,6 +8,11 @@ use crate::time::Mono;
 /// What may be looked at this much before it is due, to spare a wake-up for nothing.
 const NEAR: Duration = Duration::from_secs(1);
 
+/// What may be looked at late is looked at together with all else of so long a time, or of a part of
+/// its delay if that is less.
+const TOGETHER: Duration = Duration::from_secs(1);
+const PARTS: u32 = 16;
+
 /// A queue of things to look at after one fixed delay. An entry is not removed when its reason
 /// goes away: who takes it out checks whether it still means something.
 #[derive(Debug)]
@@ -42,6 +47,17 @@ impl<T> Deadlines<T> {
         self.queue.front().map(|(at, _)| *at)
     }
 
+    /// When to look for what may be looked at a little late. On a busy shard something of this kind is
+    /// always due, and a wake-up for each would be one for each client that has come or gone.
+    pub(crate) fn next_roughly(&self) -> Option<Mono> {
+        let Mono(at) = self.next()?;
+        let grain = TOGETHER.min(self.delay / PARTS).as_nanos();
+        let late = at.as_nanos().checked_rem(grain).filter(|over| *over > 0);
+        // Less than a second.
+        let rest = late.and_then(|over| u64::try_from(grain - over).ok()).unwrap_or(0);
+        Some(Mono(at + Duration::from_nanos(rest)))
+    }
+
     /// When the next entry is due that still means something. Those before it are let go of, but not
     /// before they are near: until then most of those that mean something come to mean nothing.
     pub(crate) fn next_that(
@@ -62,6 +78,28 @@ impl<T> Deadlines<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_late_is_looked_at_together_and_never_early() {
+        let at = |millis| Mono(Duration::from_millis(millis));
+        let mut deadlines = Deadlines::new(Duration::from_secs(45));
+        for number in 0..100 {
+            deadlines.push(at(number * 100), number);
+        }
+        let mut looks = Vec::new();
+        while let Some(now) = deadlines.next_roughly() {
+            assert!(deadlines.next().is_some_and(|next| next <= now));
+            while deadlines.pop_due(now).is_some() {}
+            looks.push(now);
+        }
+        assert_eq!(looks, (45..56).map(|second| at(second * 1000)).collect::<Vec<_>>());
+        let mut short = Deadlines::new(Duration::from_millis(160));
+        short.push(at(1), ());
+        assert_eq!((short.next(), short.next_roughly()), (Some(at(161)), Some(at(170))));
+        let mut none = Deadlines::new(Duration::ZERO);
+        none.push(at(1), ());
+        assert_eq!(none.next_roughly(), Some(at(1)));
+    }
 
     #[test]
     fn nobody_wakes_up_for_what_means_nothing_any_more() {

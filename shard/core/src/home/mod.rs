@@ -203,7 +203,7 @@ impl Home {
             self.gathers.next_deadline(),
             self.departed.next_deadline(),
             self.orphans.next(),
-            self.unconnected.next(),
+            self.unconnected.next_roughly(),
             self.retries.next(),
             self.gates.next_timer(),
             self.expiries.first().map(|(at, _)| *at),

@@ -423,7 +423,7 @@ impl Owner {
             self.next_overdue_handover(io.now.mono),
             self.gather_deadlines.first().map(|(at, _)| *at),
             self.retries.next(),
-            self.idle.next(),
+            self.idle.next_roughly(),
             self.moving.next_timer(),
             self.arriving.next_timer(),
             self.owed.next_timer(io),

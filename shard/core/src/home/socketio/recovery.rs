@@ -88,7 +88,7 @@ impl Departed {
     }
 
     pub(in crate::home) fn next_deadline(&self) -> Option<Mono> {
-        self.deadlines.next()
+        self.deadlines.next_roughly()
     }
 }
 

@@ -113,3 +113,21 @@ fn a_packet_that_names_one_attachment_many_times_is_a_mistake() {
     town.wait(seconds(0));
     assert!(town.closed_with(alice).is_some());
 }
+
+#[test]
+fn clients_that_come_and_go_wake_no_shard_up_one_by_one_afterwards() {
+    let mut town = Town::new();
+    let mut visits = |count: u64| {
+        for number in 0..count {
+            let client = town.socket(&format!("user-{}", number % 40));
+            town.wait(seconds(1) / 10);
+            town.leave(client);
+        }
+        town.world.ticks
+    };
+    // Until those who came first could not be recovered any more.
+    let before = visits(1500);
+    let during = visits(300) - before;
+    // Once a second at each shard, in place of once and again for each client.
+    assert!(during <= 30 * 3 + 10, "{during} ticks");
+}
