@@ -137,7 +137,7 @@ impl Core {
             view,
             settings,
         };
-        let mut owner = Owner::new(owed, &io.settings);
+        let mut owner = Owner::new(owed, &io.view, &io.settings);
         owner.begin(&mut io);
         Self { home: Home::new(&io.settings), owner, io }
     }

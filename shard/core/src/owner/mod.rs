@@ -110,9 +110,9 @@ struct Tally {
 }
 
 impl Owner {
-    pub(crate) fn new(owed: BTreeSet<ShardIndex>, settings: &CoreSettings) -> Self {
+    pub(crate) fn new(owed: BTreeSet<ShardIndex>, view: &View, settings: &CoreSettings) -> Self {
         Self {
-            owed: Owed::new(owed),
+            owed: Owed::new(owed, view),
             moving: Moving::new(),
             arriving: Arriving::new(settings),
             refused: Refused::new(),
@@ -189,9 +189,15 @@ impl Owner {
     /// has them next.
     pub(crate) fn doubted(&mut self, io: &Io, from: ShardIndex, lasts: Duration) {
         let until = io.now.mono + lasts.min(io.settings.grace);
-        self.owed.doubt(from, until);
+        // Whose they were before it began a process can't tell.
+        let is_new = self.owed.is_new(io);
+        if is_new {
+            self.owed.doubtful_until = self.owed.doubtful_until.max(until);
+        } else {
+            self.owed.doubt(from, until);
+        }
         for (topic, owned) in &mut self.topics {
-            if self.owed.was_of(from, topic) {
+            if is_new || self.owed.was_of(from, topic) {
                 owned.doubtful_until = owned.doubtful_until.max(until);
             }
         }

@@ -62,10 +62,18 @@ pub(super) struct Owed {
     given_up_until: Mono,
     /// Until when topics of these may have members of whom they have not heard.
     doubts: BTreeMap<ShardIndex, Mono>,
+    /// Until when any topic may, as it may have been anybody's.
+    pub(super) doubtful_until: Mono,
+    /// When this process was linked to a peer first.
+    linked_since: Option<Mono>,
+    /// It has begun by a view that is not the first.
+    began_later: bool,
 }
 
 impl Owed {
-    pub(super) fn new(shards: BTreeSet<ShardIndex>) -> Self {
+    pub(super) fn new(shards: BTreeSet<ShardIndex>, view: &View) -> Self {
+        let is_away = view.shards().any(|(number, _)| view.is_away(number));
+        let began_later = view.id().map.version > 1 || is_away;
         Self {
             is_past_unknown: !shards.is_empty(),
             shards,
@@ -77,6 +85,9 @@ impl Owed {
             given_up: BTreeSet::new(),
             given_up_until: Mono::default(),
             doubts: BTreeMap::new(),
+            doubtful_until: Mono::default(),
+            linked_since: None,
+            began_later,
         }
     }
 
@@ -99,7 +110,14 @@ impl Owed {
     /// Until when a topic may have members of whom whoever had it has not heard.
     pub(super) fn doubt_of(&self, topic: &Topic) -> Mono {
         let doubts = self.doubts.iter().filter(|(peer, _)| self.was_of(**peer, topic));
-        doubts.map(|(_, until)| *until).max().unwrap_or_default()
+        doubts.map(|(_, until)| *until).max().unwrap_or_default().max(self.doubtful_until)
+    }
+
+    /// Whether members of those whose topics are this shard's by now may not have come back yet since
+    /// it began.
+    pub(super) fn is_new(&self, io: &Io) -> bool {
+        let is_over = |since: Mono| io.now.mono >= since + io.settings.grace;
+        self.began_later && !self.linked_since.is_some_and(is_over)
     }
 
     /// Whether somebody else may have a topic.
@@ -325,6 +343,7 @@ impl Owner {
 
     /// A peer can be asked again.
     pub(super) fn owed_link_up(&mut self, io: &mut Io, peer: ShardIndex) {
+        self.owed.linked_since.get_or_insert(io.now.mono);
         self.owed.unlinked.remove(&peer);
         // What is true of its process it says again.
         self.owed.settled.remove(&peer);

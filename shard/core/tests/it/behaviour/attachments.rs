@@ -36,7 +36,8 @@ impl Owner {
             metrics: String::new(),
             weight: 1.0,
         };
-        let map = ShardMap::new(1, HashKey([7; 16]), ["a", "b", "c"].map(shard).to_vec());
+        // Not the first: there may have been others.
+        let map = ShardMap::new(2, HashKey([7; 16]), ["a", "b", "c"].map(shard).to_vec());
         let (view, _) = View::first(Arc::new(map));
         let mine = |room: &Topic| view.owner(&room.key()) == 0;
         let mut rooms = (0..).map(|number| room_topic(&format!("room-{number}")));

@@ -50,6 +50,20 @@ fn a_shard_with_a_new_log_says_at_once_who_comes() {
 }
 
 #[test]
+fn a_new_shard_doubts_as_long_as_any_does_whose_topics_may_have_been_its_own() {
+    let (mut new, mut old) = (Owner::new(), Owner::new());
+    let lasts = CoreSettings::default().grace;
+    old.now = old.now + lasts;
+    for (owner, said) in [(&mut new, vec![]), (&mut old, vec!["carol"])] {
+        assert!(come(owner, BEFORE, "bob", 7).is_empty());
+        owner.hear(BEFORE, PeerMessage::Doubt { lasts });
+        assert_eq!(come(owner, NOW, "carol", 8), said);
+    }
+    new.now = new.now + lasts;
+    assert_eq!(come(&mut new, NOW, "dave", 9), ["dave", "dave"]);
+}
+
+#[test]
 fn nobody_is_said_to_have_come_to_what_was_a_new_process_s_until_it_went_away_with_nothing() {
     let mut plan = Plan::calm(3);
     plan.hold = true;
