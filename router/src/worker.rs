@@ -116,7 +116,9 @@ pub(crate) async fn run(
         board: Arc::clone(&common.board),
     };
     let (patience, seeds) = (common.settings.router.hold, StdRng::from_rng(&mut entropy));
-    let trunks = Rc::new(Trunks::new(dialer, Rc::clone(&metrics), patience, seeds));
+    let recovery = common.settings.socketio.recovery.unwrap_or_default();
+    let trunks = Trunks::new(dialer, Rc::clone(&metrics), patience, recovery, seeds);
+    let trunks = Rc::new(trunks);
     let desk = Desk::new(Rc::clone(&trunks), StdRng::from_rng(&mut entropy));
     let api = Rc::new(Api::new(desk, common.settings.limits.message));
     if let Some(jobs) = jobs {

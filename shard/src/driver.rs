@@ -6,6 +6,7 @@
 
 mod application;
 mod polling;
+mod seeking;
 mod sending;
 mod signs;
 mod views;
@@ -33,6 +34,7 @@ use crate::health::Lease;
 use crate::metrics::Metrics;
 use crate::seal::CheckpointSeal;
 use crate::wire::{BadItem, Sorted, decode_peer, decode_up, sort_up};
+pub(crate) use seeking::Seeks;
 pub(crate) use signs::Signs;
 use trunkline_log::TopicLog;
 use trunkline_proto::net::Clock;
@@ -53,6 +55,7 @@ pub(crate) struct Driver {
     pub(crate) engine: Engine,
     pub(crate) log: Box<dyn TopicLog>,
     pub(crate) application: Application,
+    pub(crate) seeks: Seeks,
     pub(crate) verifier: Option<TokenVerifier>,
     pub(crate) seal: CheckpointSeal,
     pub(crate) clock: Clock,
@@ -97,7 +100,8 @@ impl Driver {
         self.show_peers();
         self.show_links();
         loop {
-            let timeouts = [self.core.poll_timeout(), self.engine.poll_timeout()];
+            let timeouts =
+                [self.core.poll_timeout(), self.engine.poll_timeout(), self.seeks.next_deadline()];
             let timeout = timeouts.into_iter().flatten().min();
             let timeout = timeout.map(|Mono(since)| (self.started + since).max(ticked + GRAIN));
             if let Some(at) = timeout
@@ -133,6 +137,7 @@ impl Driver {
                 Woken::Tick => {
                     ticked = Instant::now();
                     self.tick_engine();
+                    self.give_up_seeks();
                     self.handle(Input::Tick);
                 }
                 Woken::Input(input) => self.handle(input),
@@ -218,6 +223,7 @@ impl Driver {
                 match item {
                     Sorted::Engine(said) => self.hear_engine(said),
                     Sorted::Status(said) => self.hear_of_shard(said),
+                    Sorted::Found(found) => self.found(trunk, found)?,
                     Sorted::Call(call) => self.take_call(trunk, call),
                     Sorted::Core(item) => {
                         let input = self.seal.check(decode_up(trunk, item)?);
@@ -269,6 +275,7 @@ impl Driver {
             self.metrics.trunks.dec();
             self.engine.trunk_down(trunk);
             self.inform_core();
+            self.seek_without(trunk);
             self.handle(Input::TrunkDown { trunk });
         }
     }

@@ -39,7 +39,7 @@ impl CheckpointSeal {
     }
 
     /// The state that was sealed for a session; `None` if it was not.
-    fn unseal(&self, session: &SessionId, sealed: &Bytes) -> Option<Bytes> {
+    pub(crate) fn unseal(&self, session: &SessionId, sealed: &Bytes) -> Option<Bytes> {
         let (tag, state) = sealed.split_at_checked(TAG_BYTES)?;
         let signed = [&session.0, state].concat();
         hmac::verify(&self.key, &signed, tag).ok()?;

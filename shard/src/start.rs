@@ -25,7 +25,7 @@ use trunkline_proto::watch;
 
 use crate::application::{Application, ApplicationError};
 use crate::control::ControlService;
-use crate::driver::{Driver, Signs};
+use crate::driver::{Driver, Seeks, Signs};
 use crate::engine::Engine;
 use crate::event;
 use crate::health::Health;
@@ -190,6 +190,7 @@ impl Shard {
             core,
             engine: Engine::new(&settings, outlook.view.clone(), me),
             application: Application::new(&settings, Arc::clone(&clock), calls, jitter)?,
+            seeks: Seeks::default(),
             log,
             verifier: verifier(&settings.auth)?,
             seal: CheckpointSeal::new(map.hash_key(), settings.cluster.secret.as_deref()),

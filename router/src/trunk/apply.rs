@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use trunkline_proto::outbox::Haste;
 use trunkline_proto::trunk::{
-    Acknowledge, ApiAnswer, Checkpoint, Close, Dialect, Down, Fan, Frame, GroupChange, PollAnswer,
-    Receipt, Send, ShardStatus, Up, down, up,
+    Acknowledge, ApiAnswer, Checkpoint, Close, Deposit, Dialect, Down, Fan, Frame, GroupChange,
+    PollAnswer, Receipt, Seek, Send, ShardStatus, Up, down, up,
 };
 
 use super::group::Members;
@@ -28,6 +28,8 @@ pub(super) struct Applied {
     pub(super) polled: Vec<PollAnswer>,
     pub(super) answered: Vec<ApiAnswer>,
     pub(super) statuses: Vec<ShardStatus>,
+    pub(super) deposits: Vec<Deposit>,
+    pub(super) sought: Vec<Seek>,
 }
 
 /// Applies one batch after the other; keeps its buffer.
@@ -50,6 +52,8 @@ impl Applier {
                 Some(down::Item::Poll(answer)) => applied.polled.push(answer),
                 Some(down::Item::Api(answer)) => applied.answered.push(answer),
                 Some(down::Item::Checkpoint(newest)) => keep_checkpoint(members, &newest),
+                Some(down::Item::Deposit(deposit)) => applied.deposits.push(deposit),
+                Some(down::Item::Seek(seek)) => applied.sought.push(seek),
                 Some(down::Item::Status(status)) => applied.statuses.push(status),
                 // A second hello says nothing new, and an item of a newer shard is not for us.
                 Some(down::Item::Hello(_)) | None => {}

@@ -12,6 +12,7 @@ mod calls;
 #[cfg(test)]
 mod cost;
 mod dial;
+mod escrow;
 mod group;
 mod hold;
 mod moves;
@@ -34,7 +35,9 @@ use tokio::time::Instant;
 use trunkline_config::Statuses;
 use trunkline_proto::cluster::{Cluster, decode_status, encode_status};
 use trunkline_proto::outbox::{Haste, Outbox};
-use trunkline_proto::trunk::{ApiCall, Attach, ClientMessage, Detach, Dialect, Down, Up, up};
+use trunkline_proto::trunk::{
+    ApiCall, Attach, ClientMessage, Detach, Dialect, Down, Found, Seek, Up, up,
+};
 
 use crate::connection::close::CloseReason;
 use crate::connection::{Connection, Taken};
@@ -43,6 +46,7 @@ use apply::Applier;
 use calls::Calls;
 pub(crate) use calls::Pending;
 pub(crate) use dial::Dialer;
+use escrow::Escrow;
 use group::Members;
 use hold::Hold;
 pub(crate) use polls::Asking;
@@ -72,6 +76,8 @@ pub(crate) struct Trunk {
     live: RefCell<Option<Live>>,
     /// Those whose stream broke, until they are attached to another.
     hold: Hold,
+    /// What this and other shards have deposited.
+    escrow: Rc<Escrow>,
     /// The last request of a client that polls; never used twice.
     last_poll: Cell<u64>,
     /// Told when the stream must be given up from this side.
@@ -99,6 +105,7 @@ impl Trunk {
         number: u16,
         cluster: Cluster,
         patience: Duration,
+        escrow: Rc<Escrow>,
         changed: Rc<Notify>,
         metrics: Rc<Metrics>,
     ) -> Self {
@@ -107,6 +114,7 @@ impl Trunk {
             cluster,
             live: RefCell::new(None),
             hold: Hold::new(patience, metrics.held.clone()),
+            escrow,
             last_poll: Cell::new(0),
             cut: Notify::new(),
             finishing: Cell::new(false),
@@ -222,6 +230,7 @@ impl Trunk {
         // Whoever is attached again says again what a shard has not had.
         outbox.cut();
         let now = Instant::now();
+        self.escrow.orphan(self.number, now);
         for (connection, positions) in members.part() {
             let is_over = self.finishing.get() || trunkline_planted::is("hold nobody");
             if !is_over && connection.hold(positions) {
@@ -246,6 +255,19 @@ impl Trunk {
         self.metrics.batches.inc();
         self.metrics.count(applied.tally);
         applier.flush();
+        // A client that has its answer may come back at once.
+        for deposit in &applied.deposits {
+            self.escrow.take(self.number, deposit);
+        }
+        let found = applied.sought.into_iter().map(|Seek { number, private_id }| {
+            let deposits = self.escrow.give(&private_id);
+            let size = deposits.iter().map(|it| it.state.len() + ATTACH_SIZE).sum::<usize>();
+            (Up { item: Some(up::Item::Found(Found { number, deposits })) }, size + ITEM_SIZE)
+        });
+        let found: Vec<_> = found.collect();
+        if !found.is_empty() && outbox.push_all(found, Haste::Now).is_err() {
+            return false;
+        }
         applied.polled.into_iter().for_each(|answer| polls.answer(answer));
         applied.answered.into_iter().for_each(|answer| calls.answer(answer));
         for status in applied.statuses.into_iter().filter_map(decode_status) {

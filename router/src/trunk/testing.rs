@@ -14,6 +14,7 @@ use trunkline_proto::net::Machine;
 use trunkline_proto::transport::Security;
 
 use super::board::Board;
+use super::escrow::Escrow;
 use super::{Dialer, Trunk, Trunks};
 use crate::metrics::Metrics;
 
@@ -37,7 +38,8 @@ pub(super) fn cluster(ids: &[&str]) -> Cluster {
 /// A trunk to the only shard.
 pub(super) fn trunk() -> Rc<Trunk> {
     let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
-    Rc::new(Trunk::new(0, cluster(&["a"]), PATIENCE, Rc::default(), metrics))
+    let escrow = Rc::new(Escrow::new(PATIENCE));
+    Rc::new(Trunk::new(0, cluster(&["a"]), PATIENCE, escrow, Rc::default(), metrics))
 }
 
 /// Trunks to these shards, which are dialled when tokio has a turn.
@@ -54,7 +56,7 @@ pub(super) fn trunks(ids: &[&str]) -> (Trunks, Rc<Metrics>) {
         clock: machine.clock,
     };
     let entropy = StdRng::seed_from_u64(0);
-    (Trunks::new(dialer, Rc::clone(&metrics), PATIENCE, entropy), metrics)
+    (Trunks::new(dialer, Rc::clone(&metrics), PATIENCE, PATIENCE, entropy), metrics)
 }
 
 impl Trunks {

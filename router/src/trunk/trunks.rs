@@ -12,11 +12,12 @@ use rand::rngs::StdRng;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use trunkline_config::{Digest, Settings, View};
 
 use super::Trunk;
 use super::dial::{Dialer, keep_up};
+use super::escrow::Escrow;
 use super::moves::Moves;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
@@ -35,6 +36,7 @@ pub(crate) struct Trunks {
     pub(super) dialer: Rc<Dialer>,
     metrics: Rc<Metrics>,
     patience: Duration,
+    escrow: Rc<Escrow>,
     entropy: RefCell<StdRng>,
     /// Told when any trunk has come up or gone down.
     changed: Rc<Notify>,
@@ -48,11 +50,13 @@ struct Entry {
 }
 
 impl Trunks {
-    /// Begins to dial every shard of the map. `patience` is how long connections are held.
+    /// Begins to dial every shard of the map. `patience` is how long connections are held, `recovery` how
+    /// long what is deposited of clients that poll.
     pub(crate) fn new(
         dialer: Dialer,
         metrics: Rc<Metrics>,
         patience: Duration,
+        recovery: Duration,
         entropy: StdRng,
     ) -> Self {
         let view = dialer.cluster.outlook().view;
@@ -63,6 +67,7 @@ impl Trunks {
             dialer: Rc::new(dialer),
             metrics,
             patience,
+            escrow: Rc::new(Escrow::new(recovery)),
             entropy: RefCell::new(entropy),
             changed: Rc::default(),
             news: Notify::new(),
@@ -125,7 +130,10 @@ impl Trunks {
                 }
                 () = self.changed.notified() => moves.resume(self),
                 lot = pace.lot(), if moves.are_ready() => moves.step(self, lot),
-                _ = looks.tick(), if moves.wait() || self.has_leaving() => moves.resume(self),
+                _ = looks.tick(), if moves.wait() || self.has_leaving() || self.escrow.has_orphans() => {
+                    self.escrow.forget_orphans(Instant::now());
+                    moves.resume(self);
+                }
             }
             self.end_leaving();
             self.news.notify_waiters();
@@ -147,7 +155,8 @@ impl Trunks {
 
     fn begin(&self, number: u16) -> Entry {
         let (cluster, changed) = (self.dialer.cluster.clone(), Rc::clone(&self.changed));
-        let trunk = Trunk::new(number, cluster, self.patience, changed, Rc::clone(&self.metrics));
+        let (escrow, metrics) = (Rc::clone(&self.escrow), Rc::clone(&self.metrics));
+        let trunk = Trunk::new(number, cluster, self.patience, escrow, changed, metrics);
         let trunk = Rc::new(trunk);
         let seed = self.entropy.borrow_mut().next_u64();
         let line = keep_up(Rc::clone(&trunk), Rc::clone(&self.dialer), seed);

@@ -18,13 +18,14 @@ use bincode::{BorrowDecode, Encode};
 use bytes::Bytes;
 
 pub(crate) use self::place::{Entry, Place};
+use crate::home::Stamp;
 use crate::input::Identity;
 use crate::name::{Namespace, RoomId};
 use crate::position::Position;
 use crate::session_id::SessionId;
 
 /// Stands before all that is written; whoever reads another takes nothing from it.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// What is longer was not written here: a session has a bounded number of rooms.
 const BYTES_MAX: usize = 4 << 20;
 
@@ -73,6 +74,8 @@ pub(crate) struct KeptSocket {
     pub(crate) nth: u32,
     /// What the application wants done once it is welcomed, as long as that may not be done.
     pub(crate) actions: Vec<String>,
+    /// The last stamp that its client had before it connected, if it has named one.
+    pub(crate) came_with: Option<Stamp>,
     /// The message by which its client has left the namespace: that may be sent again, and so may
     /// what was said before.
     pub(crate) ended: Option<u64>,

@@ -6,7 +6,7 @@ use trunkline_config::View;
 
 use crate::asker::Asker;
 use crate::dedupe::{Identity, Key};
-use crate::home::{Home, Message};
+use crate::home::{Home, Message, Stamp};
 use crate::input::Input;
 use crate::link::{Links, ShardIndex, Via};
 use crate::output::Output;
@@ -186,6 +186,7 @@ impl Core {
             Input::Peer { peer, message } => route(io, home, owner, peer, message),
             Input::Log { ticket, outcome } => owner.log(io, ticket, outcome),
             Input::Verified { ticket, identity } => home.verified(io, ticket, identity),
+            Input::Found { ticket, found } => home.found(io, ticket, found),
             Input::View(view) => {
                 let before = std::mem::replace(&mut io.view, view);
                 if before.id() != io.view.id() {
@@ -224,6 +225,17 @@ impl Core {
     #[must_use]
     pub fn is_connected(&self, session: &SessionId) -> bool {
         self.home.is_connected(session)
+    }
+
+    /// The newest stamp of what Socket.IO clients were sent.
+    #[must_use]
+    pub fn newest_stamp(&self) -> Stamp {
+        self.home.newest_stamp()
+    }
+
+    /// The IDs that only the client knows of a connection's Socket.IO sessions.
+    pub fn private_ids(&self, line: &SessionId) -> impl Iterator<Item = SessionId> {
+        self.home.private_ids(line)
     }
 
     /// Whether nothing is left here, in memory or at rest, that by the view is another shard's.
@@ -295,7 +307,7 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);
         }
         PeerMessage::Parted { topic } => home.parted(io, from, &topic),
-        PeerMessage::Transfer { topic, part } => owner.transfer(io, from, topic, *part),
+        PeerMessage::Transfer { topic, part } => owner.transfer(io, from, topic, part),
         PeerMessage::Transferred { topic } => owner.transferred(io, from, &topic),
         PeerMessage::NotTaken { topic } => owner.not_taken(io, from, &topic),
         PeerMessage::Want { topic, view } => owner.wanted(io, from, topic, view),

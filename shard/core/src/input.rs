@@ -11,6 +11,7 @@ use crate::output::SlotPosition;
 use crate::peer::Member;
 use crate::peer::PeerMessage;
 use crate::position::Position;
+use crate::rescue::Rescue;
 use crate::rights::Rights;
 use crate::session_id::SessionId;
 use crate::{ApiCallId, ConnectionId, Dialect, ReceiptId, Ticket, TrunkId};
@@ -134,6 +135,13 @@ pub enum Input {
         ticket: Ticket,
         /// The body of a good answer.
         answer: Result<Bytes, CallFailure>,
+    },
+    /// What routers have of the session of [`crate::Output::Seek`], if any has something.
+    Found {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// What each has.
+        found: Vec<Rescue>,
     },
     /// There is another map, or a shard is away or serves again.
     View(View),

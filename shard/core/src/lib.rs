@@ -11,7 +11,6 @@
 //! one half says to the other of the same shard takes the same way as what it says to another
 //! shard's, without the link; so there is one path to get right.
 
-mod answered;
 mod api;
 mod asker;
 mod attachment;
@@ -32,6 +31,7 @@ mod output;
 mod owner;
 mod peer;
 mod position;
+mod rescue;
 mod rights;
 mod rules;
 mod session_id;
@@ -41,10 +41,10 @@ mod time;
 mod topic;
 
 pub use self::core::{Core, Gauges};
-pub use answered::{Answered, FirstAnswer, KnownBy};
 pub use api::{ApiCall, ApiCallId, ApiProblem};
 pub use attachment::Attachment;
 pub use binary::{BodyError, arguments_to_json_array};
+pub use home::Stamp;
 pub use input::{Adoption, Attach, CallFailure, Comes, Identity, Input, Newcomer};
 pub use link::ShardIndex;
 pub use log::{Held, LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery};
@@ -56,6 +56,7 @@ pub use peer::{
     Refusal, Reply, RequestId, SendStatus, Standing, TransferPart, UserPresence,
 };
 pub use position::{Epoch, Position};
+pub use rescue::{Given, Ledger, MovedLedger, Rescue};
 pub use rights::{Rights, RoomRight};
 pub use session_id::SessionId;
 pub use settings::{CoreSettings, LogReach};

@@ -122,6 +122,13 @@ pub enum Output {
         /// The token.
         token: String,
     },
+    /// Ask all routers for the session of a client that polled, which no shard has any more.
+    Seek {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// The ID that only the client knows.
+        private_id: SessionId,
+    },
     /// The answer to [`crate::Input::Api`].
     ApiAnswer {
         /// The trunk.

@@ -8,7 +8,7 @@ use trunkline_proto::peer;
 
 use super::Driver;
 use super::sending::Gathered;
-use crate::engine::{Engine, Said};
+use crate::engine::{Engine, Known, Said};
 use crate::wire::BadItem;
 
 impl Driver {
@@ -58,7 +58,12 @@ impl Driver {
 
     pub(super) fn carry_out_polling(&mut self, output: Output) {
         let now = self.now().mono;
-        self.engine.carry_out(output, now);
+        let private_ids = match &output {
+            Output::Checkpoint { session, .. } => self.core.private_ids(session).collect(),
+            _ => Vec::new(),
+        };
+        let known = Known { newest: self.core.newest_stamp(), private_ids };
+        self.engine.carry_out(output, known, now);
         self.inform_core();
     }
 

@@ -119,6 +119,7 @@ impl Driver {
                 let (item, size) = encode_answer(call, answer);
                 gathered.trunks.entry(trunk).or_default().add(item, size, Haste::Now);
             }
+            Output::Seek { ticket, private_id } => self.seek(gathered, ticket, &private_id),
             Output::Call(call) => self.call_application(call),
             Output::Unhandled => self.metrics.unhandled.inc(),
             Output::Published(latency) => {

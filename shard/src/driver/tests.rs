@@ -47,6 +47,7 @@ fn driver_with(registry: &Registry, settings: &Settings) -> Driver {
         core: Core::new(outlook.view.clone(), ShardIndex(0), BTreeSet::new(), core_settings),
         engine: Engine::new(settings, outlook.view.clone(), ShardIndex(0)),
         application: Application::new(settings, Arc::clone(&clock), calls, jitter).unwrap(),
+        seeks: Seeks::default(),
         log: Box::new(MemoryLog::new(keeps, settings.limits.memory, entropy)),
         verifier: None,
         seal: CheckpointSeal::new(map.hash_key(), None),

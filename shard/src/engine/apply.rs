@@ -1,9 +1,12 @@
 //! What the core says to polling clients: the engine does with it what a router does.
 
 use bytes::Bytes;
-use trunkline_core::{ConnectionId, Frame, GroupId, Input, Mono, Output, ReceiptId, SlotPosition};
+use trunkline_core::{
+    ConnectionId, Frame, Given, GroupId, Input, Mono, Output, ReceiptId, SlotPosition,
+};
 use trunkline_proto::trunk;
 
+use super::deposit::Known;
 use super::ending::Ending;
 use super::session::Phase;
 use super::{Engine, POLLING};
@@ -23,10 +26,17 @@ pub(crate) fn is_polling(output: &Output) -> bool {
 
 impl Engine {
     /// Carries out an output for polling clients.
-    pub(crate) fn carry_out(&mut self, output: Output, now: Mono) {
+    pub(crate) fn carry_out(&mut self, output: Output, known: Known, now: Mono) {
+        let Known { newest, private_ids } = known;
+        self.newest = newest;
         match output {
             Output::Send { trunk: _, connections, frame, receipt, position, answers } => {
                 self.deliver(&connections, &frame, receipt);
+                if let Some(slot) = &position {
+                    for ConnectionId(number) in &connections {
+                        self.note(*number, Given::Slot(slot.clone()));
+                    }
+                }
                 let position = position
                     .map(|SlotPosition { slot, position }| trunk::SlotPosition { slot, position });
                 for ConnectionId(number) in connections {
@@ -36,7 +46,7 @@ impl Engine {
                 }
             }
             Output::Fan { trunk: _, group, frame, except, position } => {
-                self.fan(group, &frame, except);
+                self.fan(group, &frame, except, position.as_ref());
                 self.groups.has_had(group, position.as_ref());
             }
             Output::Group {
@@ -53,6 +63,9 @@ impl Engine {
             Output::Checkpoint { connection: ConnectionId(number), state, .. } => {
                 if let Some(session) = self.sessions.get_mut(&number) {
                     session.kept.checkpoint(&state);
+                    session.ledger.checkpoint(&state);
+                    session.private_ids = private_ids;
+                    self.noted.insert(number);
                     self.consider_again(number);
                 }
             }
@@ -63,9 +76,17 @@ impl Engine {
     /// Answers the polls of all who have got something. Called when there is nothing more at the
     /// moment, so that one answer takes it all.
     pub(crate) fn flush_touched(&mut self) {
+        let noted = std::mem::take(&mut self.noted);
+        for number in &noted {
+            if let Some(session) = self.sessions.get_mut(number) {
+                session.ledger.end_turn();
+            }
+        }
         while let Some(number) = self.touched.pop_first() {
             self.flush(number);
         }
+        // A client that waits for its answer has had all others.
+        noted.into_iter().for_each(|number| self.deposit(number));
     }
 
     fn deliver(&mut self, to: &[ConnectionId], frame: &Frame, receipt: Option<ReceiptId>) {
@@ -78,10 +99,20 @@ impl Engine {
         }
     }
 
-    fn fan(&mut self, group: GroupId, frame: &Frame, except: Option<ConnectionId>) {
+    fn fan(
+        &mut self,
+        group: GroupId,
+        frame: &Frame,
+        except: Option<ConnectionId>,
+        place: Option<&Bytes>,
+    ) {
         for number in self.groups.members(group) {
-            if except != Some(ConnectionId(number)) {
+            let heard = except != Some(ConnectionId(number));
+            if heard {
                 self.push(number, frame);
+            }
+            if let Some(place) = place.cloned() {
+                self.note(number, Given::Group { group, place, heard });
             }
         }
     }
@@ -96,8 +127,12 @@ impl Engine {
         let open = self.sessions.get(&number).is_some_and(|it| it.phase == Phase::Open);
         if !member {
             self.groups.leave(group, number);
+            self.note(number, Given::Left(group));
         } else if open {
             self.groups.join(group, number, position);
+            if let Some(place) = position.cloned() {
+                self.note(number, Given::Group { group, place, heard: false });
+            }
         }
     }
 
@@ -108,6 +143,9 @@ impl Engine {
             return false;
         }
         let pushed = session.queue.push(frame);
+        if pushed.is_ok() {
+            session.ledger.queue(frame.parts.len());
+        }
         self.touched.insert(number);
         if let Err(why) = pushed {
             self.tally.drop_one(why);

@@ -75,6 +75,8 @@ impl Engine {
         self.groups.leave_all(number);
         self.timers.clear_all(number);
         self.touched.remove(&number);
+        self.noted.remove(&number);
+        self.withdraw(&session.id, session.keeper);
         self.moves.forget(number, &session.id);
         if let Some(asked) = session.poll {
             self.waiting.remove(&asked);

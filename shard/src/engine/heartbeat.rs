@@ -19,6 +19,7 @@ impl Engine {
         if !session.pinged {
             session.pinged = true;
             session.queue.push_control(PING);
+            session.ledger.queue(1);
         }
         self.timers.set(number, Timer::Heartbeat, now + self.settings.ping_timeout);
         self.flush(number);

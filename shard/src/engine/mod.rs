@@ -11,6 +11,7 @@
 
 mod answer;
 mod apply;
+mod deposit;
 mod ending;
 mod groups;
 mod heartbeat;
@@ -28,12 +29,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use trunkline_config::settings::{Settings, SocketIo};
 use trunkline_config::{HashKey, View};
-use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, ShardIndex, TrunkId};
+use trunkline_core::{Attach, ConnectionId, Input, Mono, SessionId, ShardIndex, Stamp, TrunkId};
 use trunkline_proto::kept::Kept;
 use trunkline_proto::out_queue::Bounds;
 
 use crate::wire::TrunkItem;
 pub(crate) use apply::is_polling;
+pub(crate) use deposit::Known;
 use ending::Ending;
 use groups::Groups;
 use moves::Moves;
@@ -112,6 +114,10 @@ pub(crate) struct Engine {
     timers: Timers,
     /// Who has got something since the last flush.
     touched: BTreeSet<u64>,
+    /// Whose state has changed since, or what they were given.
+    noted: BTreeSet<u64>,
+    /// The newest stamp of the shard.
+    newest: Stamp,
     /// The last session's number, which is its connection's.
     last: u64,
     moves: Moves,
@@ -142,6 +148,8 @@ impl Engine {
             groups: Groups::default(),
             timers: Timers::default(),
             touched: BTreeSet::new(),
+            noted: BTreeSet::new(),
+            newest: Stamp { stream: 0, number: 0 },
             last: 0,
             moves: Moves::new(view, me),
             tally: Tally::default(),

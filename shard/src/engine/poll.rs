@@ -44,7 +44,9 @@ impl Engine {
         }
         session.poll = Some(asked);
         self.waiting.insert(asked, number);
+        self.polls_by(number, asked.trunk);
         self.flush(number);
+        self.deposit(number);
     }
 
     /// Answers the pending poll, if there is one and something to say.
@@ -59,13 +61,18 @@ impl Engine {
         // for it takes what they say a moment later: a client that is told not to come back would
         // only see a connection that broke.
         let over = session.queue.is_empty();
+        let waiting = session.queue.len();
         let body = if over {
             CLOSE.into()
         } else {
             payload::encode(&mut session.queue, self.settings.max_http_buffer_size)
         };
+        for _ in session.queue.len()..waiting {
+            session.ledger.give();
+        }
         session.poll = None;
         self.waiting.remove(&asked);
+        self.deposit(number);
         self.answer_ok(asked, body);
         self.consider_again(number);
         if over {

@@ -48,6 +48,11 @@ impl OutQueue {
         self.parts.is_empty()
     }
 
+    /// How many parts wait.
+    pub(super) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
     /// Queues a frame whole, or not at all.
     pub(super) fn push(&mut self, frame: &Frame) -> Result<(), NoRoom> {
         let class = match frame.kind {

@@ -1,6 +1,6 @@
 //! One client that polls.
 
-use trunkline_core::{Answer, ConnectionId, SessionId, TrunkId};
+use trunkline_core::{Answer, ConnectionId, Ledger, SessionId, TrunkId};
 use trunkline_proto::kept::Kept;
 use trunkline_proto::trunk::SlotPosition;
 
@@ -30,6 +30,12 @@ pub(super) struct Session {
     pub(super) settled: u64,
     /// How often it has moved from one shard to another.
     pub(super) moves: u32,
+    /// What its client was given.
+    pub(super) ledger: Ledger,
+    /// By which its client comes back.
+    pub(super) private_ids: Vec<SessionId>,
+    /// Which router keeps what it takes to go on with it if this shard dies.
+    pub(super) keeper: Option<TrunkId>,
 }
 
 /// A POST on its way.
@@ -70,6 +76,9 @@ impl Session {
             passed: 0,
             settled: 0,
             moves: 0,
+            ledger: Ledger::default(),
+            private_ids: Vec::new(),
+            keeper: None,
         }
     }
 

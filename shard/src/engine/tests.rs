@@ -1,5 +1,6 @@
 //! The engine between routers and a core that the test plays, in time that the test passes.
 
+mod deposit;
 mod harness;
 mod heartbeat;
 mod moves;

@@ -16,6 +16,7 @@ pub(crate) enum Sorted {
     /// Of a server of the application.
     Call(wire::ApiCall),
     Status(wire::ShardStatus),
+    Found(wire::Found),
     Core(wire::Up),
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn sort_up(trunk: TrunkId, up: wire::Up) -> Result<Sorted, BadItem> {
             Said::Detach { trunk, connection: ConnectionId(connection), moved }
         }
         Some(Item::Status(said)) => return Ok(Sorted::Status(said)),
+        Some(Item::Found(found)) => return Ok(Sorted::Found(found)),
         Some(Item::Api(call)) => return Ok(Sorted::Call(call)),
         item => return Ok(Sorted::Core(wire::Up { item })),
     }))

@@ -7,6 +7,7 @@ mod cost;
 mod engine;
 mod peer;
 mod peer_reply;
+mod rescue;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -16,6 +17,7 @@ mod trunk;
 pub(crate) use api::{Asked, decode_api, encode_answer};
 pub(crate) use engine::{Sorted, sort_up};
 pub(crate) use peer::{decode_peer, encode_peer, peer_size};
+pub(crate) use rescue::{decode_ledger, decode_rescue, encode_ledger, encode_rescue};
 pub(crate) use topic::{encode_session, session};
 pub(crate) use transfer::{decode_view, encode_view};
 pub(crate) use trunk::{TrunkItem, decode_attach, decode_up, encode_down, identity};

@@ -39,7 +39,8 @@ pub(crate) fn decode_up(trunk: TrunkId, up: wire::Up) -> Result<Input, BadItem> 
         | Item::PollGone(_)
         | Item::PollRelease(_)
         | Item::Api(_)
-        | Item::Status(_) => {
+        | Item::Status(_)
+        | Item::Found(_) => {
             return Err(BadItem("trunk item"));
         }
     })
@@ -170,6 +171,7 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
         | Output::ApiAnswer { .. }
         | Output::Call(_)
         | Output::Owed { .. }
+        | Output::Seek { .. }
         | Output::Unhandled
         | Output::Published(_) => return None,
     };

@@ -4,6 +4,7 @@
 mod applications;
 mod churn;
 mod conformance;
+mod crash;
 mod moves;
 mod nginx;
 mod tokens;

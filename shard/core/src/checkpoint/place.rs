@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::written::WrittenPosition;
 use super::{decode, encode};
+use crate::home::Stamp;
 use crate::name::{Namespace, RoomId, UserId};
 use crate::position::{Epoch, Position};
 use crate::topic::Topic;
@@ -16,6 +17,8 @@ pub(crate) struct Place {
     pub(crate) position: Position,
     /// With the answer to a join.
     pub(crate) entry: Option<Entry>,
+    /// The topic's last message up to here that can be recovered, as Socket.IO clients here had it.
+    pub(crate) stamp: Option<Stamp>,
 }
 
 /// How a session came into a room.
@@ -34,12 +37,13 @@ struct WrittenPlace<'a> {
     name: &'a str,
     position: WrittenPosition<'a>,
     entry: Option<(u64, u64)>,
+    stamp: Option<(u64, u64)>,
 }
 
 impl Place {
     /// Reads what a router has returned; `None` if no shard of this version has written it.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let WrittenPlace { namespace, name, position, entry } = decode(bytes)?;
+        let WrittenPlace { namespace, name, position, entry, stamp } = decode(bytes)?;
         let topic = match namespace {
             Some(namespace) => {
                 Topic::Room(Namespace::parse(namespace).ok()?, RoomId::parse(name).ok()?)
@@ -47,18 +51,25 @@ impl Place {
             None => Topic::Inbox(UserId::parse(name).ok()?),
         };
         let entry = entry.map(|(sequence, nth)| Entry { sequence, nth });
-        Some(Self { topic, position: position.into(), entry })
+        let stamp = stamp.map(|(stream, number)| Stamp { stream, number });
+        Some(Self { topic, position: position.into(), entry, stamp })
     }
 
     /// Writes a place without making one: this is done for each message.
-    pub(crate) fn encode(topic: &Topic, epoch: &Epoch, offset: u64, entry: Option<Entry>) -> Bytes {
+    pub(crate) fn encode(
+        topic: &Topic,
+        (epoch, offset): (&Epoch, u64),
+        entry: Option<Entry>,
+        stamp: Option<Stamp>,
+    ) -> Bytes {
         let (namespace, name) = match topic {
             Topic::Room(namespace, room) => (Some(namespace.as_str()), room.as_str()),
             Topic::Inbox(user) => (None, user.as_str()),
         };
         let position = WrittenPosition { epoch: epoch.as_str(), offset };
         let entry = entry.map(|Entry { sequence, nth }| (sequence, nth));
-        let size = name.len() + namespace.map_or(0, str::len) + position.epoch.len() + 32;
-        encode(&WrittenPlace { namespace, name, position, entry }, size)
+        let stamp = stamp.map(|Stamp { stream, number }| (stream, number));
+        let size = name.len() + namespace.map_or(0, str::len) + position.epoch.len() + 48;
+        encode(&WrittenPlace { namespace, name, position, entry, stamp }, size)
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::home::Stamp;
 use crate::name::UserId;
 use crate::position::Epoch;
 use crate::rights::{Rights, RoomRight};
@@ -44,6 +45,7 @@ fn line() -> KeptLine {
         connect: 3,
         nth: 2,
         actions: vec![r#"{"do":"join","room":"hall"}"#.to_owned()],
+        came_with: Some(Stamp { stream: 7, number: u64::MAX }),
         ended: Some(9),
     };
     let (identity, sockets) = (identity(), vec![(socket, session())]);
@@ -76,8 +78,9 @@ fn a_place_is_read_as_it_was_written() {
         (Topic::Room(game, room("lobby")), entry),
         (Topic::Inbox(UserId::parse("alice").unwrap()), None),
     ] {
-        let written = Place::encode(&topic, &Epoch::new("9k2f"), 58, entry);
-        let place = Place { topic, position: position(58), entry };
+        let stamp = entry.map(|_| Stamp { stream: u64::MAX, number: 300 });
+        let written = Place::encode(&topic, (&Epoch::new("9k2f"), 58), entry, stamp);
+        let place = Place { topic, position: position(58), entry, stamp };
         assert_eq!(Place::decode(&written), Some(place));
     }
 }

@@ -4,6 +4,7 @@ use bincode::{BorrowDecode, Encode};
 use bytes::Bytes;
 
 use super::{Checkpoint, KeptLine, KeptRoom, KeptSession, KeptSocket, decode, encode};
+use crate::home::Stamp;
 use crate::input::Identity;
 use crate::name::{Namespace, RoomId, UserId};
 use crate::position::{Epoch, Position};
@@ -39,6 +40,7 @@ struct WrittenSocket<'a> {
     connect: u64,
     nth: u32,
     actions: Vec<&'a str>,
+    came_with: Option<(u64, u64)>,
     ended: Option<u64>,
 }
 
@@ -170,8 +172,17 @@ impl<'a> From<&'a KeptLine> for WrittenLine<'a> {
 
 impl<'a> From<&'a KeptSocket> for WrittenSocket<'a> {
     fn from(kept: &'a KeptSocket) -> Self {
-        let KeptSocket { session, private_id, recoveries, origin, connect, nth, actions, ended } =
-            kept;
+        let KeptSocket {
+            session,
+            private_id,
+            recoveries,
+            origin,
+            connect,
+            nth,
+            actions,
+            came_with,
+            ended,
+        } = kept;
         Self {
             session: session.0,
             private_id: private_id.0,
@@ -180,6 +191,7 @@ impl<'a> From<&'a KeptSocket> for WrittenSocket<'a> {
             connect: *connect,
             nth: *nth,
             actions: actions.iter().map(String::as_str).collect(),
+            came_with: came_with.map(|Stamp { stream, number }| (stream, number)),
             ended: *ended,
         }
     }
@@ -187,11 +199,21 @@ impl<'a> From<&'a KeptSocket> for WrittenSocket<'a> {
 
 impl From<WrittenSocket<'_>> for KeptSocket {
     fn from(written: WrittenSocket<'_>) -> Self {
-        let WrittenSocket { session, private_id, recoveries, origin, connect, nth, actions, ended } =
-            written;
+        let WrittenSocket {
+            session,
+            private_id,
+            recoveries,
+            origin,
+            connect,
+            nth,
+            actions,
+            came_with,
+            ended,
+        } = written;
         let actions = actions.into_iter().map(str::to_owned).collect();
         let (session, private_id) = (SessionId(session), SessionId(private_id));
-        Self { session, private_id, recoveries, origin, connect, nth, actions, ended }
+        let came_with = came_with.map(|(stream, number)| Stamp { stream, number });
+        Self { session, private_id, recoveries, origin, connect, nth, actions, came_with, ended }
     }
 }
 

@@ -289,24 +289,28 @@ impl Home {
         let id = session.id;
         let mut said = Vec::with_capacity(missed.len() + 1);
         if let Some(offset) = gap {
-            said.push((offset, self.gap_for(io, id, topic, room, (epoch, offset))));
+            let before = self.stream.at();
+            let parts = self.gap_for(io, id, topic, room, (epoch, offset));
+            let stamp = Some(self.stream.at()).filter(|stamp| *stamp != before);
+            said.push((offset, parts, stamp));
         }
         for record in missed.iter().filter(|record| record.is_heard_by(id)) {
-            let parts = if let Some(session) = self.sessions.get(&id)
+            let (parts, stamp) = if let Some(session) = self.sessions.get(&id)
                 && session.socket.is_some()
             {
                 let stamp = self.stream.kept(io, topic, epoch, record, Some(id));
-                let stamp = stamp.as_deref();
-                socketio::record(&session.namespace, Some(room), epoch, record, stamp)
+                let (text, namespace) = (stamp.as_deref(), &session.namespace);
+                let parts = socketio::record(namespace, Some(room), epoch, record, text);
+                (parts, stamp.map(|_| self.stream.at()))
             } else {
-                vec![Part::text(native::message(Source::Room(room), epoch, record))]
+                (vec![Part::text(native::message(Source::Room(room), epoch, record))], None)
             };
-            said.push((record.offset, parts));
+            said.push((record.offset, parts, stamp));
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        for (offset, parts) in said {
+        for (offset, parts, stamp) in said {
             let upto = Position { epoch: epoch.clone(), offset };
-            let slot = session.next_entry(topic, &upto, 0);
+            let slot = session.next_entry(topic, &upto, 0, stamp);
             session.send_with(io, FrameKind::Live, parts, Some(slot), None);
         }
         self.go_live(io, pending, topic, position, None);
@@ -379,9 +383,13 @@ impl Session {
     }
 }
 
-fn socket_of(kept: KeptSocket, (origin, settled): (u64, u64), known_from: u64) -> Socket {
+pub(super) fn socket_of(
+    kept: KeptSocket,
+    (origin, settled): (u64, u64),
+    known_from: u64,
+) -> Socket {
     let counts_from = origin;
-    let KeptSocket { private_id, origin, connect, nth, actions, ended, .. } = kept;
+    let KeptSocket { private_id, origin, connect, nth, actions, came_with, ended, .. } = kept;
     Socket {
         private_id,
         origin,
@@ -389,7 +397,7 @@ fn socket_of(kept: KeptSocket, (origin, settled): (u64, u64), known_from: u64) -
         nth,
         counts_from,
         actions,
-        came_with: None,
+        came_with: came_with.map(|stamp| stamp.to_string().into()),
         adopted: Some(known_from),
         awaited: connect > settled,
         ended,
@@ -398,7 +406,7 @@ fn socket_of(kept: KeptSocket, (origin, settled): (u64, u64), known_from: u64) -
 
 /// A session as a router has kept it. Everything up to `settled` is, in the connection's count;
 /// `before` is what this process knows of the session.
-fn resume(
+pub(super) fn resume(
     mut session: Session,
     kept: KeptSession,
     adoption: &Adoption,
@@ -425,7 +433,7 @@ fn resume(
         kept.insert(room.room, (room.position, room.entry));
     }
     let mut nth = entries;
-    if let Some(Place { topic: Topic::Room(_, room), position, entry: Some(entry) }) = entered {
+    if let Some(Place { topic: Topic::Room(_, room), position, entry: Some(entry), .. }) = entered {
         nth = nth.max(entry.nth);
         let is_newer = match kept.get(&room) {
             Some((_, nth)) => entry.nth > *nth,

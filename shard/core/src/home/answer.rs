@@ -118,6 +118,7 @@ impl Home {
             return self.continue_greeting(io, member.session);
         }
         let mut parts = Vec::with_capacity(missed.len() + 2);
+        let before = self.stream.at();
         if session.socket.is_some() {
             if let Some(offset) = gap {
                 let stamp = self.stream.gap(io, topic, Some(session.id));
@@ -146,7 +147,8 @@ impl Home {
         parts.extend(session.granted(member.reply_to, |id| {
             native::ok::joined(id, room, &position, members, recovered)
         }));
-        let slot = session.next_entry(topic, &position, member.known_by);
+        let stamp = Some(self.stream.at()).filter(|stamp| *stamp != before);
+        let slot = session.next_entry(topic, &position, member.known_by, stamp);
         if parts.is_empty() && session.socket.is_some() {
             session.note(io, Some(slot), member.answer());
         } else {
@@ -185,6 +187,7 @@ impl Home {
         let said = session.welcome(io);
         let receipt = report_to.and_then(|it| self.handovers.begin(it, &[trunk]).first().copied());
         let mut parts = Vec::with_capacity(missed.len());
+        let before = self.stream.at();
         for record in &missed {
             if is_socket {
                 let only = Some(session.id);
@@ -198,7 +201,9 @@ impl Home {
         }
         if !parts.is_empty() {
             let frame = Frame { kind: FrameKind::Reply, dialect: session.dialect(), parts };
-            let place = Place::encode(topic, &position.epoch, position.offset, None);
+            let stamp = Some(self.stream.at()).filter(|stamp| *stamp != before);
+            let place = (&position.epoch, position.offset);
+            let place = Place::encode(topic, place, None, stamp);
             let position = Some(SlotPosition { slot: session.slot(INBOX), position: place });
             let (connections, answers) = (vec![connection], None);
             io.output(Output::Send { trunk, connections, frame, receipt, position, answers });

@@ -9,6 +9,7 @@ use super::line::{Multiplex, Speaks};
 use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
 use super::session::{Membership, REQUESTS, Session, Socket};
+use super::stream::Stamp;
 use super::subscription::Subscriptions;
 use crate::checkpoint::{Checkpoint, Entry, KeptLine, KeptRoom, KeptSession, KeptSocket, Place};
 use crate::core::Io;
@@ -182,7 +183,7 @@ impl Session {
         if socket.connect <= settled {
             socket.actions = Vec::new();
         }
-        let Socket { private_id, origin, connect, nth, actions, ended, .. } = &**socket;
+        let Socket { private_id, origin, connect, nth, actions, came_with, ended, .. } = &**socket;
         Some(KeptSocket {
             session,
             private_id: *private_id,
@@ -191,6 +192,7 @@ impl Session {
             connect: *connect,
             nth: *nth,
             actions: actions.clone(),
+            came_with: came_with.as_deref().and_then(Stamp::parse),
             ended: *ended,
         })
     }
@@ -217,17 +219,19 @@ impl Session {
         }
     }
 
-    /// The session is about to enter a room by what `sequence` says.
+    /// The session is about to enter a room by what `sequence` says, or goes on in it. `stamp` is that
+    /// of the last message that it is given with the word.
     pub(super) fn next_entry(
         &mut self,
         room: &Topic,
         position: &Position,
         sequence: u64,
+        stamp: Option<Stamp>,
     ) -> SlotPosition {
         self.entries += 1;
         let entry = Entry { sequence, nth: self.entries };
         let Position { epoch, offset } = position;
-        let position = Place::encode(room, epoch, *offset, Some(entry));
+        let position = Place::encode(room, (epoch, *offset), Some(entry), stamp);
         SlotPosition { slot: self.slot(ENTERED), position }
     }
 }

@@ -282,14 +282,17 @@ impl Home {
     ) {
         let (epoch, offset) = place;
         let Self { subscriptions, sessions, stream, .. } = self;
-        let Some(subscription) = subscriptions.get(topic) else { return };
-        let position = Place::encode(topic, epoch, offset, None);
-        if subscription.is_heard_in(Dialect::Native) {
+        let Some(subscription) = subscriptions.get_mut(topic) else { return };
+        let hears = |dialect| subscription.is_heard_in(dialect);
+        let (native, socketio) = (hears(Dialect::Native), hears(Dialect::SocketIo));
+        let stamp = if socketio { stream.gap(io, topic, None) } else { None };
+        subscription.stamp = stamp.as_ref().map(|_| stream.at());
+        let position = Place::encode(topic, place, None, subscription.stamp);
+        if native {
             let text = native::gap(room, epoch, offset);
             subscription.fan(io, &Frame::native(FrameKind::Live, [text]), None, Some(&position));
         }
-        if subscription.is_heard_in(Dialect::SocketIo) {
-            let stamp = stream.gap(io, topic, None);
+        if socketio {
             let parts = vec![socketio::gap(namespace, room, place, stamp.as_deref())];
             let frame = Frame::socketio(FrameKind::Live, parts);
             subscription.fan(io, &frame, None, Some(&position));
@@ -308,17 +311,20 @@ impl Home {
         record: &Arc<Record>,
     ) {
         let Self { subscriptions, sessions, stream, .. } = self;
-        let Some(subscription) = subscriptions.get(topic) else { return };
+        let Some(subscription) = subscriptions.get_mut(topic) else { return };
         let except = if record.echo { None } else { Some(record.session) };
         let except = except.and_then(|id| sessions.get(&id)?.at);
+        let hears = |dialect| subscription.is_heard_in(dialect);
+        let (native, socketio) = (hears(Dialect::Native), hears(Dialect::SocketIo));
+        let stamp = if socketio { stream.kept(io, topic, epoch, record, None) } else { None };
+        subscription.stamp = stamp.as_ref().map(|_| stream.at());
         // The same for whoever hears it, however it is said.
-        let position = Place::encode(topic, epoch, record.offset, None);
-        if subscription.is_heard_in(Dialect::Native) {
+        let position = Place::encode(topic, (epoch, record.offset), None, subscription.stamp);
+        if native {
             let text = native::message(Source::Room(room), epoch, record);
             subscription.fan(io, &Frame::native(FrameKind::Live, [text]), except, Some(&position));
         }
-        if subscription.is_heard_in(Dialect::SocketIo) {
-            let stamp = stream.kept(io, topic, epoch, record, None);
+        if socketio {
             let parts = socketio::record(namespace, Some(room), epoch, record, stamp.as_deref());
             let frame = Frame::socketio(FrameKind::Live, parts);
             subscription.fan(io, &frame, except, Some(&position));
@@ -344,7 +350,8 @@ impl Home {
             Vec::new()
         };
         let last = records.last().map_or(0, |record| record.offset);
-        let place = Place::encode(topic, epoch, last, None);
+        let stamp = stamped.last().and_then(|(_, stamp)| stamp.as_ref()).map(|_| self.stream.at());
+        let place = Place::encode(topic, (epoch, last), None, stamp);
         let kind = FrameKind::Live;
         self.hand_over(io, owner, topic, kind, handover, Some(&place), |hearing| match hearing {
             None => {

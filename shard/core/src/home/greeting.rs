@@ -1,7 +1,7 @@
 //! From a client's coming to its welcome. What it says meanwhile waits, and so does what its
 //! topics deliver: who has been welcomed misses nothing, and hears nothing before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use crate::output::Part;
 use crate::peer::Recalled;
 use crate::position::Epoch;
 use crate::session_id::SessionId;
+use crate::time::Mono;
 use crate::topic::Topic;
 
 /// Messages that a client may send before it has been welcomed. Routers let it have fewer
@@ -52,6 +53,10 @@ pub(super) struct Due {
     pub(super) missed_bytes: usize,
     /// What it comes back to: what it missed since is asked for.
     pub(super) recalled: Option<Box<Recalled>>,
+    /// Until when it waits for topics that can't be reached; then it begins anew.
+    pub(super) patience: Mono,
+    /// These of them.
+    pub(super) out_of_reach: BTreeSet<Topic>,
     /// What the application wants done once it is welcomed: JSON objects.
     pub(super) actions: Vec<String>,
 }

@@ -37,6 +37,7 @@ use self::requests::{Pending, Requests, Subject};
 use self::session::Session;
 use self::socketio::gather::Gathers;
 use self::socketio::recovery::Departed;
+use self::socketio::rescue::Sought;
 use self::socketio::rule::Run;
 use self::stream::Stream;
 use self::subscription::Subscriptions;
@@ -70,6 +71,8 @@ pub(crate) struct Home {
     handovers: Handovers,
     /// Tokens that are being checked.
     verifying: BTreeMap<Ticket, Verifying>,
+    /// Sessions that routers are asked for.
+    seeking: BTreeMap<Ticket, Sought>,
     /// Rules that wait for the application.
     calls: BTreeMap<Ticket, Run>,
     gathers: Gathers,
@@ -91,6 +94,7 @@ pub(crate) struct Home {
 }
 
 pub(crate) use self::attach::Message;
+pub use self::stream::Stamp;
 
 /// Why a token is being checked.
 #[derive(Debug)]
@@ -130,6 +134,7 @@ impl Home {
             gates: Gates::new(),
             handovers: Handovers::default(),
             verifying: BTreeMap::new(),
+            seeking: BTreeMap::new(),
             calls: BTreeMap::new(),
             gathers: Gathers::new(settings.incarnation),
             stream: Stream::new(settings.incarnation),
@@ -154,6 +159,16 @@ impl Home {
 
     pub(crate) fn is_connected(&self, session: &SessionId) -> bool {
         self.lines.get(session).is_some_and(|line| line.at.is_some())
+    }
+
+    pub(crate) fn newest_stamp(&self) -> Stamp {
+        self.stream.at()
+    }
+
+    pub(crate) fn private_ids(&self, line: &SessionId) -> impl Iterator<Item = SessionId> {
+        let sessions = self.lines.get(line).map(|line_of| line_of.sessions(*line));
+        let private_id = |id| Some(self.sessions.get(&id)?.socket.as_ref()?.private_id);
+        sessions.into_iter().flatten().filter_map(private_id)
     }
 
     pub(crate) fn departed(&self) -> usize {
@@ -183,6 +198,9 @@ impl Home {
         self.tell_who_is_remembered(io, |named_by, _| named_by == peer);
         for (session, topic) in self.missing_topics(io, peer) {
             self.join_own(io, session, &topic, None);
+        }
+        for (session, topic) in self.awaited_from(io, peer) {
+            self.ask_again(io, session, &topic);
         }
     }
 
@@ -240,7 +258,7 @@ impl Home {
             self.expect_namespace(io, line);
         }
         while let Some((id, topic)) = self.retries.pop_due(now) {
-            self.join_own(io, id, &topic, None);
+            self.ask_again(io, id, &topic);
         }
         while let Some((at, id)) = self.expiries.first().copied().filter(|(at, _)| *at <= now) {
             self.expiries.remove(&(at, id));

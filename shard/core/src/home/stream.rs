@@ -6,6 +6,7 @@
 //! from those of every other.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use crate::core::Io;
 use crate::message::Record;
@@ -16,9 +17,36 @@ use crate::topic::Topic;
 /// Stamps that are remembered. Who comes back with an older one begins anew.
 const RING: usize = 64 * 1024;
 
+/// What one of the texts says that clients give back: which process has sent the message, and which
+/// of all that it sent it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The process.
+    pub stream: u64,
+    /// Its stamps count from 1.
+    pub number: u64,
+}
+
+impl Stamp {
+    /// Reads what a client has given back; `None` if no shard has written it.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_hex = |part: &&str| part.bytes().all(|it| it.is_ascii_hexdigit());
+        let read = |part| Some(part).filter(is_hex).and_then(|it| u64::from_str_radix(it, 16).ok());
+        let (stream, number) = text.split_once('.')?;
+        Some(Self { stream: read(stream)?, number: read(number)? })
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}.{:x}", self.stream, self.number)
+    }
+}
+
 /// The stamps.
 #[derive(Debug)]
 pub(super) struct Stream {
+    incarnation: u64,
     name: String,
     /// The newest stamp's number.
     last: u64,
@@ -52,7 +80,13 @@ pub(super) struct Span {
 impl Stream {
     /// `incarnation` is another for each process.
     pub(super) fn new(incarnation: u64) -> Self {
-        Self { name: format!("{incarnation:x}"), last: 0, ring: VecDeque::new() }
+        let (name, last, ring) = (format!("{incarnation:x}"), 0, VecDeque::new());
+        Self { incarnation, name, last, ring }
+    }
+
+    /// The newest stamp as others read it.
+    pub(super) fn at(&self) -> Stamp {
+        Stamp { stream: self.incarnation, number: self.last }
     }
 
     /// The newest stamp's number.
@@ -121,11 +155,13 @@ impl Stream {
         (stamp, came_with): (Option<&str>, Option<&str>),
         spans: &[Span],
     ) -> Option<Vec<Position>> {
-        if stamp.is_some_and(|stamp| !is_stamp(stamp)) {
-            // Some other text has been taken for one: what it has had can't be told.
-            return None;
-        }
-        let Some(number) = stamp.and_then(|stamp| self.number(stamp)) else {
+        let read = match stamp {
+            // If some other text has been taken for one, what it has had can't be told.
+            Some(text) => Some(Stamp::parse(text)?),
+            None => None,
+        };
+        let own = read.filter(|read| read.stream == self.incarnation);
+        let Some(Stamp { number, .. }) = own else {
             if stamp.is_some() && stamp != came_with {
                 // It has been elsewhere since.
                 return None;
@@ -164,18 +200,6 @@ impl Stream {
         };
         spans.iter().map(position).collect()
     }
-
-    /// The number of one of this stream's stamps.
-    fn number(&self, stamp: &str) -> Option<u64> {
-        let (name, number) = stamp.split_once('.')?;
-        (name == self.name).then(|| u64::from_str_radix(number, 16).ok()).flatten()
-    }
-}
-
-/// Whether a text may be a stamp, of this stream or another.
-fn is_stamp(text: &str) -> bool {
-    let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_hexdigit());
-    text.split_once('.').is_some_and(|(name, number)| is_hex(name) && is_hex(number))
 }
 
 #[cfg(test)]

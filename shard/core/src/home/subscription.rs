@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::line::At;
+use super::stream::Stamp;
 use crate::checkpoint::Place;
 use crate::core::Io;
 use crate::link::ShardIndex;
@@ -21,6 +22,8 @@ pub(super) struct Subscription {
     pub(super) owner: ShardIndex,
     /// All members have been passed everything up to here.
     pub(super) position: Position,
+    /// Under which the newest message was sent to its Socket.IO clients, if that can be recovered.
+    pub(super) stamp: Option<Stamp>,
     /// The owner has been told who is here and has not answered: what it delivers before is in its
     /// answer, and may come from when it was the owner before.
     pub(super) is_claimed: bool,
@@ -116,6 +119,7 @@ impl Subscriptions {
             Box::new(Subscription {
                 owner,
                 position,
+                stamp: None,
                 is_claimed: false,
                 members: SmallSet::default(),
                 held: SmallSet::default(),
@@ -192,8 +196,7 @@ impl Subscriptions {
         });
         group.connections += 1;
         let group = group.id;
-        let Position { epoch, offset } = &subscription.position;
-        let position = Some(Place::encode(topic, epoch, *offset, None));
+        let position = Some(subscription.place(topic));
         io.output(Output::Group { trunk, group, connection, member: true, position });
     }
 
@@ -244,6 +247,12 @@ impl Subscriptions {
 }
 
 impl Subscription {
+    /// Where its members are.
+    pub(super) fn place(&self, topic: &Topic) -> Bytes {
+        let Position { epoch, offset } = &self.position;
+        Place::encode(topic, (epoch, *offset), None, self.stamp)
+    }
+
     fn quit(&mut self, io: &mut Io, at: At, dialect: Dialect, socket: Socket) {
         let (trunk, connection) = at;
         if let Some(group) = self.groups.get_mut(&(trunk, dialect)) {

@@ -320,9 +320,7 @@ impl Owner {
             let Some(owned) = self.topics.get_mut(topic) else { return };
             owned.members.doubt_all(nth);
             owned.expects(owned.members.homes(), nth);
-            // What the log had of it may have been ceded.
-            let is_ceded = io.settings.log == LogReach::Cluster;
-            if is_open && (is_ceded || self.owed.may_have(io.links.me(), topic)) {
+            if is_open && self.owed.may_have(io.links.me(), topic) {
                 owned.stage = Stage::default();
                 self.open_for_sure(io, topic, None);
                 return self.take_in(io, topic);
@@ -342,13 +340,11 @@ impl Owner {
     }
 
     /// With a log that all shards share, others may have written to a topic that was theirs for a
-    /// while. Until it is known, nobody is told where it stands.
+    /// while.
     pub(super) fn look_again(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get(topic) else { return };
         let is_open = matches!(owned.stage, Stage::Open(_)) && owned.serves == Serves::Yes;
-        if io.settings.log == LogReach::Cluster && is_open {
-            // What became of a batch that is under way, the log says too: it opens the topic after it.
-            self.tickets.retain(|_, (of, it)| of != topic || !matches!(it, Waiting::Append));
+        if io.settings.log == LogReach::Cluster && is_open && owned.appends.is_empty() {
             self.reopen(io, topic);
         }
     }

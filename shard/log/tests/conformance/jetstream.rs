@@ -1,6 +1,5 @@
 //! The store in NATS JetStream, with real servers.
 
-mod ceding;
 mod cluster;
 mod connecting;
 mod fencing;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use trunkline_core::{ConnectionId, FrameKind, Input, Mono, Part, SessionId, ShardIndex};
+use trunkline_core::{ConnectionId, FrameKind, Input, Ledger, Mono, Part, SessionId, ShardIndex};
 use trunkline_proto::kept::{Kept, Unsettled};
 use trunkline_proto::peer::engine::What;
 use trunkline_proto::peer::{EnginePart, EngineSession};
@@ -15,7 +15,7 @@ use super::super::queue::OutQueue;
 use super::super::session::{Phase, Session};
 use super::super::timers::Timer;
 use super::Engine;
-use crate::wire::{BadItem, decode_attach, session};
+use crate::wire::{BadItem, decode_attach, decode_ledger, session};
 
 /// Of more the oldest are forgotten.
 const MOST: usize = 100_000;
@@ -89,8 +89,16 @@ impl Engine {
         item: EngineSession,
         now: Mono,
     ) -> Result<(), BadItem> {
-        let EngineSession { attach, unsettled, queue: waiting, moves, closing, pinged, left_ms } =
-            item;
+        let EngineSession {
+            attach,
+            unsettled,
+            queue: waiting,
+            moves,
+            closing,
+            pinged,
+            left_ms,
+            ledger,
+        } = item;
         let wire = attach.ok_or(BadItem("session that polls"))?;
         let settled = wire.settled;
         let mut queue = OutQueue::new(self.bounds);
@@ -99,6 +107,7 @@ impl Engine {
             queue.append(part, kind);
         }
         let mut session = Session::new(id, queue, keep(&wire));
+        session.ledger = Ledger::of_moved(decode_ledger(ledger.ok_or(BadItem("ledger"))?)?);
         let mut attach = decode_attach(wire)?;
 
         self.last += 1;

@@ -12,6 +12,7 @@ use super::super::ending::Ending;
 use super::super::session::{Phase, Session};
 use super::super::timers::Timer;
 use super::{Engine, Moves};
+use crate::wire::encode_ledger;
 
 /// What may be under way to one shard.
 const SESSIONS: usize = 64;
@@ -131,6 +132,7 @@ impl Engine {
             closing,
             pinged: session.pinged,
             left_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+            ledger: Some(encode_ledger(session.ledger.moved())),
         })
     }
 }

@@ -15,7 +15,8 @@ use trunkline_proto::{peer, trunk};
 
 use super::super::*;
 use crate::testing::map;
-use trunkline_core::Output;
+use crate::wire::decode_rescue;
+use trunkline_core::{Output, Rescue};
 
 pub(super) const TRUNK: TrunkId = TrunkId(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -26,6 +27,8 @@ pub(super) struct Stage {
     /// What the core says of sessions.
     pub(super) connected: BTreeSet<SessionId>,
     requests: u64,
+    /// What is deposited with routers, each with whether there is anything.
+    pub(super) deposits: Vec<(TrunkId, Rescue)>,
 }
 
 /// What the engine says to routers, for short.
@@ -80,7 +83,13 @@ impl Stage {
         let mut settings = Settings::default();
         change(&mut settings);
         let engine = Engine::new(&settings, view, ShardIndex(me));
-        Self { engine, now: Mono(SECOND), connected: BTreeSet::new(), requests: 0 }
+        Self {
+            engine,
+            now: Mono(SECOND),
+            connected: BTreeSet::new(),
+            requests: 0,
+            deposits: Vec::new(),
+        }
     }
 
     /// Lets time pass, doing what is due on the way.
@@ -130,7 +139,12 @@ impl Stage {
     }
 
     pub(super) fn poll(&mut self, session: SessionId) -> (u64, Vec<Heard>) {
-        let asked = self.ask();
+        self.poll_by(TRUNK, session)
+    }
+
+    /// The same by the trunk of some router worker.
+    pub(super) fn poll_by(&mut self, trunk: TrunkId, session: SessionId) -> (u64, Vec<Heard>) {
+        let asked = Asked { trunk, ..self.ask() };
         self.hear(Said::Poll { asked, session });
         (asked.request, self.heard())
     }
@@ -199,7 +213,8 @@ impl Stage {
 
     pub(super) fn output(&mut self, output: Output) -> Vec<Heard> {
         assert!(is_polling(&output));
-        self.engine.carry_out(output, self.now);
+        let known = Known { newest: Stamp { stream: 7, number: 9 }, private_ids: vec![id(99)] };
+        self.engine.carry_out(output, known, self.now);
         self.engine.flush_touched();
         self.heard()
     }
@@ -255,8 +270,16 @@ impl Stage {
     }
 
     pub(super) fn heard(&mut self) -> Vec<Heard> {
-        let items = self.engine.take_items().into_iter();
-        items.flat_map(|(trunk, (down, _))| heard(trunk, down)).collect()
+        let mut said = Vec::new();
+        for (trunk, (down, _)) in self.engine.take_items() {
+            match down.item {
+                Some(down::Item::Deposit(trunk::Deposit { state, .. })) => {
+                    self.deposits.push((trunk, decode_rescue(state).unwrap()));
+                }
+                _ => said.extend(heard(trunk, down)),
+            }
+        }
+        said
     }
 }
 
@@ -273,7 +296,7 @@ fn wire_attach(session: SessionId) -> trunk::Attach {
 }
 
 fn heard(trunk: TrunkId, down: Down) -> Vec<Heard> {
-    assert_eq!(trunk, TRUNK);
+    assert_ne!(trunk, POLLING);
     let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     match down.item.unwrap() {
         down::Item::Poll(trunk::PollAnswer { request, moved: Some(at), .. }) => {

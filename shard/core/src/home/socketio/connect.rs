@@ -195,7 +195,7 @@ impl Home {
     pub(in crate::home) fn continue_greeting(&mut self, io: &mut Io, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Greeting::Due(due) = &session.greeting else { return };
-        if session.socket.is_none() || due.joins > 0 {
+        if session.socket.is_none() || due.joins > 0 || !due.out_of_reach.is_empty() {
             return;
         }
         let inbox = session.inbox_topic();

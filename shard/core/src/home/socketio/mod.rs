@@ -6,6 +6,8 @@ pub(super) mod connect;
 pub(super) mod gather;
 mod packet;
 mod parted;
+mod patience;
 pub(super) mod recovery;
+pub(super) mod rescue;
 pub(super) mod rule;
 mod welcome;

@@ -14,6 +14,7 @@ use crate::attachment::Attachment;
 use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::dedupe::Identity;
+use crate::home::gate::OutOfReach;
 use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
 use crate::home::requests::{Asked, Pending, Subject};
@@ -284,10 +285,10 @@ impl Home {
             owner: holder,
             started: io.now.mono,
             subject: Subject::Recall,
-            asked: Asked::Recall { private_id, namespace, offset },
+            asked: Asked::Recall { private_id, namespace, offset: offset.clone() },
         });
-        if self.dispatch_to(io, holder, pending).is_err() {
-            self.not_recalled(io, id);
+        if let Err(OutOfReach) = self.dispatch_to(io, holder, pending) {
+            self.seek(io, id, private_id, offset);
         }
     }
 
@@ -300,12 +301,13 @@ impl Home {
         refusal: Refusal,
     ) {
         let (id, me) = (pending.session, io.links.me());
-        if let Asked::Recall { private_id, offset, .. } = &pending.asked
-            && refusal == Refusal::Unknown
-            && pending.owner != me
-            && self.remembered(*private_id).is_some()
-        {
+        let Asked::Recall { private_id, offset, .. } = &pending.asked else { return };
+        let is_unknown = refusal == Refusal::Unknown;
+        if is_unknown && pending.owner != me && self.remembered(*private_id).is_some() {
             return self.recall_from(io, me, id, *private_id, offset.clone());
+        }
+        if is_unknown || !io.links.is_up(pending.owner) {
+            return self.seek(io, id, *private_id, offset.clone());
         }
         self.not_recalled(io, id);
     }
@@ -374,7 +376,7 @@ impl Home {
             let orphaned = self.sessions.get(&id).is_some_and(|session| session.at.is_none());
             if stays && orphaned && self.departed.has(&private_id) {
                 // Its rooms still list it, and never hear that it was away, unless it can't go on.
-                self.take_session(id);
+                self.take_from_trunk(io, private_id, id);
             } else {
                 self.end(io, id);
             }
@@ -409,6 +411,17 @@ impl Home {
         let rooms = rooms.zip(positions.by_ref()).collect();
         let inbox_after = inbox.and_then(|_| positions.next());
         Some(Recalled { session, private_id, user, attachment, sequence, rooms, inbox_after })
+    }
+
+    /// A client comes back whose trunk broke. Rooms that it was on its way into it is not in.
+    fn take_from_trunk(&mut self, io: &mut Io, private_id: SessionId, id: SessionId) {
+        let Some(session) = self.take_session(id) else { return };
+        let goes_on_in = |room: &RoomId| {
+            let gone = self.departed.sessions.get(&private_id);
+            gone.is_some_and(|gone| gone.rooms.iter().any(|(it, _)| it == room))
+        };
+        let others = session.rooms.keys().filter(|room| !goes_on_in(room)).cloned();
+        forget(io, (id, session.attachment), &session.namespace, others);
     }
 
     /// A client comes back while its old connection is still believed to live.
@@ -479,6 +492,7 @@ impl Home {
         session.inbox.unsure = true;
         if let Greeting::Due(due) = &mut session.greeting {
             due.recalled = Some(kept);
+            due.patience = io.now.mono + io.settings.grace;
         }
         let line = session.line;
         if let Some(multiplex) = self.lines.get_mut(&line).and_then(Line::multiplex) {
@@ -491,12 +505,11 @@ impl Home {
         let everyone = RoomId::everyone();
         let fresh = rooms.iter().all(|(room, _)| *room != everyone).then_some((everyone, None));
         let back = rooms.into_iter().map(|(room, after)| (room, Some(after)));
-        let mut rooms = back.chain(fresh);
-        while let Some((room, after)) = rooms.next() {
+        for (room, after) in back.chain(fresh) {
             let topic = Topic::Room(namespace.clone(), room);
             if !self.join_own(io, old, &topic, after) {
-                forget(io, (old, attachment), &namespace, rooms.map(|(room, _)| room));
-                return self.give_up_recovering(io, old);
+                // Just begun, it has all its patience.
+                self.wait_for(io, old, &topic);
             }
         }
         self.continue_greeting(io, old);
@@ -512,6 +525,7 @@ impl Home {
     pub(in crate::home) fn give_up_recovering(&mut self, io: &mut Io, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Greeting::Due(due) = &mut session.greeting else { return };
+        let out_of_reach = std::mem::take(&mut due.out_of_reach);
         let due = Due {
             said: std::mem::take(&mut due.said),
             connect: std::mem::take(&mut due.connect),
@@ -520,6 +534,10 @@ impl Home {
         };
         let (line_id, namespace) = (session.line, session.namespace.clone());
         let speaker = (session.identity.clone(), session.authenticated);
+        for topic in out_of_reach {
+            let (session, attachment) = (id, session.attachment);
+            io.tell_owner(topic, |topic| PeerMessage::Forget { topic, session, attachment });
+        }
         let came_with = session.socket.as_mut().and_then(|socket| socket.came_with.take());
         self.end(io, id);
         let begun = self.begin_session(io, line_id, namespace, speaker, due);

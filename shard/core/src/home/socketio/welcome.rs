@@ -40,6 +40,7 @@ impl Home {
         let Some(socket) = &session.socket else { return };
         let private_id = io.settings.recovery.map(|_| &socket.private_id);
         let namespace = &session.namespace;
+        let before = stream.at();
         let mut parts = vec![socketio::connected(namespace, &id, private_id)];
         for held in due.take_held() {
             match held {
@@ -67,7 +68,13 @@ impl Home {
         let receipt = report_to.and_then(|it| handovers.begin(it, &[trunk]).first().copied());
         let frame = Frame::socketio(FrameKind::Reply, parts);
         let answers = Answer { message: socket.connect, part: 0 }.counted_from(socket.counts_from);
-        let (connections, position) = (vec![connection], None);
+        let connections = vec![connection];
+        let everyone = session.room(&RoomId::everyone());
+        let base = session.membership(&everyone).and_then(|it| it.base.clone());
+        let stamp = stream.at();
+        let position = base
+            .filter(|_| stamp != before)
+            .map(|base| session.next_entry(&everyone, &base, 0, Some(stamp)));
         io.output(Output::Send { trunk, connections, frame, receipt, position, answers });
         let live_from = stream.last();
         let topics: Vec<Topic> = session.rooms.keys().map(|room| session.room(room)).collect();
@@ -97,14 +104,23 @@ impl Home {
 
     /// A topic that the session is in by itself can't be had now: it goes without for a while.
     pub(in crate::home) fn own_join_refused(&mut self, io: &mut Io, id: SessionId, topic: &Topic) {
+        let session = self.sessions.get_mut(&id);
+        if let Some(Greeting::Due(due)) = session.map(|session| &mut session.greeting)
+            && due.recalled.is_some()
+        {
+            if matches!(topic, Topic::Room(..)) {
+                due.joins = due.joins.saturating_sub(1);
+            }
+            // It must not be told that it has all.
+            if !self.wait_for(io, id, topic) {
+                self.give_up_recovering(io, id);
+            }
+            return;
+        }
         self.retries.push(io.now.mono, (id, topic.clone()));
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let is_socket = session.socket.is_some();
         let Greeting::Due(due) = &mut session.greeting else { return };
-        if due.recalled.is_some() {
-            // What it missed there can't be had now, and it must not be told that it has all.
-            return self.give_up_recovering(io, id);
-        }
         match topic {
             Topic::Inbox(_) if is_socket => self.open_socket(io, id, None),
             Topic::Inbox(_) => self.greet(io, id),

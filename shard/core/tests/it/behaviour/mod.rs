@@ -19,6 +19,7 @@ mod presence;
 mod private;
 mod recovery;
 mod repeats;
+mod rescue;
 mod rooms;
 mod rules;
 mod socketio;

@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) hold: bool,
     /// How often a frame finds no room in a client's out-queue.
     pub(crate) no_room: f64,
+    /// Whether clients poll: then each output is carried out at once, for their queues are the shard's.
+    pub(crate) polls: bool,
 }
 
 impl Plan {
@@ -56,6 +58,7 @@ impl Plan {
             news: 0..=0,
             hold: false,
             no_room: 0.0,
+            polls: false,
         }
     }
 

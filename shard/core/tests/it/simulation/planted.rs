@@ -44,7 +44,9 @@ fn which_seeds_catch_a_planted_fault() {
     let wanted = std::env::var("PLANTED").map(|fault| vec![&*fault.leak()]);
     let seeds = number("PLANTED_SEEDS", SEEDS);
     for fault in wanted.unwrap_or_else(|_| faults().collect()) {
-        for simulation in ["cores 0", "cores 2", "cores 3", "sockets 0", "sockets 1", "sockets 2"] {
+        for simulation in
+            ["cores 0", "cores 2", "cores 3", "sockets 0", "sockets 1", "sockets 2", "sockets 4"]
+        {
             let caught = (1..=seeds).filter_map(|seed| {
                 let says = with(fault, || wrong(simulation, seed))?;
                 let passes = wrong(simulation, seed).is_none();

@@ -156,6 +156,7 @@ fn plan(chance: &mut StdRng) -> Plan {
         news: 0..=one_of(&[0, 30, 400]),
         hold,
         no_room: f64::from(u32::try_from(one_of(&[0, 0, 5])).unwrap_or(0)) / 1000.0,
+        polls: false,
     }
 }
 

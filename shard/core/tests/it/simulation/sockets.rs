@@ -19,7 +19,7 @@ use trunkline_config::events::{
 };
 use trunkline_core::{Dialect, Gauges, Identity, Rights, Topic, UserId};
 
-use self::client::{Client, Tally};
+use self::client::{ATTACHMENT, Client, Tally};
 use super::{Failure, number};
 use crate::harness::{Arrival, ClientId, Guest, Kept, Plan, Trace, World, session_of};
 
@@ -32,6 +32,9 @@ const SEEDS_MOVING: u64 = 300;
 const SEEDS_MOVING_FAST: u64 = 800;
 /// Seeds in which they do so while clients talk fast, go and come back.
 const SEEDS_MOVING_AND_COMING: u64 = 600;
+/// Clients poll, and shards die more often than anything else happens.
+const POLL: u64 = 4;
+const SEEDS_POLLING: u64 = 1000;
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dora"];
 const ROOMS: [&str; 3] = ["attic", "lobby", "yard"];
 /// What is said to each room in the end.
@@ -69,7 +72,9 @@ impl Run {
         plan.hold = chance.random_bool(0.7);
         plan.durable = chance.random_bool(0.5);
         plan.no_room = if chance.random_bool(0.3) { 0.01 } else { 0.0 };
-        if moves > 0 {
+        if moves == POLL {
+            (plan.polls, plan.hold, plan.no_room) = (true, false, 0.0);
+        } else if moves > 0 {
             plan.news = 0..=chance.random_range(0..=40);
             plan.hold = true;
             plan.no_room = 0.0;
@@ -130,9 +135,16 @@ impl Run {
         }
         for client in &mut self.clients {
             let reads = client.unread.len().saturating_sub(self.chance.random_range(0..=3));
-            for packet in client.unread.drain(..reads).collect::<Vec<_>>() {
-                client.read(&packet, &mut self.tally);
-            }
+            let read = client.unread.drain(..reads).collect();
+            let read = match client.connection {
+                Some(connection) if self.moves == POLL => {
+                    // What it is answered now it has when it asks again, unless it is cut off by then.
+                    self.world.answer_poll(connection, reads);
+                    std::mem::replace(&mut client.answer, read)
+                }
+                _ => read,
+            };
+            read.iter().for_each(|packet| client.read(packet, &mut self.tally));
         }
     }
 
@@ -149,7 +161,7 @@ impl Run {
         let text = match self.chance.random_range(0..100) {
             0..12 if !self.stay() => return self.hang_up(number),
             0..15 => return self.cut(),
-            15..18 if !self.stay() => return self.change_connection(number),
+            15..18 if !self.stay() && self.moves != POLL => return self.change_connection(number),
             18..35 => {
                 self.clients[number].rejoin(room, said);
                 self.clients[number].asked.insert(said, true);
@@ -186,7 +198,7 @@ impl Run {
                 self.pass(Duration::from_millis(pause));
             }
             if self.clients[number].connection == Some(connection) {
-                self.world.attach(connection, b"#");
+                self.world.attach(connection, ATTACHMENT.as_bytes());
             }
         }
     }
@@ -230,6 +242,8 @@ impl Run {
         self.owners.retain(|_, owner| *owner != number);
         let client = &mut self.clients[number];
         client.unread.clear();
+        client.answer.clear();
+        client.incomplete = None;
         client.asked.clear();
         client.welcomed = false;
         client.connection.take()
@@ -252,7 +266,12 @@ impl Run {
     }
 
     fn cut(&mut self) {
-        if self.moves > 0 {
+        if self.moves == POLL && self.chance.random_bool(0.5) {
+            let outage = Duration::from_millis(self.chance.random_range(0..=8000));
+            self.world.crash(self.chance.random_range(0..3), outage);
+            return;
+        }
+        if self.moves > 0 && self.moves != POLL {
             let away = self.chance.random_range(0..6);
             let away: Vec<usize> = (away < 3).then_some(away).into_iter().collect();
             return self.world.away(&away);
@@ -302,7 +321,8 @@ impl Run {
         self.pass(Duration::from_secs(15));
         for client in &mut self.clients {
             let mut last = 0;
-            for packet in client.unread.drain(..).collect::<Vec<_>>() {
+            let read = client.answer.drain(..).chain(client.unread.drain(..));
+            for packet in read.collect::<Vec<_>>() {
                 client.read(&packet, &mut self.tally);
             }
             assert!(client.asked.is_empty(), "{} waits for {:?}", client.user, client.asked);
@@ -363,6 +383,7 @@ fn live(run: &mut Run) {
 pub(super) fn attempt(seed: u64, moves: u64, trace: &mut Trace) -> Result<Tally, Failure> {
     let mut run = Run::new(seed, moves, std::mem::take(trace));
     let outcome = catch_unwind(AssertUnwindSafe(|| live(&mut run)));
+    run.tally.found = run.world.found();
     *trace = run.world.trace;
     outcome.map(|()| run.tally)
 }
@@ -372,7 +393,7 @@ fn whoever_has_recovered_has_missed_nothing_and_nothing_stays_of_who_has_gone() 
     let count = number("SIMULATION_SEEDS", SEEDS);
     let moves = number("SIMULATION_MOVES", 0);
     let tally = simulate(number("SIMULATION_SEED", 1), count, moves);
-    let Tally { recovered, began_anew, messages, gaps, answers, held } = tally;
+    let Tally { recovered, began_anew, messages, gaps, answers, held, found: _ } = tally;
     let seen = [recovered, began_anew, messages, gaps, answers, held];
     assert!(count < 100 || moves > 0 || seen.iter().all(|it| *it > 0));
 }
@@ -393,6 +414,12 @@ fn whoever_talks_fast_while_shards_go_away_and_come_back_hears_all_once_and_in_o
 fn whoever_comes_back_while_shards_go_away_and_come_back_has_missed_nothing() {
     let tally = simulate(1, SEEDS_MOVING_AND_COMING, 3);
     assert!(tally.recovered > 0 && tally.began_anew > 0 && tally.messages > 0 && tally.held > 0);
+}
+
+#[test]
+fn whoever_polls_and_comes_back_after_its_shard_has_died_has_missed_nothing() {
+    let tally = simulate(1, number("SIMULATION_SEEDS", SEEDS_POLLING), POLL);
+    assert!(tally.found > 0 && tally.recovered > 0 && tally.began_anew > 0 && tally.messages > 0);
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr)] // what was seen is for whoever runs the test
@@ -418,6 +445,7 @@ fn simulate(first: u64, count: u64, moves: u64) -> Tally {
         tally.gaps += seen.gaps;
         tally.answers += seen.answers;
         tally.held += seen.held;
+        tally.found += seen.found;
     }
     eprintln!("{tally:?}");
     tally

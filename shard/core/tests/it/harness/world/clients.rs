@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::Rng;
 use trunkline_core::{
-    Answer, ApiCall, ApiCallId, Attach, Attachment, Comes, Dialect, Frame, FrameKind, Identity,
-    Input, Member, Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition, TrunkId,
-    UserId,
+    Answer, ApiCall, ApiCallId, Attach, Attachment, Comes, Dialect, Frame, FrameKind, Given,
+    Identity, Input, Member, Namespace, Newcomer, Output, Part, Position, SessionId, SlotPosition,
+    TrunkId, UserId,
 };
 
 use super::{On, World};
@@ -44,6 +44,7 @@ impl World {
         };
         let client = self.sockets.open((router, trunk), session, attach);
         let attach = self.sockets.get(client)?.kept.attach.clone();
+        self.begins_to_poll(client);
         self.up(trunk, Input::Attach { trunk, attach });
         Some(client)
     }
@@ -158,6 +159,7 @@ impl World {
             if socket.is_held {
                 return;
             }
+            self.polls_no_more(client, socket.router, socket.session);
             self.up(socket.trunk, Input::Detach { trunk: socket.trunk, connection, moved: false });
         }
     }
@@ -172,6 +174,9 @@ impl World {
                         let entered = self.queue(client, &frame);
                         passed |= entered;
                         self.keep(client, position.clone(), answers.filter(|_| entered));
+                        if let Some(slot) = position.clone() {
+                            self.given(client, Given::Slot(slot));
+                        }
                     }
                 }
                 if let Some(receipt) = receipt {
@@ -179,23 +184,35 @@ impl World {
                 }
             }
             Output::Fan { trunk, group, frame, except, position } => {
-                if let Some(position) = position {
+                if let Some(position) = position.clone() {
                     self.sockets.reaches(trunk, group, position);
                 }
                 for client in self.sockets.group(trunk, group) {
                     let connection = self.sockets.get(client).map(|it| it.connection(client));
-                    if except.is_none() || except != connection {
+                    let heard = except.is_none() || except != connection;
+                    if heard {
                         self.queue(client, &frame);
+                    }
+                    if let Some(place) = position.clone() {
+                        self.given(client, Given::Group { group, place, heard });
                     }
                 }
             }
             Output::Group { trunk, group, connection, member, position } => {
-                if self.sockets.named(trunk, connection).is_some() {
+                if let Some(client) = self.sockets.named(trunk, connection) {
+                    let given = match (member, position.clone()) {
+                        (true, Some(place)) => Given::Group { group, place, heard: false },
+                        _ => Given::Left(group),
+                    };
                     self.sockets.change(group, connection, member, position);
+                    self.given(client, given);
                 }
             }
             Output::Checkpoint { trunk, connection, state, .. } => {
                 let client = self.sockets.named(trunk, connection);
+                if let Some(client) = client {
+                    self.checkpointed(client, &state);
+                }
                 if let Some(socket) = client.and_then(|it| self.sockets.get_mut(it)) {
                     socket.kept.checkpoint = state;
                     socket.kept.is_of_this_trunk = true;
@@ -248,6 +265,7 @@ impl World {
             Dialect::SocketIo => String::from_utf8_lossy(&part.payload).into(),
         };
         let parts = frame.parts.iter().map(parse).collect();
+        self.queued(client, frame.parts.len());
         self.see(Arrival::Frame { client, kind: frame.kind, parts });
         true
     }

@@ -108,11 +108,8 @@ impl World {
         let others = (0..self.plan.shards).filter(|it| *it != shard).map(index);
         match &self.shards[shard].owed {
             None if self.shards[shard].view.id().map.version == 1 => BTreeSet::new(),
-            Some((view, owed))
-                if self.plan.durable
-                    && !self.plan.shared
-                    && *view == self.shards[shard].view.id() =>
-            {
+            _ if self.plan.shared => BTreeSet::new(),
+            Some((view, owed)) if self.plan.durable && *view == self.shards[shard].view.id() => {
                 owed.clone()
             }
             _ => others.collect(),
@@ -180,6 +177,7 @@ impl World {
                 }
             } else {
                 self.sockets.close(client);
+                self.loses_its_shard(client);
                 self.see(Arrival::Closed { client, code: 1012, kept: false });
             }
         }

@@ -3,9 +3,11 @@
 mod clients;
 mod faults;
 mod outputs;
+mod polling;
 mod views;
 
 pub(crate) use clients::Guest;
+use polling::Polling;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -105,6 +107,7 @@ pub(crate) struct World {
     shards: Vec<Shard>,
     sockets: Sockets,
     network: Network,
+    polling: Polling,
     /// Which process of a shard was known last to a router or peer.
     known: BTreeMap<(Stranger, usize), u64>,
     events: BTreeMap<(Duration, u64), Event>,
@@ -152,6 +155,7 @@ impl World {
             shards: Vec::new(),
             sockets: Sockets::default(),
             network: Network::default(),
+            polling: Polling::default(),
             known: BTreeMap::new(),
             events: BTreeMap::new(),
             scheduled: 0,
@@ -308,6 +312,7 @@ impl World {
             self.trace.line(format_args!("{:?} {shard} -> {output:?}", self.now));
             self.send(shard, output);
         }
+        self.end_turn();
     }
 
     fn input(&mut self, at: Duration, shard: usize, on: On, input: Input) {

@@ -19,7 +19,9 @@ impl World {
             | Output::Close { trunk, .. }
             | Output::Checkpoint { trunk, .. }
             | Output::Acknowledge { trunk, .. } => {
-                if self.network.slot(trunk).is_some() {
+                if self.plan.polls && self.network.slot(trunk).is_some() {
+                    self.apply(output);
+                } else if self.network.slot(trunk).is_some() {
                     let delay = self.draw(&self.plan.trunk.clone());
                     let at = self.network.arrival(Way::Down(trunk), self.now + delay);
                     self.at(at, Event::Output { trunk, output });
@@ -50,6 +52,7 @@ impl World {
             }
             Output::ApiAnswer { call, answer, .. } => self.see(Arrival::Answered { call, answer }),
             Output::Call(call) => self.see(Arrival::Asked { shard, call }),
+            Output::Seek { ticket, private_id } => self.seek(shard, ticket, private_id),
             Output::Unhandled => self.see(Arrival::Unhandled),
             Output::Owed { view, shards } => self.shards[shard].owed = Some((view, shards)),
             Output::Published(_) => {}
@@ -99,8 +102,6 @@ impl World {
             LogRequest::Read { .. } => return at,
             LogRequest::List { .. } => return asked.values().copied().fold(at, Duration::max),
             LogRequest::Open { topic, .. }
-            | LogRequest::Cede { topic, .. }
-            | LogRequest::TakeUp { topic, .. }
             | LogRequest::Append { topic, .. }
             | LogRequest::Mark { topic, .. }
             | LogRequest::Export { topic, .. }

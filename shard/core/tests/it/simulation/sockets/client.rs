@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::harness::ClientId;
 
+/// What is attached to an event, if anything is.
+pub(super) const ATTACHMENT: &str = "#";
+
 /// One client through all its connections.
 #[derive(Default)]
 pub(super) struct Client {
@@ -13,6 +16,10 @@ pub(super) struct Client {
     pub(super) connection: Option<ClientId>,
     /// What it was sent and has not read.
     pub(super) unread: VecDeque<String>,
+    /// Of what it was sent, an answer to its poll that is on its way.
+    pub(super) answer: VecDeque<String>,
+    /// An event that is nothing to it before it has its attachment.
+    pub(super) incomplete: Option<String>,
     pub(super) pid: Option<String>,
     pub(super) stamp: Option<String>,
     pub(super) welcomed: bool,
@@ -34,15 +41,22 @@ pub(in crate::simulation) struct Tally {
     pub(super) gaps: u64,
     pub(super) answers: u64,
     pub(super) held: u64,
+    pub(super) found: u64,
 }
 
 impl Client {
     /// Reads one packet.
     pub(super) fn read(&mut self, packet: &str, tally: &mut Tally) {
+        if packet == ATTACHMENT
+            && let Some(event) = self.incomplete.take()
+        {
+            return self.hears(&event, tally);
+        }
         let Some(kind) = packet.get(..2) else { return };
         match kind {
             "40" => self.is_welcomed(packet, tally),
-            "42" | "45" => self.hears(packet, tally),
+            "42" => self.hears(packet, tally),
+            "45" => self.incomplete = Some(packet.to_owned()),
             "43" => self.is_answered(packet, tally),
             _ => {}
         }

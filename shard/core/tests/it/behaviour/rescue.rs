@@ -1,0 +1,158 @@
+//! A client that polls comes back after its shard has died: its router has what that has deposited.
+
+use trunkline_config::ShardKey;
+
+use super::sockets::{stamp, welcome};
+use super::town::{Town, seconds};
+use crate::harness::{ClientId, Plan};
+
+const ALICE: ShardKey<'_> = ShardKey::User("alice");
+
+/// Alice polls, and is with bob in a room that another shard than hers owns.
+struct Apart {
+    town: Town,
+    alice: ClientId,
+    bob: ClientId,
+    home: usize,
+    room: String,
+    pid: String,
+}
+
+fn apart() -> Apart {
+    let mut plan = Plan::calm(3);
+    (plan.polls, plan.durable) = (true, true);
+    let mut town = Town::of(plan);
+    let alice = town.plug_in_as("alice", &ALICE, |_| {});
+    let home = town.home_of(alice);
+    let room = town.room_away_from(home);
+    let bob = town.come_near("bob", &room);
+    town.join(bob, &room);
+    town.packet(alice, "0");
+    let pid = welcome(&town.packets(alice)[0], "pid");
+    town.emit(alice, &format!("[\"join\",\"{room}\"]"));
+    // The welcome, and that it is in.
+    town.world.answer_poll(alice, 2);
+    town.world.answer_poll(alice, 0);
+    Apart { town, alice, bob, home, room, pid }
+}
+
+impl Apart {
+    /// Bob says something. Gives the stamp with which alice has it, once it is in an answer to her.
+    fn says(&mut self, text: &str) -> String {
+        let room = self.room.clone();
+        self.town.publish(self.bob, &room, text);
+        stamp(self.town.packets(self.alice).last().expect("a message"))
+    }
+
+    fn crash(&mut self) {
+        assert!(self.town.world.crash(self.home, seconds(1)));
+        self.town.wait(seconds(0));
+    }
+
+    /// Alice comes back. Gives whether she has recovered, and the texts that she then hears.
+    fn comes_back(&mut self, offset: &str) -> (bool, Vec<String>) {
+        self.town.wait(seconds(2));
+        self.alice = self.town.come_back("alice", &ALICE, &self.pid, offset);
+        self.town.wait(seconds(2));
+        let heard = self.town.packets(self.alice);
+        let texts = heard[1..].iter().filter_map(|it| it.split('"').nth(3));
+        (welcome(&heard[0], "pid") == self.pid, texts.map(str::to_owned).collect())
+    }
+}
+
+#[test]
+fn who_has_had_the_last_answer_hears_what_came_after_it() {
+    let mut apart = apart();
+    apart.says("1");
+    let offset = apart.says("2");
+    apart.town.world.answer_poll(apart.alice, 2);
+    apart.says("3");
+    apart.crash();
+    let room = apart.room.clone();
+    apart.town.publish(apart.bob, &room, "4");
+    assert_eq!(apart.comes_back(&offset), (true, vec!["3".to_owned(), "4".to_owned()]));
+    let room = apart.room.clone();
+    apart.town.publish(apart.bob, &room, "5");
+    assert_eq!(apart.town.events(apart.alice), ["e 5"], "it is in its room");
+}
+
+#[test]
+fn who_has_not_had_the_last_answer_hears_what_was_in_it() {
+    let mut apart = apart();
+    let offset = apart.says("1");
+    apart.town.world.answer_poll(apart.alice, 1);
+    apart.says("2");
+    // By this poll it has told that it has had the first.
+    apart.town.world.answer_poll(apart.alice, 1);
+    apart.crash();
+    assert_eq!(apart.comes_back(&offset), (true, vec!["2".to_owned()]));
+}
+
+#[test]
+fn who_has_never_heard_anything_recovers_its_rooms_all_the_same() {
+    let mut apart = apart();
+    apart.crash();
+    let room = apart.room.clone();
+    apart.town.publish(apart.bob, &room, "1");
+    assert_eq!(apart.comes_back(""), (true, vec!["1".to_owned()]));
+}
+
+#[test]
+fn what_it_says_afterwards_is_not_taken_for_what_it_said_before() {
+    let mut apart = apart();
+    let message = format!("[\"message\",\"{}\",\"hi\"]", apart.room);
+    let alice = apart.alice;
+    let offsets = [(); 3].map(|()| apart.town.emit(alice, &message)["offset"].as_u64());
+    assert_eq!(offsets, [1, 2, 3].map(Some), "nothing of this is deposited");
+    apart.crash();
+    assert!(apart.comes_back("").0);
+    let alice = apart.alice;
+    assert_eq!(apart.town.emit(alice, &message)["offset"], 4);
+}
+
+#[test]
+fn others_hear_neither_that_it_has_gone_nor_that_it_is_back() {
+    let mut apart = apart();
+    apart.town.hears(apart.bob);
+    apart.crash();
+    assert!(apart.comes_back("").0);
+    assert_eq!(apart.town.hears_of(apart.bob), [""; 0]);
+}
+
+#[test]
+fn who_has_heard_what_the_deposit_does_not_know_begins_anew() {
+    let mut apart = apart();
+    let offset = apart.says("1");
+    // It is not in any answer that was deposited.
+    apart.crash();
+    assert_eq!(apart.comes_back(&offset), (false, Vec::new()));
+}
+
+#[test]
+fn a_deposit_is_used_once_and_withdrawn_when_its_client_goes() {
+    let mut apart = apart();
+    let offset = apart.says("1");
+    apart.town.world.answer_poll(apart.alice, 1);
+    let alice = apart.alice;
+    apart.town.leave(alice);
+    apart.crash();
+    assert_eq!(apart.comes_back(&offset), (false, Vec::new()));
+    assert_eq!(apart.town.world.found(), 0);
+}
+
+#[test]
+fn who_comes_back_waits_for_a_room_whose_shard_is_not_back_yet() {
+    let mut apart = apart();
+    let offset = apart.says("1");
+    apart.town.world.answer_poll(apart.alice, 1);
+    let room = apart.room.clone();
+    let owner = apart.town.owner_of_room(&room);
+    apart.crash();
+    assert!(apart.town.world.crash(owner, seconds(6)));
+    apart.town.wait(seconds(2));
+    let alice = apart.town.come_back("alice", &ALICE, &apart.pid, &offset);
+    apart.town.wait(seconds(2));
+    assert_eq!(apart.town.packets(alice), [""; 0], "the room's shard is not there");
+    apart.town.wait(seconds(4));
+    assert_eq!(welcome(&apart.town.packets(alice)[0], "pid"), apart.pid);
+}

@@ -1,0 +1,71 @@
+//! What it takes to go on with a client that polls if this shard dies: its router keeps it. That is the
+//! one by which the client has polled last, and no other.
+
+use trunkline_core::{Given, SessionId, Stamp, TrunkId};
+use trunkline_proto::trunk::{Deposit, Down, down};
+
+use super::Engine;
+use crate::wire::encode_rescue;
+
+/// A larger one is not deposited.
+const BYTES: usize = 256 << 10;
+/// About what an item takes beside its state, in bytes.
+const ITEM: usize = 128;
+
+/// What the core knows when something is carried out.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// The newest stamp.
+    pub(crate) newest: Stamp,
+    /// With a state: by which its client comes back.
+    pub(crate) private_ids: Vec<SessionId>,
+}
+
+impl Engine {
+    pub(super) fn note(&mut self, number: u64, given: Given) {
+        if let Some(session) = self.sessions.get_mut(&number) {
+            session.ledger.note(given);
+            self.noted.insert(number);
+        }
+    }
+
+    /// A client polls by this router: it has had its last answer.
+    pub(super) fn polls_by(&mut self, number: u64, trunk: TrunkId) {
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        session.ledger.poll();
+        if session.keeper != Some(trunk) {
+            let (id, before) = (session.id, session.keeper.replace(trunk));
+            session.ledger.deposit_again();
+            self.withdraw(&id, before);
+        }
+    }
+
+    /// Lets a session's router keep it as it is now, if it has changed.
+    pub(super) fn deposit(&mut self, number: u64) {
+        if self.settings.recovery.is_none() {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        let Some(keeper) = session.keeper.filter(|_| !session.private_ids.is_empty()) else {
+            return;
+        };
+        let Some(rescue) = session.ledger.deposit(self.newest, session.settled) else { return };
+        let (id, private_ids) = (session.id, session.private_ids.iter());
+        let state = encode_rescue(rescue);
+        if state.len() > BYTES {
+            return self.withdraw(&id, Some(keeper));
+        }
+        let private_ids = private_ids.map(|id| id.0.to_vec().into()).collect();
+        let size = state.len() + ITEM;
+        let deposit = Deposit { session: id.0.to_vec().into(), private_ids, state };
+        self.items.push((keeper, (Down { item: Some(down::Item::Deposit(deposit)) }, size)));
+    }
+
+    /// A router keeps a session no more.
+    pub(super) fn withdraw(&mut self, id: &SessionId, keeper: Option<TrunkId>) {
+        if let Some(keeper) = keeper.filter(|_| self.settings.recovery.is_some()) {
+            let deposit = Deposit { session: id.0.to_vec().into(), ..Deposit::default() };
+            self.items.push((keeper, (Down { item: Some(down::Item::Deposit(deposit)) }, ITEM)));
+        }
+    }
+}
