@@ -7,7 +7,7 @@ use super::gate::owner_of;
 use super::greeting::{Greeting, Heard};
 use super::line::{At, Line, Multiplex, Speaks};
 use super::session::Session;
-use super::socketio::recovery::tell_gone;
+use super::socketio::departed::tell_gone;
 use super::subscription::Socket;
 use crate::core::Io;
 use crate::dialect::{native, socketio::Assembly};

@@ -3,11 +3,12 @@
 
 pub(super) mod call;
 pub(super) mod connect;
+pub(super) mod departed;
 pub(super) mod gather;
 mod packet;
 mod parted;
 mod patience;
-pub(super) mod recovery;
+mod recovery;
 pub(super) mod rescue;
 pub(super) mod rule;
 mod welcome;

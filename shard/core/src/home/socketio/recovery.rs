@@ -1,240 +1,34 @@
-//! Coming back (Socket.IO's connection state recovery): what is remembered of a session whose
-//! client has gone, and how it goes on when the client names it in time.
+//! Coming back (Socket.IO's connection state recovery): how a session goes on when its client names it in
+//! time.
 //!
 //! A client that is placed by chance comes back to another shard than the one that its session
 //! was with. So the shard that a session's ID names by its digest knows where the session is, and
 //! passes on what is asked of it or said to it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::asker::Asker;
 use crate::attachment::Attachment;
 use crate::core::Io;
-use crate::deadlines::Deadlines;
 use crate::dedupe::Identity;
 use crate::home::gate::OutOfReach;
 use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
 use crate::home::requests::{Asked, Pending, Subject};
 use crate::home::respond::ReplyTo;
-use crate::home::session::{Membership, Session};
-use crate::home::stream::Span;
+use crate::home::socketio::departed::{Gone, tell_gone};
 use crate::home::{Alias, Home};
 use crate::link::ShardIndex;
 use crate::message::Body;
-use crate::name::{Namespace, RoomId, UserId};
+use crate::name::{Namespace, RoomId};
 use crate::output::CloseCode;
 use crate::peer::{PeerMessage, Recalled, Refusal, Reply, SendStatus};
-use crate::position::Position;
 use crate::rights::Verdict;
 use crate::rules;
 use crate::session_id::SessionId;
-use crate::time::Mono;
 use crate::topic::Topic;
 
-/// Sessions that are remembered; the oldest is forgotten early beyond it.
-const REMEMBERED: usize = 100_000;
-
-/// Sessions whose clients may come back.
-#[derive(Debug)]
-pub(in crate::home) struct Departed {
-    /// By the ID that only the client knows.
-    sessions: BTreeMap<SessionId, Gone>,
-    /// With the moment of going: it may have come back, and gone again since.
-    deadlines: Deadlines<(SessionId, Mono)>,
-}
-
-/// What is remembered of one.
-#[derive(Clone, Debug)]
-struct Gone {
-    session: SessionId,
-    /// It does not come back, whatever others remember of it from before.
-    for_good: bool,
-    namespace: Namespace,
-    user: UserId,
-    attachment: Attachment,
-    since: Mono,
-    sequence: u64,
-    /// The last stamp that its client had before it was here.
-    came_with: Option<Arc<str>>,
-    rooms: Vec<(RoomId, Span)>,
-    inbox: Option<Span>,
-}
-
-impl Gone {
-    /// Of the rooms in their order, then of the inbox.
-    fn spans(&self) -> Vec<Span> {
-        self.rooms.iter().map(|(_, span)| span).chain(&self.inbox).cloned().collect()
-    }
-}
-
-impl Departed {
-    pub(in crate::home) fn new(span: Option<Duration>) -> Self {
-        Self { sessions: BTreeMap::new(), deadlines: Deadlines::new(span.unwrap_or_default()) }
-    }
-
-    pub(in crate::home) fn len(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// A session is gone on with by the connection that it had.
-    pub(in crate::home) fn forget(&mut self, private_id: &SessionId) {
-        self.sessions.remove(private_id);
-    }
-
-    pub(in crate::home) fn has(&self, private_id: &SessionId) -> bool {
-        self.sessions.contains_key(private_id)
-    }
-
-    pub(in crate::home) fn next_deadline(&self) -> Option<Mono> {
-        self.deadlines.next_roughly()
-    }
-}
-
 impl Home {
-    /// Remembers a session that is about to end, or whose connection is lost.
-    pub(in crate::home) fn remember(&mut self, io: &mut Io, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let Some(socket) = &session.socket else { return };
-        if io.settings.recovery.is_none() {
-            return;
-        }
-        let seen = self.lines.get(&session.line).map_or(0, Line::seen);
-        // Beyond what was used up to now, the requests of its going included.
-        let sequence = socket.origin + seen + 2;
-        let private_id = socket.private_id;
-        if let Greeting::Due(due) = &session.greeting {
-            // Who is cut off on the way back has had nothing since.
-            if let Some(recalled) = due.recalled.as_deref().cloned() {
-                let namespace = session.namespace.clone();
-                let recalled = Recalled { attachment: session.attachment, sequence, ..recalled };
-                let came_with = socket.came_with.clone();
-                let gone = self.still_gone(&namespace, recalled, came_with, io.now.mono);
-                self.depart(io, private_id, gone);
-            }
-            return;
-        }
-        let goes_on = !session.inbox.live || session.resuming().next().is_some();
-        if !session.hears() || (session.is_adopted() && goes_on) {
-            // It wouldn't be known where to go on in all of its topics.
-            return;
-        }
-        let since = socket.adopted.unwrap_or_default();
-        let span = |topic: Topic, membership: &Membership| {
-            let base = membership.live.then(|| membership.begins.clone())?;
-            let end = self.subscriptions.get(&topic)?.position.clone();
-            let live = (membership.live_from, self.stream.last());
-            Some(Span { topic, base, since, live, end })
-        };
-        let room = |(room, membership): (&RoomId, &Membership)| {
-            Some((room.clone(), span(session.room(room), membership)?))
-        };
-        let gone = Gone {
-            session: id,
-            for_good: false,
-            namespace: session.namespace.clone(),
-            user: session.identity.user.clone(),
-            attachment: session.attachment,
-            since: io.now.mono,
-            sequence,
-            came_with: socket.came_with.clone(),
-            rooms: session.rooms.iter().filter_map(room).collect(),
-            inbox: span(session.inbox_topic(), &session.inbox),
-        };
-        self.depart(io, private_id, gone);
-    }
-
-    /// A session has ended, and it isn't known how it could go on. Shards where it was before may
-    /// remember it yet.
-    pub(in crate::home) fn gone_for_good(&mut self, io: &mut Io, session: &Session) {
-        let Some(socket) = &session.socket else { return };
-        if io.settings.recovery.is_none() {
-            return tell_gone(io, session.id, socket.private_id);
-        }
-        let gone = Gone {
-            session: session.id,
-            for_good: true,
-            namespace: session.namespace.clone(),
-            user: session.identity.user.clone(),
-            attachment: session.attachment,
-            since: io.now.mono,
-            sequence: 0,
-            came_with: None,
-            rooms: Vec::new(),
-            inbox: None,
-        };
-        self.depart(io, socket.private_id, gone);
-    }
-
-    /// A session that was to go on, and did not.
-    fn still_gone(
-        &self,
-        namespace: &Namespace,
-        recalled: Recalled,
-        came_with: Option<Arc<str>>,
-        since: Mono,
-    ) -> Gone {
-        let Recalled { session, private_id: _, user, attachment, sequence, rooms, inbox_after } =
-            recalled;
-        let span = |topic: Topic, after: Position| Span {
-            topic,
-            base: Some(after.clone()),
-            since: 0,
-            live: (self.stream.last(), self.stream.last()),
-            end: after,
-        };
-        let inbox = inbox_after.map(|after| span(Topic::Inbox(user.clone()), after));
-        let room = |(room, after): (RoomId, Position)| {
-            let topic = Topic::Room(namespace.clone(), room.clone());
-            (room, span(topic, after))
-        };
-        let rooms = rooms.into_iter().map(room).collect();
-        let (namespace, for_good) = (namespace.clone(), false);
-        Gone {
-            session,
-            for_good,
-            namespace,
-            user,
-            attachment,
-            since,
-            sequence,
-            came_with,
-            rooms,
-            inbox,
-        }
-    }
-
-    fn depart(&mut self, io: &mut Io, private_id: SessionId, gone: Gone) {
-        self.departed.sessions.insert(private_id, gone);
-        self.departed.deadlines.push(io.now.mono, (private_id, io.now.mono));
-        while self.departed.sessions.len() > REMEMBERED {
-            let Some(oldest) = self.departed.deadlines.pop() else { return };
-            self.forget_one(io, oldest);
-        }
-    }
-
-    /// Forgets those whose time is over.
-    pub(in crate::home) fn forget_departed(&mut self, io: &mut Io) {
-        while let Some(departed) = self.departed.deadlines.pop_due(io.now.mono) {
-            self.forget_one(io, departed);
-        }
-    }
-
-    /// Forgets who went at this moment, if it has not come back since.
-    fn forget_one(&mut self, io: &mut Io, (private_id, since): (SessionId, Mono)) {
-        let gone = self.departed.sessions.get(&private_id);
-        let Some(session) = gone.filter(|it| it.since == since).map(|it| it.session) else {
-            return;
-        };
-        self.departed.sessions.remove(&private_id);
-        // An orphan is still listed here until its grace is over.
-        if !self.privates.contains_key(&private_id) {
-            tell_gone(io, session, private_id);
-        }
-    }
-
     /// The private ID and the offset that a client has given, if it wants to come back.
     pub(super) fn comes_back(
         &self,
@@ -310,13 +104,6 @@ impl Home {
             return self.seek(io, id, *private_id, offset.clone());
         }
         self.not_recalled(io, id);
-    }
-
-    /// By which of its attachments a session is here, or is remembered.
-    fn remembered(&self, private_id: SessionId) -> Option<Attachment> {
-        let gone = self.departed.sessions.get(&private_id).map(|gone| gone.attachment);
-        let session = self.privates.get(&private_id).and_then(|id| self.sessions.get(id));
-        gone.max(session.map(|session| session.attachment))
     }
 
     /// A home asks for a session whose client has come to it. Whoever had it last gives it back; the
@@ -402,9 +189,8 @@ impl Home {
         let Gone { session, namespace, user, attachment, sequence, rooms, inbox, .. } = gone;
         let rooms = rooms.into_iter().map(|(room, _)| room);
         let Some(positions) = positions else {
-            let inbox = Topic::Inbox(user);
-            forget(io, (session, attachment), &namespace, rooms);
-            io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session, attachment });
+            let rooms = rooms.map(|room| Topic::Room(namespace.clone(), room));
+            forget(io, (session, attachment), rooms.chain([Topic::Inbox(user)]));
             return None;
         };
         let mut positions = positions.into_iter();
@@ -420,8 +206,8 @@ impl Home {
             let gone = self.departed.sessions.get(&private_id);
             gone.is_some_and(|gone| gone.rooms.iter().any(|(it, _)| it == room))
         };
-        let others = session.rooms.keys().filter(|room| !goes_on_in(room)).cloned();
-        forget(io, (id, session.attachment), &session.namespace, others);
+        let others = session.rooms.keys().filter(|room| !goes_on_in(room));
+        forget(io, (id, session.attachment), others.map(|room| session.room(room)));
     }
 
     /// A client comes back while its old connection is still believed to live.
@@ -462,10 +248,8 @@ impl Home {
             && !session.authenticated;
         let same_user = session.identity.user == user || is_guest;
         if !same_user || rooms.iter().any(|(room, _)| forbidden(room)) {
-            let gone = (old, attachment);
-            forget(io, gone, &namespace, rooms.into_iter().map(|(room, _)| room));
-            let inbox = Topic::Inbox(user);
-            io.tell_owner(inbox, |topic| PeerMessage::Forget { topic, session: old, attachment });
+            let rooms = rooms.into_iter().map(|(room, _)| Topic::Room(namespace.clone(), room));
+            forget(io, (old, attachment), rooms.chain([Topic::Inbox(user)]));
             return self.not_recalled(io, id);
         }
         self.end_what_was_before(io, private_id);
@@ -534,10 +318,7 @@ impl Home {
         };
         let (line_id, namespace) = (session.line, session.namespace.clone());
         let speaker = (session.identity.clone(), session.authenticated);
-        for topic in out_of_reach {
-            let (session, attachment) = (id, session.attachment);
-            io.tell_owner(topic, |topic| PeerMessage::Forget { topic, session, attachment });
-        }
+        forget(io, (id, session.attachment), out_of_reach);
         let came_with = session.socket.as_mut().and_then(|socket| socket.came_with.take());
         self.end(io, id);
         let begun = self.begin_session(io, line_id, namespace, speaker, due);
@@ -574,22 +355,6 @@ impl Home {
                 self.aliases.remove(&private_id);
             }
             _ => {}
-        }
-    }
-
-    /// Tells who is named by their digests where sessions are remembered, if it hasn't heard so.
-    pub(in crate::home) fn tell_who_is_remembered(
-        &self,
-        io: &mut Io,
-        is_news_to: impl Fn(ShardIndex, &SessionId) -> bool,
-    ) {
-        for (private_id, gone) in &self.departed.sessions {
-            let named_by = io.home_of(private_id);
-            if named_by != io.links.me() && is_news_to(named_by, private_id) {
-                let (session, attachment) = (gone.session, Some(gone.attachment));
-                let private_id = *private_id;
-                io.tell(named_by, PeerMessage::Moved { session, private_id, attachment });
-            }
         }
     }
 
@@ -638,23 +403,13 @@ impl Home {
     }
 }
 
-/// Rooms may still list a session that does not go on.
+/// Topics may still list a session that does not go on in them.
 fn forget(
     io: &mut Io,
     (session, attachment): (SessionId, Attachment),
-    namespace: &Namespace,
-    rooms: impl Iterator<Item = RoomId>,
+    topics: impl IntoIterator<Item = Topic>,
 ) {
-    for room in rooms {
-        let topic = Topic::Room(namespace.clone(), room);
+    for topic in topics {
         io.tell_owner(topic, |topic| PeerMessage::Forget { topic, session, attachment });
-    }
-}
-
-/// Tells the shard that a session's digest names that the session is here no more.
-pub(in crate::home) fn tell_gone(io: &mut Io, session: SessionId, private_id: SessionId) {
-    let named_by = io.home_of(&session);
-    if named_by != io.links.me() {
-        io.tell(named_by, PeerMessage::Moved { session, private_id, attachment: None });
     }
 }
