@@ -184,6 +184,7 @@ impl Driver {
                 self.trunks.insert(trunk, outbox);
                 self.metrics.trunks.inc();
                 self.handle(Input::TrunkUp { trunk, restarted });
+                self.seek_by(trunk);
             }
             Event::TrunkBatch { trunk, items } => self.take_trunk_batch(trunk, items),
             Event::TrunkDown { trunk } => self.trunk_down(trunk),

@@ -14,6 +14,11 @@ impl Connection {
         self.state.borrow_mut().kept = Kept::begin(attach);
     }
 
+    /// Whether a session speaks by it, and it is not one to which a polling session may change.
+    pub(crate) fn speaks(&self) -> bool {
+        self.speaks.get()
+    }
+
     /// A session that polled has changed to this WebSocket.
     pub(crate) fn begin_to_speak(&self) {
         self.speaks.set(true);

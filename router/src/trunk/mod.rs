@@ -300,10 +300,13 @@ impl Trunk {
         self.hold.forget(connection);
         let mut live = self.live.borrow_mut();
         let Some(live) = live.as_mut() else { return };
+        let speaks = live.members.get(connection).is_some_and(|it| it.speaks());
         if live.members.detach(connection) && !trunkline_planted::is("tell no shard who has gone") {
             // Nobody waits for it: who comes back by another trunk, and sooner, is taken for who is
-            // still believed to be there, as after any connection that ended without a word.
-            self.detach(live, Detach { connection, moved: false }, Haste::Later);
+            // still believed to be there, as after any connection that ended without a word. But a
+            // session that polls takes no other WebSocket to change to before it has heard.
+            let haste = if speaks { Haste::Later } else { Haste::Now };
+            self.detach(live, Detach { connection, moved: false }, haste);
         }
     }
 

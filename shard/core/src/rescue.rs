@@ -87,6 +87,14 @@ pub struct Rescue {
     pub torn: bool,
 }
 
+impl Rescue {
+    /// Whether there is anything to deposit.
+    #[must_use]
+    pub fn is_something(&self) -> bool {
+        self.upto.is_some()
+    }
+}
+
 /// Notes that may wait or be in doubt; who has more begins anew after its shard's death.
 const NOTES: usize = 16 * 1024;
 
@@ -177,6 +185,9 @@ impl Ledger {
 
     /// Something holds once all that is queued is in answers.
     pub fn note(&mut self, given: Given) {
+        if self.is_lost {
+            return;
+        }
         if self.queued > self.given || !self.waiting.is_empty() {
             self.waiting.push_back((self.queued, given));
         } else {
@@ -219,13 +230,17 @@ impl Ledger {
         }
     }
 
-    /// What to deposit, if there is news since the last time. `upto` is the shard's newest stamp.
+    /// What to deposit, if there is news since the last time; nothing in it if there must be no deposit
+    /// any more. `upto` is the shard's newest stamp.
     pub fn deposit(&mut self, upto: Stamp, settled: u64) -> Option<Rescue> {
         let is_known = |list: &[Given]| list.iter().any(|it| matches!(it, Given::Checkpoint(_)));
-        if !std::mem::take(&mut self.has_news)
-            || self.is_lost
-            || !(is_known(&self.before) || is_known(&self.sent))
-        {
+        if !std::mem::take(&mut self.has_news) {
+            return None;
+        }
+        if self.is_lost {
+            return Some(Rescue::default());
+        }
+        if !is_known(&self.before) && !is_known(&self.sent) {
             return None;
         }
         self.deposits += 1;
@@ -359,8 +374,10 @@ mod tests {
     fn who_has_too_much_to_note_is_not_deposited_any_more() {
         let mut ledger = Ledger::default();
         ledger.note(state("state"));
+        assert!(ledger.deposit(HERE, 0).is_some_and(|it| it.is_something()));
         ledger.queue(1);
         (0..=NOTES as u64).for_each(|it| ledger.note(group(it, "a")));
+        assert!(ledger.deposit(HERE, 0).is_some_and(|it| !it.is_something()));
         ledger.give();
         ledger.note(state("state"));
         assert_eq!(ledger.deposit(HERE, 0), None);

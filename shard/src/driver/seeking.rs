@@ -13,6 +13,8 @@ use crate::wire::{BadItem, decode_rescue, session};
 
 /// How long routers may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A process that is younger may not have all its routers yet: it waits for them if nobody has anything.
+const YOUTH: Duration = Duration::from_secs(2);
 /// Sessions that are asked for at once; of more nothing is found.
 const MOST: usize = 1024;
 /// About what an item takes, in bytes.
@@ -29,8 +31,17 @@ pub(crate) struct Seeks {
 
 struct Sought {
     ticket: Ticket,
+    private_id: SessionId,
     awaited: BTreeSet<TrunkId>,
     found: Vec<Rescue>,
+    /// Routers that come meanwhile are asked too.
+    waits: bool,
+}
+
+impl Sought {
+    fn is_complete(&self) -> bool {
+        self.awaited.is_empty() && !(self.waits && self.found.is_empty())
+    }
 }
 
 impl Seeks {
@@ -39,7 +50,7 @@ impl Seeks {
     }
 
     fn take_complete(&mut self) -> Option<Sought> {
-        let number = self.of.iter().find(|(_, it)| it.awaited.is_empty()).map(|(it, _)| *it)?;
+        let number = self.of.iter().find(|(_, it)| it.is_complete()).map(|(it, _)| *it)?;
         self.of.remove(&number)
     }
 }
@@ -52,11 +63,15 @@ impl Driver {
         self.seeks.last += 1;
         let number = self.seeks.last;
         for trunk in &awaited {
-            let seek = Seek { number, private_id: private_id.0.to_vec().into() };
-            let item = Down { item: Some(down::Item::Seek(seek)) };
-            gathered.trunks.entry(*trunk).or_default().add(item, ITEM, Haste::Now);
+            gathered.trunks.entry(*trunk).or_default().add(
+                ask(number, private_id),
+                ITEM,
+                Haste::Now,
+            );
         }
-        self.seeks.of.insert(number, Sought { ticket, awaited, found: Vec::new() });
+        let waits = !is_full && self.now().mono < Mono(YOUTH);
+        let (private_id, found) = (*private_id, Vec::new());
+        self.seeks.of.insert(number, Sought { ticket, private_id, awaited, found, waits });
         self.seeks.deadlines.push_back((self.now().mono + PATIENCE, number));
         self.tell_found();
     }
@@ -88,6 +103,17 @@ impl Driver {
         Some(rescue)
     }
 
+    /// A router worker has come.
+    pub(super) fn seek_by(&mut self, trunk: TrunkId) {
+        let Some(outbox) = self.trunks.get(&trunk) else { return };
+        for (number, sought) in &mut self.seeks.of {
+            // One that has no room already is cut for that by others.
+            if outbox.push(ask(*number, &sought.private_id), ITEM).is_ok() {
+                sought.awaited.insert(trunk);
+            }
+        }
+    }
+
     /// A router worker is gone.
     pub(super) fn seek_without(&mut self, trunk: TrunkId) {
         for sought in self.seeks.of.values_mut() {
@@ -101,6 +127,7 @@ impl Driver {
         let now = self.now().mono;
         while let Some((_, number)) = self.seeks.deadlines.pop_front_if(|(at, _)| *at <= now) {
             if let Some(sought) = self.seeks.of.get_mut(&number) {
+                sought.waits = false;
                 sought.awaited.clear();
             }
         }
@@ -108,8 +135,13 @@ impl Driver {
     }
 
     fn tell_found(&mut self) {
-        while let Some(Sought { ticket, awaited: _, found }) = self.seeks.take_complete() {
+        while let Some(Sought { ticket, found, .. }) = self.seeks.take_complete() {
             self.handle(Input::Found { ticket, found });
         }
     }
+}
+
+fn ask(number: u64, private_id: &SessionId) -> Down {
+    let seek = Seek { number, private_id: private_id.0.to_vec().into() };
+    Down { item: Some(down::Item::Seek(seek)) }
 }

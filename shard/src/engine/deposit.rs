@@ -1,5 +1,5 @@
 //! What it takes to go on with a client that polls if this shard dies: its router keeps it. That is the
-//! one by which the client has polled last, and no other.
+//! one by which the client has polled last, and until it is certain to have it the one before.
 
 use trunkline_core::{Given, SessionId, Stamp, TrunkId};
 use trunkline_proto::trunk::{Deposit, Down, down};
@@ -33,11 +33,13 @@ impl Engine {
     pub(super) fn polls_by(&mut self, number: u64, trunk: TrunkId) {
         let Some(session) = self.sessions.get_mut(&number) else { return };
         session.ledger.poll();
+        // The last answer came behind a deposit on the same way.
+        let (id, former) = (session.id, session.former.take().filter(|former| *former != trunk));
         if session.keeper != Some(trunk) {
-            let (id, before) = (session.id, session.keeper.replace(trunk));
+            session.former = session.keeper.replace(trunk);
             session.ledger.deposit_again();
-            self.withdraw(&id, before);
         }
+        self.withdraw(&id, former);
     }
 
     /// Lets a session's router keep it as it is now, if it has changed.
@@ -51,8 +53,9 @@ impl Engine {
         };
         let Some(rescue) = session.ledger.deposit(self.newest, session.settled) else { return };
         let (id, private_ids) = (session.id, session.private_ids.iter());
+        let is_something = rescue.is_something();
         let state = encode_rescue(rescue);
-        if state.len() > BYTES {
+        if !is_something || state.len() > BYTES {
             return self.withdraw(&id, Some(keeper));
         }
         let private_ids = private_ids.map(|id| id.0.to_vec().into()).collect();

@@ -77,6 +77,7 @@ impl Engine {
         self.touched.remove(&number);
         self.noted.remove(&number);
         self.withdraw(&session.id, session.keeper);
+        self.withdraw(&session.id, session.former);
         self.moves.forget(number, &session.id);
         if let Some(asked) = session.poll {
             self.waiting.remove(&asked);

@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) private_ids: Vec<SessionId>,
     /// Which router keeps what it takes to go on with it if this shard dies.
     pub(super) keeper: Option<TrunkId>,
+    /// Which one did before, and still has it: that the other has it is certain with the next poll.
+    pub(super) former: Option<TrunkId>,
 }
 
 /// A POST on its way.
@@ -79,6 +81,7 @@ impl Session {
             ledger: Ledger::default(),
             private_ids: Vec::new(),
             keeper: None,
+            former: None,
         }
     }
 

@@ -2,18 +2,26 @@
 //! back to them all the same.
 
 use super::{install, proves, rules, setup};
+use crate::durability::jetstream::store;
+use crate::durability::kills::EMBEDDED;
+use crate::durability::nats::Nats;
+use crate::harness::Cluster;
+
+/// As the program wants to know them: it kills them.
+fn processes(cluster: &Cluster, shards: &[&str]) -> String {
+    let process = |id: &&str| format!("{id}={}", cluster.shards[*id].id());
+    shards.iter().map(process).collect::<Vec<_>>().join(",")
+}
 
 #[tokio::test]
 async fn clients_that_poll_come_back_to_their_sessions_when_shards_are_killed() {
     install().await;
-    let mut cluster = setup(rules!("crash")).start().await;
-    let shards: Vec<String> = cluster.shards.keys().cloned().collect();
-    let process = |id: &String| format!("{id}={}", cluster.shards[id].id());
-    let processes: Vec<String> = shards.iter().map(process).collect();
-    let (processes, urls) = (processes.join(","), cluster.http_urls());
+    let mut cluster = setup(rules!("crash")).section(EMBEDDED).start().await;
+    let shards = ["a", "b", "c"];
+    let (processes, urls) = (processes(&cluster, &shards), cluster.http_urls());
     let arguments = ["--shards", processes.as_str()];
     let started_again = async {
-        for id in &shards {
+        for id in shards {
             cluster.shards.get_mut(id).expect("a shard").ended().await;
             cluster.start_shard(id).await;
         }
@@ -23,4 +31,13 @@ async fn clients_that_poll_come_back_to_their_sessions_when_shards_are_killed() 
         () = proves("crash", &arguments, &urls, 1) => {}
         () = started_again => {}
     }
+}
+
+#[tokio::test]
+async fn clients_that_poll_come_back_to_their_sessions_at_other_shards_when_one_stays_dead() {
+    let servers = [Nats::start("sync_interval: always")];
+    let section = store(&servers, "map_bucket = \"maps\"");
+    let cluster = setup(rules!("crash")).section(&section).start().await;
+    let processes = processes(&cluster, &["b"]);
+    proves("crash", &["--shards", &processes], &cluster.http_urls(), 1).await;
 }

@@ -33,7 +33,7 @@ use self::command::Origin;
 use self::gate::Gates;
 use self::handovers::Handovers;
 use self::line::{At, Line};
-use self::requests::{Pending, Requests, Subject};
+use self::requests::{Asked, Pending, Requests, Subject};
 use self::session::Session;
 use self::socketio::departed::Departed;
 use self::socketio::gather::Gathers;
@@ -207,7 +207,12 @@ impl Home {
     pub(crate) fn link_down(&mut self, io: &mut Io, peer: ShardIndex) {
         for (request, pending) in self.requests.end_all(peer) {
             if let Some(pending) = self.keep_for_next(io, request, pending) {
-                self.refuse_or_forward(io, &pending, Refusal::Unavailable);
+                // Who may have had a session that is asked for has it no more as far as others know.
+                let refusal = match pending.asked {
+                    Asked::Recall { .. } => Refusal::Unknown,
+                    Asked::Topic { .. } | Asked::Whisper { .. } => Refusal::Unavailable,
+                };
+                self.refuse_or_forward(io, &pending, refusal);
             }
         }
         self.aliases.retain(|_, alias| alias.holder != peer);

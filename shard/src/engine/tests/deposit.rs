@@ -89,7 +89,7 @@ fn what_waits_is_not_given_and_who_is_left_out_has_not_heard() {
 }
 
 #[test]
-fn only_the_router_of_the_last_poll_has_it_and_none_when_the_session_is_over() {
+fn the_router_before_has_it_until_the_next_poll_and_none_when_the_session_is_over() {
     let mut stage = Stage::set();
     let number = stage.session(id(1));
     stage.checkpoint(number, "one");
@@ -98,13 +98,21 @@ fn only_the_router_of_the_last_poll_has_it_and_none_when_the_session_is_over() {
     stage.send(number, FrameKind::Live, "4a");
     assert!(stage.deposited().iter().all(|it| !it.before.is_empty()));
     let other = TrunkId(TRUNK.0 + 1);
-    stage.poll_by(other, id(1));
     let nothing = Rescue::default();
-    let by: Vec<_> = stage.deposits.drain(..).map(|(at, it)| (at, it == nothing)).collect();
-    assert_eq!(by, [(TRUNK, true), (other, false)], "request {request}");
+    let told = |stage: &mut Stage| {
+        let told = stage.deposits.drain(..).map(|(at, it)| (at, it == nothing));
+        told.collect::<Vec<_>>()
+    };
+    stage.poll_by(other, id(1));
+    assert_eq!(told(&mut stage), [(other, false)], "request {request}");
+    stage.send(number, FrameKind::Live, "4b");
+    stage.poll_by(other, id(1));
+    assert_eq!(told(&mut stage), [(TRUNK, true)]);
+    stage.send(number, FrameKind::Live, "4c");
+    stage.poll(id(1));
+    assert_eq!(told(&mut stage), [(TRUNK, false)]);
     stage.post(id(1), "1");
-    let by: Vec<_> = stage.deposits.drain(..).map(|(at, it)| (at, it == nothing)).collect();
-    assert_eq!(by, [(other, true)]);
+    assert_eq!(told(&mut stage), [(TRUNK, true), (other, true)]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::session_id::SessionId;
 use crate::topic::Topic;
 use crate::{ConnectionId, TrunkId};
 
-/// More messages than a client can have sent since the deposit: what it says is new.
+/// More messages than a client sends by one connection: what it says afterwards is new.
 const SAID_SINCE: u64 = 1 << 24;
 
 /// A session that routers are asked for.
@@ -219,7 +219,7 @@ impl Found {
         let (id, identity) = (socket.session, kept.identity.clone());
         let nowhere = (TrunkId(0), ConnectionId(0));
         let mut session = Session::new(id, id, kept.namespace.clone(), identity, nowhere);
-        let settled = origin + settled;
+        let settled = origin + settled.min(SAID_SINCE);
         session.socket = Some(Box::new(socket_of(socket.clone(), (*origin, settled), 0)));
         resume(session, kept.clone(), &adoption, settled, None)
     }
