@@ -78,6 +78,8 @@ mod tests {
     use super::*;
 
     const PLACE: &str = "trunkline_planted::is(\"";
+    /// Where the faults are that no seed has shown.
+    const FACTS: &str = "shard/core/tests/it/behaviour/planted.rs";
 
     /// The faults that are planted in a file, or in all files below a folder.
     fn planted(path: &Path, found: &mut Vec<String>) {
@@ -93,12 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_that_is_planted_has_a_line_in_the_table_and_no_other_has() {
+    fn each_fault_that_is_planted_has_a_line_in_the_table_or_a_fact_and_no_other_has() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut found = Vec::new();
         for part in ["client/src", "config/src", "proto/src", "router/src", "shard"] {
             planted(&root.join(part), &mut found);
         }
+        let facts = fs::read_to_string(root.join(FACTS)).unwrap();
+        found.retain(|fault| !facts.contains(&format!("\"{fault}\",")));
         let mut table: Vec<&str> = faults().collect();
         found.sort_unstable();
         table.sort_unstable();
