@@ -44,6 +44,10 @@ impl Engine {
             return;
         }
         session.phase = Phase::Closing;
+        // It is over, and nobody is to go on with it.
+        session.private_ids = Vec::new();
+        let (id, keepers) = (session.id, [session.keeper.take(), session.former.take()]);
+        keepers.into_iter().for_each(|keeper| self.withdraw(&id, keeper));
         self.leave(number, false);
         self.timers.clear(number, Timer::Heartbeat);
         self.timers.set(number, Timer::Farewell, now + FAREWELL);

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use std::collections::VecDeque;
+
 use super::Home;
 use super::gate::owner_of;
 use super::greeting::{Greeting, Heard};
-use super::line::{At, Line, Multiplex, Speaks};
+use super::line::{At, Line, Multiplex, OVER, Speaks};
 use super::session::Session;
 use super::socketio::departed::tell_gone;
 use super::subscription::Socket;
@@ -63,6 +65,7 @@ impl Home {
                     sockets: SmallMap::default(),
                     awaited: Vec::new(),
                     ended: Vec::new(),
+                    over: VecDeque::new(),
                     connects: 0,
                     attached_before: 0,
                 };
@@ -304,6 +307,10 @@ impl Home {
         self.privates.remove(&socket.private_id);
         if self.departed.has(&socket.private_id) {
             return;
+        }
+        if let Some(multiplex) = self.lines.get_mut(&session.line).and_then(Line::multiplex) {
+            multiplex.over.truncate(OVER - 1);
+            multiplex.over.push_front(socket.private_id);
         }
         if session.attachment.is_first() {
             tell_gone(io, id, socket.private_id);
