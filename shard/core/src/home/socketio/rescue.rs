@@ -57,8 +57,8 @@ impl Home {
         let client =
             Client { private_id, namespace: &session.namespace, offset: offset.as_deref() };
         let found = found.into_iter().filter_map(|rescue| client.of(rescue));
-        let newest = found.max_by_key(|(found, rescue)| (found.socket.recoveries, rescue.nth));
-        let recalled = newest.and_then(|(found, rescue)| client.recalled(found, &rescue));
+        let newest = found.max_by_key(|it| (it.session.socket.recoveries, it.rescue.nth));
+        let recalled = newest.and_then(|newest| client.recalled(newest));
         let of_all = |it: &Recalled| Attachment::new(it.attachment.recoveries(), u32::MAX);
         let recalled = recalled.filter(|it| !self.has_come_back(it.session, of_all(it)));
         match recalled {
@@ -75,6 +75,15 @@ struct Client<'a> {
     offset: Option<&'a str>,
 }
 
+/// What a router has had of a connection, with the session that is sought.
+struct Candidate {
+    rescue: Rescue,
+    /// All that it was given, the last answer included.
+    after: Vec<Given>,
+    /// As it was then.
+    session: Found,
+}
+
 /// A session in what a router has had of its connection.
 struct Found {
     origin: u64,
@@ -83,11 +92,11 @@ struct Found {
 }
 
 impl Client<'_> {
-    /// The session that it means, as it was in the end.
-    fn of(&self, rescue: Rescue) -> Option<(Found, Rescue)> {
+    /// The session that it means, if it is there.
+    fn of(&self, rescue: Rescue) -> Option<Candidate> {
         let mut after = rescue.before.clone();
         rescue.sent.iter().cloned().for_each(|given| given.fold(&mut after));
-        Some((self.find(&after)?, rescue))
+        Some(Candidate { session: self.find(&after)?, rescue, after })
     }
 
     fn find(&self, given: &[Given]) -> Option<Found> {
@@ -109,11 +118,10 @@ impl Client<'_> {
     }
 
     /// How the session goes on; `None` if it isn't certain what its client has had.
-    fn recalled(&self, found: Found, rescue: &Rescue) -> Option<Recalled> {
-        let Rescue { settled, before, sent, .. } = rescue;
-        let has_heard_all = found.has_heard_all(self.offset, rescue)?;
-        let mut after = before.clone();
-        sent.iter().cloned().for_each(|given| given.fold(&mut after));
+    fn recalled(&self, candidate: Candidate) -> Option<Recalled> {
+        let Candidate { rescue, after, session: found } = candidate;
+        let Rescue { settled, before, sent, .. } = &rescue;
+        let has_heard_all = found.has_heard_all(self.offset, &rescue)?;
         let session = found.resumed(&after, *settled);
         let earlier = match has_heard_all {
             true => None,
@@ -190,11 +198,9 @@ impl Found {
     }
 
     fn is_in(&self, place: &[u8]) -> bool {
-        let room = Place::decode(place).and_then(|place| match place.topic {
-            Topic::Room(namespace, room) if namespace == self.kept.namespace => Some(room),
-            _ => None,
-        });
-        room.is_some_and(|room| self.kept.rooms.iter().any(|kept| kept.room == room))
+        let topic = Place::decode(place).map(|place| place.topic).filter(|it| self.hears(it));
+        let Some(Topic::Room(_, room)) = topic else { return false };
+        self.kept.rooms.iter().any(|kept| kept.room == room)
     }
 
     fn hears(&self, topic: &Topic) -> bool {
