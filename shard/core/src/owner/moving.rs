@@ -340,11 +340,13 @@ impl Owner {
     }
 
     /// With a log that all shards share, others may have written to a topic that was theirs for a
-    /// while.
+    /// while. Until it is known, nobody is told where it stands.
     pub(super) fn look_again(&mut self, io: &mut Io, topic: &Topic) {
         let Some(owned) = self.topics.get(topic) else { return };
         let is_open = matches!(owned.stage, Stage::Open(_)) && owned.serves == Serves::Yes;
-        if io.settings.log == LogReach::Cluster && is_open && owned.appends.is_empty() {
+        if io.settings.log == LogReach::Cluster && is_open {
+            // What became of a batch that is under way, the log says too: it opens the topic after it.
+            self.tickets.retain(|_, (of, it)| of != topic || !matches!(it, Waiting::Append));
             self.reopen(io, topic);
         }
     }

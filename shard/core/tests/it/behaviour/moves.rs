@@ -349,6 +349,34 @@ fn who_is_in_the_map_again_has_what_it_had_where_nothing_was_said_without_it() {
 }
 
 #[test]
+fn who_was_passed_over_while_its_log_was_slow_tells_nobody_where_its_room_stood() {
+    let mut town = town(|plan| (plan.durable, plan.shared) = (true, true));
+    let [far, near] = members(&mut town);
+    town.publish(far, "lobby", "one");
+    let old = town.owner_of_room("lobby");
+    // The next owner does not hear of the batch that is under way.
+    for other in (0..3).filter(|shard| *shard != old) {
+        assert!(town.world.cut_link(old, other, seconds(2)));
+    }
+    town.world.plan.log = 4000..=4000;
+    let slow = town.begin(near, publish("lobby", "slow"));
+    town.world.plan.log = 0..=0;
+    town.world.away(&[old]);
+    town.wait(seconds(1));
+    town.publish(far, "lobby", "two");
+    town.wait(seconds(2));
+    town.world.away(&[]);
+    town.wait(seconds(2));
+    town.publish(far, "lobby", "three");
+    for member in [far, near] {
+        let answer = town.answer(member, slow);
+        assert_eq!(answer.map(|it| it["offset"].clone()), (member == near).then(|| 2.into()));
+        let all = ["message one", "message slow", "message two", "message three"];
+        assert_eq!(town.hears_of(member), all);
+    }
+}
+
+#[test]
 fn a_dead_owner_is_followed_where_all_share_one_log() {
     let mut town = town(|plan| (plan.durable, plan.shared) = (true, true));
     let [far, _] = members(&mut town);
