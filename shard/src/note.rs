@@ -75,7 +75,6 @@ pub(crate) fn owed_at_start(
 ) -> BTreeSet<ShardIndex> {
     let view = cluster.outlook().view;
     let owed: BTreeSet<String> = match (reach, note) {
-        (LogReach::Cluster, _) => BTreeSet::new(),
         // Nothing was said since, and the process before served to its end.
         (LogReach::Shard, Some(note)) if note.view == view.id() && !view.is_away(me.0) => {
             note.owed.clone()
@@ -90,7 +89,8 @@ pub(crate) fn owed_at_start(
             all.retain(|id| !note.has_nothing(id, cluster));
             all
         }
-        (LogReach::Shard | LogReach::Process, _) => ids(&view).collect(),
+        // With a log that all shards share too: it need not be asked for what others give.
+        (LogReach::Shard | LogReach::Process | LogReach::Cluster, _) => ids(&view).collect(),
     };
     let numbers = owed.iter().filter_map(|id| cluster.number(id)).map(ShardIndex);
     numbers.filter(|it| *it != me).collect()
@@ -180,6 +180,6 @@ mod tests {
         assert_eq!(owed(None, LogReach::Shard, &cluster(1)), [0; 0]);
         assert_eq!(owed(None, LogReach::Shard, &cluster(2)), [1, 2]);
         assert_eq!(owed(None, LogReach::Process, &cluster(1)), [1, 2]);
-        assert_eq!(owed(None, LogReach::Cluster, &cluster(2)), [0; 0]);
+        assert_eq!(owed(None, LogReach::Cluster, &cluster(1)), [1, 2]);
     }
 }

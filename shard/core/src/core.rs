@@ -307,7 +307,7 @@ fn route(io: &mut Io, home: &mut Home, owner: &mut Owner, from: ShardIndex, mess
             home.claimed(io, from, &topic, &epoch, gap, &missed, last, handover);
         }
         PeerMessage::Parted { topic } => home.parted(io, from, &topic),
-        PeerMessage::Transfer { topic, part } => owner.transfer(io, from, topic, part),
+        PeerMessage::Transfer { topic, part } => owner.transfer(io, from, topic, *part),
         PeerMessage::Transferred { topic } => owner.transferred(io, from, &topic),
         PeerMessage::NotTaken { topic } => owner.not_taken(io, from, &topic),
         PeerMessage::Want { topic, view } => owner.wanted(io, from, topic, view),

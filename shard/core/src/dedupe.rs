@@ -1,6 +1,8 @@
 //! Repeats are recognised: by the session's own count, and by the client's idempotency key. A
 //! repeat gets the answer of the first, and nothing is done again.
 
+mod answers;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +71,10 @@ struct Window {
 }
 
 impl Window {
+    fn new(used: Mono) -> Self {
+        Self { used, entries: VecDeque::new(), newest: 0 }
+    }
+
     /// Where a sequence's answer is: most often at the end, and a new one's nowhere.
     fn place_of(&self, sequence: u64) -> Option<usize> {
         if sequence > self.newest {
@@ -131,7 +137,7 @@ impl Dedupe {
         let expiring = &mut self.expiring;
         let window = self.sessions.entry(member.session).or_insert_with(|| {
             expiring.push(now, Expiring::Session(member.session));
-            Window { used: now, entries: VecDeque::new(), newest: 0 }
+            Window::new(now)
         });
         window.used = now;
         window.newest = window.newest.max(*sequence);

@@ -11,6 +11,7 @@
 //! one half says to the other of the same shard takes the same way as what it says to another
 //! shard's, without the link; so there is one path to get right.
 
+mod answered;
 mod api;
 mod asker;
 mod attachment;
@@ -41,6 +42,7 @@ mod time;
 mod topic;
 
 pub use self::core::{Core, Gauges};
+pub use answered::{Answered, FirstAnswer, KnownBy};
 pub use api::{ApiCall, ApiCallId, ApiProblem};
 pub use attachment::Attachment;
 pub use binary::{BodyError, arguments_to_json_array};

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::Ticket;
 use crate::message::Record;
 use crate::name::UserId;
@@ -76,6 +78,24 @@ pub enum LogRequest {
         /// All that the other shard held of it.
         held: Box<Held>,
     },
+    /// With a log that all shards share: another shard is to go on with a topic from where this one
+    /// stands. This one appends no more to it until it is opened anew.
+    Cede {
+        /// Comes back with [`LogOutcome::Ceded`].
+        ticket: Ticket,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Go on with a topic from where the owner before has stood, unless somebody else has written to
+    /// it since: then it is opened.
+    TakeUp {
+        /// Comes back with [`LogOutcome::Opened`].
+        ticket: Ticket,
+        /// The topic.
+        topic: Topic,
+        /// What was ceded. One that can't be read is none: the topic is opened.
+        deed: Bytes,
+    },
     /// Another shard has the topic now. Has no outcome: what is not removed is found by
     /// [`LogRequest::List`] and given away again.
     Remove {
@@ -123,6 +143,9 @@ pub enum LogOutcome {
     Exported(Option<Box<Held>>),
     /// The topic is kept.
     Imported,
+    /// What the log says to itself by the next owner, who can't read it; `None` if that one has to
+    /// open the topic.
+    Ceded(Option<Bytes>),
     /// It did not work.
     Failed(LogFailure),
 }
@@ -162,7 +185,8 @@ pub struct Opened {
     /// About how many bytes the records after `handed` take.
     pub waiting_bytes: usize,
     /// Who published what within the idempotency window, oldest first, as far as the log knows it:
-    /// so that a repeat is recognised by an owner that wasn't there for the first.
+    /// so that a repeat is recognised by an owner that wasn't there for the first. None if it is
+    /// taken up by a deed.
     pub publications: Vec<Publication>,
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use trunkline_config::ViewId;
 
+use crate::answered::Answered;
 use crate::attachment::Attachment;
 use crate::awaited;
 use crate::link::ShardIndex;
@@ -206,7 +207,7 @@ pub enum PeerMessage {
         /// The topic.
         topic: Topic,
         /// The part.
-        part: TransferPart,
+        part: Box<TransferPart>,
     },
     /// What was transferred is kept.
     Transferred {
@@ -262,6 +263,11 @@ pub struct TransferPart {
     pub records: Vec<Arc<Record>>,
     /// What is remembered of publishes, oldest first.
     pub publications: Vec<Publication>,
+    /// What is remembered of publishes, if all shards share their log and the next owner doesn't ask
+    /// it.
+    pub answers: Vec<Answered>,
+    /// With the last part: what the log that all shards share has to say to itself.
+    pub deed: Option<Bytes>,
     /// No part comes after this one.
     pub last: bool,
     /// With the last part: for how long there may be members of whom the sender has not heard, as

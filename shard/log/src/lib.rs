@@ -46,7 +46,10 @@ pub use settings::LogSettings;
 ///   a store that is full refuses too.
 /// - [`LogRequest::Remove`] forgets all of a topic. Should it begin here again, it is another history.
 ///
-/// A store that all shards share has nothing to move: it lists and exports nothing, and refuses what is imported.
+/// A store that all shards share has nothing to move: it lists and exports nothing, and refuses what is
+/// imported. Instead a topic is ceded ([`LogRequest::Cede`]), after which it must be opened to be
+/// appended to, and taken up ([`LogRequest::TakeUp`]) by another shard, which is as if that one had opened
+/// it, but cheaper. Other stores cede nothing, and open what is to be taken up.
 pub trait TopicLog: Send + fmt::Debug {
     /// Carries out a request, or begins to.
     fn submit(&mut self, request: LogRequest, wall_ms: u64);

@@ -46,7 +46,9 @@ impl MemoryLog {
     /// Carries out a request. `None` for one that has no outcome.
     fn carry_out(&mut self, request: LogRequest, wall_ms: u64) -> Option<(Ticket, LogOutcome)> {
         match request {
-            LogRequest::Open { ticket, topic } => {
+            // A log of the shard's own has nothing to say to that of another.
+            LogRequest::Cede { ticket, .. } => Some((ticket, LogOutcome::Ceded(None))),
+            LogRequest::Open { ticket, topic } | LogRequest::TakeUp { ticket, topic, .. } => {
                 Some((ticket, LogOutcome::Opened(self.open(&topic, wall_ms))))
             }
             LogRequest::Append { ticket, topic, after, records } => {

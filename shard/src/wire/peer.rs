@@ -96,7 +96,7 @@ pub(crate) fn decode_peer(
         Item::Parted(topic) => PeerMessage::Parted { topic: decode_topic(Some(topic))? },
         Item::Transfer(mut transfer) => {
             let topic = decode_topic(transfer.topic.take())?;
-            PeerMessage::Transfer { topic, part: decode_part(transfer, shards)? }
+            PeerMessage::Transfer { topic, part: Box::new(decode_part(transfer, shards)?) }
         }
         Item::Transferred(topic) => PeerMessage::Transferred { topic: decode_topic(Some(topic))? },
         Item::NotTaken(topic) => PeerMessage::NotTaken { topic: decode_topic(Some(topic))? },

@@ -157,7 +157,7 @@ fn encode_joined(joined: &Joined) -> wire::Joined {
     }
 }
 
-fn decode_status(status: i32) -> Result<SendStatus, BadItem> {
+pub(super) fn decode_status(status: i32) -> Result<SendStatus, BadItem> {
     match wire::SendStatus::try_from(status) {
         Ok(wire::SendStatus::Delivered) => Ok(SendStatus::Delivered),
         Ok(wire::SendStatus::Queued) => Ok(SendStatus::Queued),
@@ -166,7 +166,7 @@ fn decode_status(status: i32) -> Result<SendStatus, BadItem> {
     }
 }
 
-fn encode_status(status: SendStatus) -> wire::SendStatus {
+pub(super) fn encode_status(status: SendStatus) -> wire::SendStatus {
     match status {
         SendStatus::Delivered => wire::SendStatus::Delivered,
         SendStatus::Queued => wire::SendStatus::Queued,

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use prost::Message;
 use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
-    Action, Adoption, Answer, Arguments, Attachment, Body, Comes, ConnectionId, Delivery, Dialect,
-    Epoch, Frame, FrameKind, GroupId, HandoverId, Input, Joined, Member, Namespace, News, Output,
-    PeerMessage, Position, Publication, Record, Refusal, Reply, RequestId, RoomId, SendStatus,
-    SessionId, ShardIndex, SlotPosition, Standing, Topic, TransferPart, TrunkId, UserId,
-    UserPresence,
+    Action, Adoption, Answer, Answered, Arguments, Attachment, Body, Comes, ConnectionId, Delivery,
+    Dialect, Epoch, FirstAnswer, Frame, FrameKind, GroupId, HandoverId, Input, Joined, KnownBy,
+    Member, Namespace, News, Output, PeerMessage, Position, Publication, Record, Refusal, Reply,
+    RequestId, RoomId, SendStatus, SessionId, ShardIndex, SlotPosition, Standing, Topic,
+    TransferPart, TrunkId, UserId, UserPresence,
 };
 use trunkline_proto::{peer, trunk};
 
@@ -131,6 +131,18 @@ fn deliveries() -> Vec<PeerMessage> {
     deliveries.into_iter().map(deliver).collect()
 }
 
+fn answered() -> Vec<Answered> {
+    let session = SessionId([7; 24]);
+    let key = |ephemeral| KnownBy::Key { user: member().user, key: Arc::from("k"), ephemeral };
+    [
+        (KnownBy::Sequence { session, sequence: 4 }, FirstAnswer::Published(position())),
+        (key(true), FirstAnswer::Ephemeral),
+        (key(false), FirstAnswer::Sent(SendStatus::Queued)),
+    ]
+    .map(|(by, answer)| Answered { by, answer })
+    .into()
+}
+
 fn others() -> Vec<PeerMessage> {
     let (session, attachment) = (SessionId([7; 24]), Attachment(5));
     let view = ViewId { map: MapId { version: 3, digest: 7 }, statuses: 11 };
@@ -154,10 +166,10 @@ fn others() -> Vec<PeerMessage> {
         PeerMessage::Lacks { topic: room(), view },
         PeerMessage::Settled { view },
         PeerMessage::Doubt { lasts: Duration::from_millis(9001) },
-        PeerMessage::Transfer { topic: room(), part: TransferPart::default() },
+        PeerMessage::Transfer { topic: room(), part: Box::default() },
         PeerMessage::Transfer {
             topic: room(),
-            part: TransferPart {
+            part: Box::new(TransferPart {
                 standing: Some(Standing {
                     position: position(),
                     first: 3,
@@ -172,9 +184,11 @@ fn others() -> Vec<PeerMessage> {
                 ],
                 records: vec![record()],
                 publications: vec![Publication::of(&record())],
+                answers: answered(),
+                deed: Some(Bytes::from_static(b"deed")),
                 last: true,
                 doubt: Duration::from_millis(9001),
-            },
+            }),
         },
         PeerMessage::Handed { topic: room(), handover: HandoverId(2), passed: true },
         PeerMessage::Claimed {

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use trunkline_config::{Directory, MapId, ViewId};
 use trunkline_core::{
-    Attachment, News, Publication, SessionId, ShardIndex, Standing, Topic, TransferPart,
+    Answered, Attachment, FirstAnswer, KnownBy, News, Publication, SessionId, ShardIndex, Standing,
+    Topic, TransferPart,
 };
 use trunkline_proto::peer as wire;
 
 use super::BadItem;
+use super::peer_reply::{decode_status, encode_status};
 use super::topic::{
     decode_member, decode_position, decode_records, decode_topic, encode_member, encode_position,
     encode_records, encode_session, encode_topic, session, user,
@@ -32,6 +34,8 @@ pub(super) fn decode_part(
         publications,
         last,
         doubt_ms,
+        answers,
+        deed,
     } = transfer;
     let member = |member: wire::TransferMember| {
         let wire::TransferMember { member, home } = member;
@@ -50,6 +54,8 @@ pub(super) fn decode_part(
         news: news.into_iter().filter_map(said).collect::<Result<_, _>>()?,
         records: decode_records(records)?,
         publications: publications.into_iter().map(decode_publication).collect::<Result<_, _>>()?,
+        answers: answers.into_iter().map(decode_answered).collect::<Result<_, _>>()?,
+        deed,
         last,
         doubt: Duration::from_millis(doubt_ms),
     })
@@ -61,7 +67,18 @@ pub(super) fn encode_part(
     part: &TransferPart,
     shards: &Directory,
 ) -> wire::Transfer {
-    let TransferPart { standing, members, left, news, records, publications, last, doubt } = part;
+    let TransferPart {
+        standing,
+        members,
+        left,
+        news,
+        records,
+        publications,
+        answers,
+        deed,
+        last,
+        doubt,
+    } = part;
     let members = members.iter().map(|(member, ShardIndex(home))| wire::TransferMember {
         member: Some(encode_member(member)),
         home: shards.id(*home).unwrap_or_default().to_owned(),
@@ -81,6 +98,8 @@ pub(super) fn encode_part(
         publications: publications.iter().map(encode_publication).collect(),
         last: *last,
         doubt_ms: u64::try_from(doubt.as_millis()).unwrap_or(u64::MAX),
+        answers: answers.iter().map(encode_answered).collect(),
+        deed: deed.clone(),
     }
 }
 
@@ -144,4 +163,43 @@ fn encode_publication(publication: &Publication) -> wire::Publication {
         sequence: *sequence,
         key: key.as_deref().map(str::to_owned),
     }
+}
+
+fn decode_answered(answered: wire::Answered) -> Result<Answered, BadItem> {
+    let wire::Answered { session: id, sequence, user: name, key, ephemeral, answer } = answered;
+    let by = match key {
+        None => KnownBy::Sequence { session: session(&id)?, sequence },
+        Some(key) => KnownBy::Key { user: user(&name)?, key: key.into(), ephemeral },
+    };
+    let answer = match answer.ok_or(BadItem("answered"))? {
+        wire::answered::Answer::Published(position) => {
+            FirstAnswer::Published(decode_position(position))
+        }
+        wire::answered::Answer::SentOn(wire::EphemeralSent {}) => FirstAnswer::Ephemeral,
+        wire::answered::Answer::Sent(status) => FirstAnswer::Sent(decode_status(status)?),
+    };
+    Ok(Answered { by, answer })
+}
+
+fn encode_answered(Answered { by, answer }: &Answered) -> wire::Answered {
+    let answer = match answer {
+        FirstAnswer::Published(position) => {
+            wire::answered::Answer::Published(encode_position(position))
+        }
+        FirstAnswer::Ephemeral => wire::answered::Answer::SentOn(wire::EphemeralSent {}),
+        FirstAnswer::Sent(status) => wire::answered::Answer::Sent(encode_status(*status).into()),
+    };
+    let mut answered = wire::Answered { answer: Some(answer), ..wire::Answered::default() };
+    match by {
+        KnownBy::Sequence { session, sequence } => {
+            answered.session = encode_session(session);
+            answered.sequence = *sequence;
+        }
+        KnownBy::Key { user, key, ephemeral } => {
+            answered.user = user.as_str().to_owned();
+            answered.key = Some(key.to_string());
+            answered.ephemeral = *ephemeral;
+        }
+    }
+    answered
 }

@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::topic::{Serves, Stage};
-use super::transfer::{Assembly, People};
+use super::topic::{OwnedTopic, Serves, Stage, Title};
+use super::transfer::{Assembly, Ceded, People};
 use super::{Owner, Waiting};
 use crate::core::Io;
 use crate::deadlines::Deadlines;
+use crate::dedupe::Dedupe;
 use crate::link::{ShardIndex, Via};
 use crate::log::{Held, LogOutcome, LogRequest};
 use crate::output::Output;
@@ -232,7 +233,7 @@ impl Owner {
             self.arriving.arrivals.remove(topic);
         }
         self.moving.lent.is_back(topic, from.peer);
-        let People { members, left, news, doubt: _ } = people;
+        let People { members, left, news, doubt: _, ceded } = people;
         if io.now.mono < doubtful_until {
             // For a topic that isn't in memory it is remembered by who has given it.
             self.owed.doubt(from.peer, doubtful_until);
@@ -263,14 +264,26 @@ impl Owner {
                 self.part(io, topic, session, attachment);
             }
         }
-        io.answer(from, PeerMessage::Transferred { topic: topic.clone() });
-        let is_opening =
-            |it: &super::topic::OwnedTopic| matches!(it.stage, Stage::Opening { before: None, .. });
+        let is_opening = |it: &OwnedTopic| matches!(it.stage, Stage::Opening { before: None, .. });
         let asked =
             |(of, waiting): &(Topic, Waiting)| of == topic && matches!(waiting, Waiting::Open);
-        if self.topics.get(topic).is_some_and(|it| is_opening(it))
-            && !self.tickets.values().any(asked)
-        {
+        let waits_to_be_opened = self.topics.get(topic).is_some_and(|it| is_opening(it))
+            && !self.tickets.values().any(asked);
+        if let Some(owned) = self.topics.get_mut(topic) {
+            let deed = ceded.as_ref().map(|it| it.deed.clone());
+            if waits_to_be_opened {
+                owned.title.given(deed);
+            } else {
+                owned.title = Title::Unclear;
+            }
+            if let Some(Ceded { answers, deed: _ }) = ceded {
+                let window = io.settings.key_window;
+                let dedupe = owned.dedupe.get_or_insert_with(|| Box::new(Dedupe::new(window)));
+                dedupe.take_over(io.now.mono, answers);
+            }
+        }
+        io.answer(from, PeerMessage::Transferred { topic: topic.clone() });
+        if waits_to_be_opened {
             self.open_for_sure(io, topic, Some(from.peer));
         }
         // It has been opened before, and the old owner has written to it since.

@@ -320,7 +320,9 @@ impl Owner {
             let Some(owned) = self.topics.get_mut(topic) else { return };
             owned.members.doubt_all(nth);
             owned.expects(owned.members.homes(), nth);
-            if is_open && self.owed.may_have(io.links.me(), topic) {
+            // What the log had of it may have been ceded.
+            let is_ceded = io.settings.log == LogReach::Cluster;
+            if is_open && (is_ceded || self.owed.may_have(io.links.me(), topic)) {
                 owned.stage = Stage::default();
                 self.open_for_sure(io, topic, None);
                 return self.take_in(io, topic);

@@ -1,7 +1,7 @@
 //! Learning where a topic stands: when it is first asked for, and again after an append failed.
 
 use super::tail::Tail;
-use super::topic::{Serves, Stage};
+use super::topic::{Serves, Stage, Title};
 use super::{Owner, Tickets, Waiting};
 use crate::Ticket;
 use crate::attachment::Attachment;
@@ -48,6 +48,7 @@ impl Owner {
             Some(tail) if *tail.epoch() != opened.epoch => owned.handing.begin_anew(),
             _ => {}
         }
+        owned.title = Title::default();
         owned.handing.resume(opened.handed, opened.waiting_bytes);
         let forgets = trunkline_planted::is("forget what the log knows");
         if !opened.publications.is_empty() && !forgets {
@@ -177,12 +178,18 @@ impl Owner {
         };
         match &owned.stage {
             Stage::Opening { .. } if self.tickets.values().any(asked) => {}
-            Stage::Opening { .. } => {
-                let open = |ticket, topic| LogRequest::Open { ticket, topic };
-                self.ask_log(io, topic, Waiting::Open, open);
-            }
+            Stage::Opening { .. } => self.ask_where_it_stands(io, topic),
             Stage::Open(_) => self.retry_claims(io, topic),
         }
+    }
+
+    /// Opens a topic, or takes it up if it was ceded to this shard.
+    pub(super) fn ask_where_it_stands(&mut self, io: &mut Io, topic: &Topic) {
+        let deed = self.topics.get(topic).and_then(|owned| owned.title.deed());
+        self.ask_log(io, topic, Waiting::Open, |ticket, topic| match deed {
+            Some(deed) => LogRequest::TakeUp { ticket, topic, deed },
+            None => LogRequest::Open { ticket, topic },
+        });
     }
 
     pub(super) fn ask_log(

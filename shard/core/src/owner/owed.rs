@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use trunkline_config::{View, ViewId};
 
+use super::Owner;
 use super::topic::Stage;
-use super::{Owner, Waiting};
 use crate::core::Io;
 use crate::link::ShardIndex;
-use crate::log::LogRequest;
 use crate::output::Output;
 use crate::peer::PeerMessage;
 use crate::settings::LogReach;
@@ -25,6 +24,10 @@ const VIEWS: usize = 16;
 const RECENT: usize = 8;
 /// A peer whose log ends with its process, and that has had no link for so long, has nothing.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a peer may take to be linked, with a log that all shards share: it may give what it has,
+/// and if it doesn't, whoever opens a topic has it.
+const LINKING: Duration = Duration::from_millis(250);
 
 /// A peer with a log of its own that has had no link for so long, and is in no map any more, will
 /// not come back: longer than most networks are cut.
@@ -156,7 +159,7 @@ impl Owed {
 /// How long a peer that can't be reached is waited for; none if for as long as it takes.
 fn patience(io: &Io, peer: ShardIndex) -> Option<Duration> {
     match io.settings.log {
-        LogReach::Cluster => Some(Duration::ZERO),
+        LogReach::Cluster => Some(LINKING),
         LogReach::Process => Some(PATIENCE),
         // The map says to go on without it. It may be on its way yet, if it is alive.
         LogReach::Shard if io.view().shard(peer.0).is_none() => Some(GONE),
@@ -301,7 +304,7 @@ impl Owner {
             owned.doubtful_until = io.now.mono + io.settings.grace;
         }
         owned.doubtful_until = owned.doubtful_until.max(self.owed.doubt_of(topic));
-        self.ask_log(io, topic, Waiting::Open, |ticket, topic| LogRequest::Open { ticket, topic });
+        self.ask_where_it_stands(io, topic);
     }
 
     /// A peer doesn't have a topic that it was asked for, by its view. By another one than this

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
+
 use super::append::Appends;
 use super::handing::Handing;
 use super::members::Members;
@@ -40,6 +42,38 @@ pub(super) struct OwnedTopic {
     pub(super) news: Option<Box<News>>,
     /// Until then there may be members of another owner who have not come back.
     pub(super) doubtful_until: Mono,
+    /// Whether the log can go on with it without opening it.
+    pub(super) title: Title,
+}
+
+/// By what right a topic is gone on with, with a log that all shards share.
+#[derive(Debug, Default)]
+pub(super) enum Title {
+    /// Nobody has given it: it must be opened.
+    #[default]
+    None,
+    /// Its owner before has ceded it.
+    Deed(Bytes),
+    /// Several had it, or one who did not know where it stands: only the log can tell.
+    Unclear,
+}
+
+impl Title {
+    /// Somebody has given the topic.
+    pub(super) fn given(&mut self, deed: Option<Bytes>) {
+        *self = match (std::mem::take(self), deed) {
+            (Self::None, Some(deed)) => Self::Deed(deed),
+            _ => Self::Unclear,
+        };
+    }
+
+    /// The deed, if the topic is to be taken up by it.
+    pub(super) fn deed(&self) -> Option<Bytes> {
+        match self {
+            Self::Deed(deed) => Some(deed.clone()),
+            Self::None | Self::Unclear => None,
+        }
+    }
 }
 
 /// Announcements that are kept for homes until they claim their members, or the grace is over.
@@ -153,6 +187,7 @@ impl Default for OwnedTopic {
             listed_idle: false,
             news: None,
             doubtful_until: Mono::default(),
+            title: Title::default(),
         }
     }
 }

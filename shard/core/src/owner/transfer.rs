@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::topic::OwnedTopic;
+use crate::answered::Answered;
 use crate::attachment::Attachment;
 use crate::link::ShardIndex;
 use crate::log::{Held, Publication};
@@ -17,7 +20,7 @@ const PART: usize = 256 * 1024;
 /// What a member or a publication takes, about.
 const SMALL: usize = 128;
 
-/// Who is in a topic.
+/// Who is in a topic, and what else is told of it by whoever had it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct People {
     /// Members, and by which home.
@@ -28,12 +31,23 @@ pub(super) struct People {
     pub(super) news: Vec<News>,
     /// For how long there may be members of whom nobody has told.
     pub(super) doubt: Duration,
+    /// What the next owner need not ask the log that all shards share.
+    pub(super) ceded: Option<Ceded>,
+}
+
+/// With what a topic is gone on with, without asking the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ceded {
+    /// What the log says.
+    pub(super) deed: Bytes,
+    /// What was answered.
+    pub(super) answers: Vec<Answered>,
 }
 
 impl People {
     pub(super) fn of(owned: &OwnedTopic, doubt: Duration) -> Self {
         let (members, news) = (&owned.members, owned.all_news());
-        Self { members: members.all(), left: members.left(), news, doubt }
+        Self { members: members.all(), left: members.left(), news, doubt, ceded: None }
     }
 }
 
@@ -57,13 +71,21 @@ pub(super) fn parts(people: People, held: Option<Box<Held>>) -> (Vec<TransferPar
     for news in people.news {
         all.room_for(SMALL).news.push(news);
     }
+    let mut deed = None;
+    if let Some(ceded) = people.ceded {
+        for answer in ceded.answers {
+            all.room_for(SMALL).answers.push(answer);
+        }
+        all.room_for(ceded.deed.len());
+        deed = Some(ceded.deed);
+    }
     for record in records {
         all.room_for(record.size()).records.push(record);
     }
     for publication in publications {
         all.room_for(SMALL).publications.push(publication);
     }
-    all.part.last = true;
+    (all.part.last, all.part.deed) = (true, deed);
     all.part.doubt = people.doubt;
     all.done.push(all.part);
     (all.done, all.total)
@@ -94,6 +116,7 @@ impl Parts {
 pub(super) struct Assembly {
     standing: Option<Standing>,
     people: People,
+    answers: Vec<Answered>,
     records: Vec<Arc<Record>>,
     publications: Vec<Publication>,
     bytes: usize,
@@ -106,18 +129,33 @@ pub(super) struct Broken;
 impl Assembly {
     /// Adds a part. Gives how many bytes there are.
     pub(super) fn add(&mut self, part: TransferPart) -> usize {
-        let TransferPart { standing, members, left, news, records, publications, last: _, doubt } =
-            part;
+        let TransferPart {
+            standing,
+            members,
+            left,
+            news,
+            records,
+            publications,
+            answers,
+            deed,
+            last: _,
+            doubt,
+        } = part;
         if standing.is_some() {
             // It begins again.
             *self = Self { standing, ..Self::default() };
         }
         let records_bytes: usize = records.iter().map(|record| record.size()).sum();
-        let small = members.len() + left.len() + news.len() + publications.len();
-        self.bytes += SMALL * small + records_bytes;
+        let small = members.len() + left.len() + news.len() + publications.len() + answers.len();
+        self.bytes += SMALL * small + records_bytes + deed.as_ref().map_or(0, Bytes::len);
         self.people.members.extend(members);
         self.people.left.extend(left);
         self.people.doubt = doubt;
+        self.answers.extend(answers);
+        if let Some(deed) = deed {
+            let answers = std::mem::take(&mut self.answers);
+            self.people.ceded = Some(Ceded { deed, answers });
+        }
         self.people.news.extend(news);
         self.records.extend(records);
         self.publications.extend(publications);
@@ -131,7 +169,7 @@ impl Assembly {
 
     /// All parts are there.
     pub(super) fn finish(self) -> Result<(People, Option<Box<Held>>), Broken> {
-        let Self { standing, people, records, publications, bytes: _ } = self;
+        let Self { standing, people, answers: _, records, publications, bytes: _ } = self;
         let Some(standing) = standing else {
             let empty = records.is_empty() && publications.is_empty();
             return if empty { Ok((people, None)) } else { Err(Broken) };
@@ -153,6 +191,7 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answered::{FirstAnswer, KnownBy};
     use crate::message::{Arguments, Body};
     use crate::name::UserId;
     use crate::position::Epoch;
@@ -181,7 +220,10 @@ mod tests {
         let (home, user) = (ShardIndex(1), UserId::parse("bob").unwrap());
         let news = vec![News { home, user, came: true }];
         let (left, doubt) = (vec![(SessionId([3; 24]), attachment)], Duration::from_secs(7));
-        let people = People { members, left, news, doubt };
+        let by = KnownBy::Sequence { session, sequence: 3 };
+        let answers = vec![Answered { by, answer: FirstAnswer::Ephemeral }; 5000];
+        let ceded = Some(Ceded { deed: Bytes::from_static(b"deed"), answers });
+        let people = People { members, left, news, doubt, ceded };
         let (parts, bytes) = parts(people.clone(), Some(Box::new(before.clone())));
         assert!(parts.len() > 3 && bytes > 1_000_000);
         let mut assembly = Assembly::default();

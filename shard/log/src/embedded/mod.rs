@@ -159,8 +159,13 @@ impl EmbeddedLog {
             return Err(None);
         };
         match request {
-            LogRequest::Open { ticket, topic } => {
+            LogRequest::Open { ticket, topic } | LogRequest::TakeUp { ticket, topic, .. } => {
                 jobs.send(Job::Open { ticket, topic, wall_ms }).map_err(|_| Some(ticket))
+            }
+            LogRequest::Cede { ticket, .. } => {
+                // What this shard's log has says nothing to another's.
+                self.outcomes.give(ticket, LogOutcome::Ceded(None));
+                Ok(())
             }
             LogRequest::Append { ticket, topic, after, records } => {
                 if !self.outcomes.admit(size(&records), WAITING_MAX) {

@@ -93,6 +93,11 @@ impl Desk {
                 let epoch = new_epoch(&mut self.entropy);
                 (topic, Task::Open { ticket, epoch })
             }
+            LogRequest::Cede { ticket, topic } => (topic, Task::Cede { ticket }),
+            LogRequest::TakeUp { ticket, topic, deed } => {
+                let epoch = new_epoch(&mut self.entropy);
+                (topic, Task::TakeUp { ticket, deed, epoch })
+            }
             LogRequest::Append { ticket, topic, after, records } => {
                 (topic, Task::Append { ticket, after, records })
             }

@@ -5,6 +5,7 @@
 //! more, to the message. In the stream they stay a while: those with a key for as long as keys
 //! are remembered, the others until enough have gathered to be purged together.
 
+mod deed;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use trunkline_core::{Epoch, LogFailure, LogOutcome, Position, ReadQuery, Record, Ticket, Topic};
 
 use super::entry::AppendId;
@@ -39,6 +40,16 @@ pub(super) enum Task {
     /// Take it over. If nobody has written to it this is its epoch.
     Open {
         ticket: Ticket,
+        epoch: Epoch,
+    },
+    /// Have it no more, and say all that the next owner needs.
+    Cede {
+        ticket: Ticket,
+    },
+    /// Go on with it as the owner before says, or else open it.
+    TakeUp {
+        ticket: Ticket,
+        deed: Bytes,
         epoch: Epoch,
     },
     Append {
@@ -86,6 +97,10 @@ impl Job {
         let at = At { shared, topic, subject: &subject, append, wall_ms };
         match task {
             Task::Open { ticket, epoch } => at.open(ticket, epoch, held, &mut patience).await,
+            Task::Cede { ticket } => at.cede(ticket, held, &mut patience).await,
+            Task::TakeUp { ticket, deed, epoch } => {
+                at.take_up(ticket, deed, epoch, held, &mut patience).await
+            }
             Task::Append { ticket, after, records } => {
                 at.append(ticket, &after, &records, held, &mut patience).await
             }

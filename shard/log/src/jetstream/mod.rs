@@ -3,7 +3,9 @@
 //! All topics are in one stream, each under a subject of its own. A topic stands where the newest
 //! message of its subject says (`entry`), and every append names the message that it takes for the
 //! newest: the server refuses it if there is another. That is the fence. Opening a topic appends a
-//! message too, so that whoever had it before is refused from then on (`open`).
+//! message too, so that whoever had it before is refused from then on (`open`). A topic that its owner
+//! gives to another need not be opened: that one is told what the owner knew of it, and goes on from
+//! there if nobody else has written since (`ceding`).
 //!
 //! An append is one message, or an atomic batch of them if its records don't fit into one. When its answer fails to come, the newest
 //! message tells by the append's ID whether it was kept (`publish`). What can't be decided in time is
@@ -16,6 +18,7 @@
 
 mod append;
 mod bucket;
+mod ceding;
 mod connect;
 mod desk;
 mod entry;

@@ -68,7 +68,7 @@ impl At<'_> {
         }
     }
 
-    fn opened(&self, held: &Held, records: &[Arc<Record>]) -> Opened {
+    pub(super) fn opened(&self, held: &Held, records: &[Arc<Record>]) -> Opened {
         let Standing { epoch, last, last_time_ms, handed } = held.standing.clone();
         let since_ms = self.shared.settings.window_start(self.wall_ms);
         let recent = records.iter().filter(|record| record.time_ms >= since_ms);

@@ -24,6 +24,8 @@ const HEADERS: usize = 512;
 const WRONG_LAST_SEQUENCE: u32 = 10071;
 /// The same, when what is the newest is not settled yet.
 const WRONG_LAST_SEQUENCE_UNSETTLED: u32 = 10164;
+/// JetStream's code for a subject that has no message.
+const NO_MESSAGE: u32 = 10037;
 
 /// A stream, over one connection.
 #[derive(Debug)]
@@ -61,6 +63,19 @@ struct Answer {
     #[serde(default)]
     seq: u64,
     error: Option<ApiError>,
+}
+
+/// How a stream's leader answers what its newest message is.
+#[derive(Debug, Deserialize)]
+struct Newest {
+    message: Option<Stored>,
+    error: Option<ApiError>,
+}
+
+/// A message in a stream.
+#[derive(Debug, Deserialize)]
+struct Stored {
+    seq: u64,
 }
 
 /// An error that JetStream answers.
@@ -136,6 +151,20 @@ impl Server {
             None => entry(&message).map(Some),
             Some(404) => Ok(None),
             Some(other) => Err(Failure::Unknown(format!("status {other}"))),
+        }
+    }
+
+    /// The place of the subject's newest message, 0 if it has none. The stream's leader answers, so
+    /// that nothing which was kept before is missed.
+    pub(super) async fn newest_place(&self, subject: &str) -> Result<u64, Failure> {
+        let question = json!({ "last_by_subj": subject });
+        let answer = self.ask("STREAM.MSG.GET", &question).await?;
+        let answer: Newest = serde_json::from_value(answer).map_err(unknown)?;
+        match (answer.message, answer.error) {
+            (Some(message), None) => Ok(message.seq),
+            (_, Some(error)) if error.err_code == NO_MESSAGE => Ok(0),
+            (_, Some(error)) => Err(unknown(error.description)),
+            (None, None) => Err(Failure::Unknown("the answer has no message".to_owned())),
         }
     }
 

@@ -142,6 +142,22 @@ impl Hand {
         }
     }
 
+    /// What the next owner is to be told, who then goes on.
+    pub(crate) async fn cede(&mut self, topic: &Topic) -> Option<Bytes> {
+        match self.ask(|ticket| LogRequest::Cede { ticket, topic: topic.clone() }).await {
+            LogOutcome::Ceded(deed) => deed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn take_up(&mut self, topic: &Topic, deed: Bytes) -> Opened {
+        let topic = topic.clone();
+        match self.ask(|ticket| LogRequest::TakeUp { ticket, topic, deed }).await {
+            LogOutcome::Opened(opened) => opened,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn remove(&mut self, topic: &Topic) {
         self.log.submit(LogRequest::Remove { topic: topic.clone() }, self.now_ms);
     }

@@ -1,5 +1,6 @@
 //! The store in NATS JetStream, with real servers.
 
+mod ceding;
 mod cluster;
 mod connecting;
 mod fencing;

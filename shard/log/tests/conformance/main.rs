@@ -84,6 +84,7 @@ macro_rules! conformance {
             a_list_sees_what_was_submitted_before_it,
             an_append_after_an_import_goes_on_where_the_topic_stands,
             what_a_store_keeps_is_counted,
+            a_store_of_a_shard_s_own_cedes_nothing_and_opens_what_is_taken_up,
         });
     };
     ($store:ty, own, durable) => {

@@ -413,3 +413,13 @@ pub(crate) async fn a_note_that_is_too_long_is_not_kept<S: Store>() {
     let mut hand = restart(&store, hand).await;
     assert_eq!(hand.log().noted(), Some(Bytes::from_static(b"first")));
 }
+
+pub(crate) async fn a_store_of_a_shard_s_own_cedes_nothing_and_opens_what_is_taken_up<S: Store>() {
+    let (_store, mut hand) = hand::<S>().await;
+    let topic = room("lobby");
+    let end = hand.fill(&topic, 3).await;
+    assert_eq!(hand.cede(&topic).await, None);
+    let opened = hand.take_up(&topic, Bytes::from_static(b"deed")).await;
+    assert_eq!((&opened.epoch, opened.last), (&end.epoch, 3));
+    assert_eq!(hand.append(&topic, &end, vec![record(4, START_MS)]).await, Ok(1));
+}

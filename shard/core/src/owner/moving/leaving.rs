@@ -1,17 +1,27 @@
 //! One topic's way to its new owner: it is served no more, what was under way is done, the homes
 //! are told that all has been said, and then it is sent.
 
+use bytes::Bytes;
+
 use super::{Step, UnderWay};
 use crate::core::Io;
+use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
 use crate::log::{Held, LogOutcome, LogRequest};
 use crate::output::Output;
-use crate::owner::topic::{OwnedTopic, Serves, Stage};
-use crate::owner::transfer::People;
+use crate::owner::topic::{OwnedTopic, Serves, Stage, Title};
+use crate::owner::transfer::{Ceded, People};
 use crate::owner::{Owner, Waiting, transfer};
 use crate::peer::{PeerMessage, Refusal};
 use crate::settings::LogReach;
 use crate::topic::Topic;
+
+/// What the log has said of a topic that goes.
+enum Given {
+    All(Box<Held>),
+    Deed(Bytes),
+    Nothing,
+}
 
 impl Owner {
     pub(super) fn begin_to_move(&mut self, io: &mut Io, to: ShardIndex, topic: &Topic) {
@@ -39,11 +49,17 @@ impl Owner {
         }
     }
 
+    /// Asks the log for what the next owner is to be given: all that it has, or, if that one has the
+    /// same log, from where to go on.
     fn export(&mut self, io: &mut Io, topic: &Topic) {
         if let Some(it) = self.moving.under_way.get_mut(topic) {
             it.step = Step::Exporting;
         }
-        let export = |ticket, topic| LogRequest::Export { ticket, topic };
+        let reach = io.settings.log;
+        let export = |ticket, topic| match reach {
+            LogReach::Cluster => LogRequest::Cede { ticket, topic },
+            LogReach::Process | LogReach::Shard => LogRequest::Export { ticket, topic },
+        };
         self.ask_log(io, topic, Waiting::Export, export);
     }
 
@@ -53,7 +69,7 @@ impl Owner {
         if owned.serves != Serves::Yes {
             return;
         }
-        owned.serves = serves;
+        (owned.serves, owned.title) = (serves, Title::Unclear);
         let mut queues = owned.take_queues();
         for (home, mut claiming) in std::mem::take(&mut owned.claiming) {
             io.tell(home, PeerMessage::Parted { topic: topic.clone() });
@@ -114,10 +130,13 @@ impl Owner {
         if !owned.is_drained() {
             return;
         }
+        let is_open = owned.tail().is_some();
         self.say_parted(io, topic);
-        match io.settings.log {
-            LogReach::Cluster => self.send_all(io, topic, None),
-            LogReach::Process | LogReach::Shard => self.export(io, topic),
+        if io.settings.log == LogReach::Cluster && !is_open {
+            // Only the log knows what it has of it.
+            self.send_all(io, topic, Given::Nothing);
+        } else {
+            self.export(io, topic);
         }
     }
 
@@ -136,24 +155,39 @@ impl Owner {
         if self.moving.step(topic) != Some(Step::Exporting) {
             return;
         }
-        if let LogOutcome::Exported(held) = outcome {
-            self.send_all(io, topic, held);
-        } else {
-            self.moving.under_way.remove(topic);
-            self.moving.deferred.insert(topic.clone());
-            self.moving.later.push(io.now.mono, topic.clone());
+        match outcome {
+            LogOutcome::Exported(Some(held)) => self.send_all(io, topic, Given::All(held)),
+            LogOutcome::Ceded(Some(deed)) => self.send_all(io, topic, Given::Deed(deed)),
+            LogOutcome::Exported(None) | LogOutcome::Ceded(None) => {
+                self.send_all(io, topic, Given::Nothing);
+            }
+            _ => {
+                self.moving.under_way.remove(topic);
+                self.moving.deferred.insert(topic.clone());
+                self.moving.later.push(io.now.mono, topic.clone());
+            }
         }
         self.move_on(io);
     }
 
-    fn send_all(&mut self, io: &mut Io, topic: &Topic, held: Option<Box<Held>>) {
+    fn send_all(&mut self, io: &mut Io, topic: &Topic, given: Given) {
         let doubt = self.doubt_of(topic).since(io.now.mono);
         let Some(under_way) = self.moving.under_way.get_mut(topic) else { return };
         let to = under_way.to;
         let owned = self.topics.get(topic);
         let nobody = || People { doubt, ..People::default() };
-        let people = owned.map_or_else(nobody, |it| People::of(it, doubt));
-        let held = held.or_else(|| owned.filter(|_| io.settings.log != LogReach::Cluster)?.held());
+        let mut people = owned.map_or_else(nobody, |it| People::of(it, doubt));
+        let held = match given {
+            Given::All(held) => Some(held),
+            Given::Deed(deed) => {
+                let dedupe = owned.and_then(|it| it.dedupe.as_deref());
+                let answers = dedupe.map(Dedupe::answers).unwrap_or_default();
+                people.ceded = Some(Ceded { deed, answers });
+                None
+            }
+            Given::Nothing if io.settings.log == LogReach::Cluster => None,
+            Given::Nothing => owned.and_then(|it| it.held()),
+        };
         if held.is_none() && owned.is_none() {
             self.moving.under_way.remove(topic);
             self.moving.is_unsaid = true;
@@ -164,6 +198,7 @@ impl Owner {
         under_way.step = Step::Sent;
         under_way.bytes = bytes;
         for part in parts {
+            let part = Box::new(part);
             io.tell(to, PeerMessage::Transfer { topic: topic.clone(), part });
         }
     }

@@ -163,11 +163,11 @@ fn who_has_left_by_another_owner_and_not_come_since_is_in_no_more() {
     let mut owner = Owner::new();
     assert!(owner.join(BEFORE, 1).is_ok());
     let arrives = |owner: &Owner| {
-        let part = TransferPart {
+        let part = Box::new(TransferPart {
             left: vec![(ALICE, Attachment(2))],
             last: true,
             ..TransferPart::default()
-        };
+        });
         PeerMessage::Transfer { topic: owner.room.clone(), part }
     };
     let left = arrives(&owner);

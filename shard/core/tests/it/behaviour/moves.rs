@@ -349,6 +349,31 @@ fn who_is_in_the_map_again_has_what_it_had_where_nothing_was_said_without_it() {
 }
 
 #[test]
+fn a_room_moves_without_being_opened_where_all_share_one_log() {
+    let mut town = town(|plan| (plan.durable, plan.shared) = (true, true));
+    let [far, near] = members(&mut town);
+    let keyed = |data| {
+        let mut text = publish("lobby", data);
+        text["key"] = "k".into();
+        text
+    };
+    let first = town.ask(far, keyed("one"));
+    town.hears(far);
+    town.hears(near);
+    let before = town.world.writes(&room_topic("lobby"));
+    drain(&mut town, "lobby");
+    let second = town.publish(near, "lobby", "two");
+    assert_eq!((&second["epoch"], &second["offset"]), (&first["epoch"], &2.into()));
+    for member in [far, near] {
+        assert_eq!(town.hears_of(member), ["message two"]);
+    }
+    assert_eq!(town.ask(far, keyed("again"))["offset"], 1, "the new owner knows of it");
+    let history = town.ask(far, json!({"type": "history", "room": "lobby"}));
+    assert_eq!(history["messages"].as_array().unwrap().len(), 2);
+    assert_eq!(town.world.writes(&room_topic("lobby")), before + 1, "a publish, and no opening");
+}
+
+#[test]
 fn who_was_passed_over_while_its_log_was_slow_tells_nobody_where_its_room_stood() {
     let mut town = town(|plan| (plan.durable, plan.shared) = (true, true));
     let [far, near] = members(&mut town);
@@ -384,6 +409,8 @@ fn a_dead_owner_is_followed_where_all_share_one_log() {
     town.hears(far);
     let old = town.owner_of_room("lobby");
     assert!(town.world.crash(old, seconds(60)));
+    // It takes longer to find it dead than links are waited for.
+    town.wait(seconds(1));
     town.world.away(&[old]);
     town.wait(Duration::ZERO);
     assert_eq!(town.publish(far, "lobby", "two")["offset"], 2);

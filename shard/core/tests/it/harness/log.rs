@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use trunkline_core::{
     CoreSettings, Epoch, Held, LogFailure, LogOutcome, LogRequest, Opened, Publication, ReadQuery,
     Record, Ticket, Topic,
@@ -17,7 +18,7 @@ pub(crate) struct Kept {
     pub(crate) record: Arc<Record>,
 }
 
-/// One shard's process: whoever opens a topic last is the one who may write to it.
+/// One shard's process: who has opened a topic, or taken it up, may write to it until another one does.
 pub(crate) type Writer = (usize, u64);
 
 /// One shard's store, or one that all shards share.
@@ -30,19 +31,31 @@ pub(crate) struct ModelLog {
     inboxes: (usize, Duration),
     window: Duration,
     topics: BTreeMap<Topic, KeptTopic>,
+    /// What has been ceded; a deed says which.
+    ceded: Vec<Holder>,
 }
 
 /// What is kept of one topic.
 #[derive(Debug)]
 struct KeptTopic {
     epoch: Epoch,
-    writer: Option<Writer>,
+    /// How often it was written to, an opening being one too.
+    writes: u64,
+    /// Where those who have it believe it to stand.
+    holders: BTreeMap<Writer, Holder>,
     last_time_ms: u64,
     last: u64,
     handed: u64,
     records: BTreeMap<u64, Arc<Record>>,
     /// Who published what within the window, whether or not it is still kept.
     published: Vec<Publication>,
+}
+
+/// What a process knows of a topic. It may append if nobody else has written since.
+#[derive(Clone, Debug)]
+struct Holder {
+    writes: u64,
+    standing: Opened,
 }
 
 /// How a request fails, if it does.
@@ -64,6 +77,7 @@ impl ModelLog {
             inboxes: (settings.inbox_messages, settings.inbox_age),
             window: settings.key_window,
             topics: BTreeMap::new(),
+            ceded: Vec::new(),
         }
     }
 
@@ -77,6 +91,8 @@ impl ModelLog {
     ) -> (Option<(Ticket, LogOutcome)>, Vec<Kept>) {
         let (ticket, topic) = match &request {
             LogRequest::Open { ticket, topic }
+            | LogRequest::Cede { ticket, topic }
+            | LogRequest::TakeUp { ticket, topic, .. }
             | LogRequest::Append { ticket, topic, .. }
             | LogRequest::Read { ticket, topic, .. }
             | LogRequest::Export { ticket, topic }
@@ -120,6 +136,27 @@ impl ModelLog {
                 let outcome = if fate == Fate::Done { LogOutcome::Exported(held) } else { failed };
                 return (Some((ticket, outcome)), Vec::new());
             }
+            LogRequest::Cede { .. } => {
+                let deed = self.topics.get_mut(&topic).and_then(|kept| kept.cede(writer));
+                let deed = deed.map(|holder| {
+                    self.ceded.push(holder);
+                    Bytes::from(self.ceded.len().to_string())
+                });
+                let outcome = if fate == Fate::Done { LogOutcome::Ceded(deed) } else { failed };
+                return (Some((ticket, outcome)), Vec::new());
+            }
+            LogRequest::TakeUp { ref deed, .. } => {
+                let nth: usize = std::str::from_utf8(deed).expect("text").parse().expect("a deed");
+                let holder = self.ceded[nth - 1].clone();
+                let kept = self.topics.get_mut(&topic).expect("what was ceded is there");
+                // If another one has written since, it is opened.
+                if kept.writes == holder.writes {
+                    let opened = LogOutcome::Opened(holder.standing.clone());
+                    kept.holders.insert(writer, holder);
+                    let outcome = if fate == Fate::Done { opened } else { failed };
+                    return (Some((ticket, outcome)), Vec::new());
+                }
+            }
             _ => {}
         }
         let (name, histories) = (&self.name, &mut self.histories);
@@ -127,15 +164,16 @@ impl ModelLog {
             *histories += 1;
             KeptTopic::new(Epoch::new(&format!("{name}.{histories}")))
         });
-        if let LogRequest::Open { .. } = request {
-            kept.writer = Some(writer);
-        }
+        let opens = matches!(request, LogRequest::Open { .. } | LogRequest::TakeUp { .. });
         let epoch = kept.epoch.clone();
         kept.trim(most, since_ms);
         let window_ms = u64::try_from(self.window.as_millis()).expect("a window in reason");
         let recent_ms = wall_ms.saturating_sub(window_ms);
         let (outcome, new) = kept.carry_out(writer, request, recent_ms);
         kept.trim(most, since_ms);
+        if opens || !new.is_empty() {
+            kept.is_held_by(writer);
+        }
         let outcome = match outcome {
             LogOutcome::Appended { .. } => LogOutcome::Appended { first: kept.first() },
             other => other,
@@ -162,6 +200,12 @@ impl ModelLog {
         (most, wall_ms.saturating_sub(u64::try_from(age.as_millis()).expect("an age in reason")))
     }
 
+    /// How often a topic was written to, an opening being one too.
+    #[allow(dead_code, reason = "the simulation of whole clusters does not ask for it")]
+    pub(crate) fn writes(&self, topic: &Topic) -> u64 {
+        self.topics.get(topic).map_or(0, |kept| kept.writes)
+    }
+
     /// A topic's history, and its newest offset.
     pub(crate) fn standing(&self, topic: &Topic) -> Option<(&Epoch, u64)> {
         self.topics.get(topic).map(|kept| (&kept.epoch, kept.last))
@@ -183,14 +227,48 @@ impl ModelLog {
 impl KeptTopic {
     fn new(epoch: Epoch) -> Self {
         let (records, published) = (BTreeMap::new(), Vec::new());
-        Self { epoch, writer: None, last_time_ms: 0, last: 0, handed: 0, records, published }
+        let (writes, holders) = (0, BTreeMap::new());
+        Self { epoch, writes, holders, last_time_ms: 0, last: 0, handed: 0, records, published }
     }
 
     fn of(held: Held, writer: Writer) -> Self {
         let Held { epoch, first: _, last, last_time_ms, handed, records, publications } = held;
         let records = records.into_iter().map(|record| (record.offset, record)).collect();
-        let (writer, published) = (Some(writer), publications);
-        Self { epoch, writer, last_time_ms, last, handed, records, published }
+        let (writes, holders, published) = (0, BTreeMap::new(), publications);
+        let mut kept =
+            Self { epoch, writes, holders, last_time_ms, last, handed, records, published };
+        kept.is_held_by(writer);
+        kept
+    }
+
+    /// A process has written to it, and knows where it stands.
+    fn is_held_by(&mut self, writer: Writer) {
+        self.writes += 1;
+        let (writes, standing) = (self.writes, self.standing());
+        self.holders.insert(writer, Holder { writes, standing });
+    }
+
+    /// A process has it no more. Gives what it knew.
+    fn cede(&mut self, writer: Writer) -> Option<Holder> {
+        let mut holder = self.holders.remove(&writer)?;
+        holder.standing.handed = self.handed;
+        let waiting = self.records.range(self.handed + 1..).map(|(_, record)| record.size());
+        holder.standing.waiting_bytes = waiting.sum();
+        Some(holder)
+    }
+
+    /// Where it stands, without what was published.
+    fn standing(&self) -> Opened {
+        let waiting = self.records.range(self.handed + 1..).map(|(_, record)| record.size());
+        Opened {
+            epoch: self.epoch.clone(),
+            first: self.first(),
+            last: self.last,
+            last_time_ms: self.last_time_ms,
+            handed: self.handed,
+            waiting_bytes: waiting.sum(),
+            publications: Vec::new(),
+        }
     }
 
     fn held(&self) -> Held {
@@ -227,7 +305,8 @@ impl KeptTopic {
     ) -> (LogOutcome, Vec<Arc<Record>>) {
         match request {
             LogRequest::Append { after, records, .. } => {
-                let is_fenced = self.writer != Some(writer);
+                let writes = self.holders.get(&writer).map(|holder| holder.writes);
+                let is_fenced = writes != Some(self.writes);
                 if is_fenced || after.epoch != self.epoch || after.offset != self.last {
                     return (LogOutcome::Failed(LogFailure::Conflict), Vec::new());
                 }
@@ -244,20 +323,9 @@ impl KeptTopic {
                 (LogOutcome::Records { records: self.read(query) }, Vec::new())
             }
             _ => {
-                let (first, last, handed) = (self.first(), self.last, self.handed);
-                let waiting = self.records.range(handed + 1..).map(|(_, record)| record.size());
-                let waiting_bytes = waiting.sum();
                 self.published.retain(|it| it.time_ms > recent_ms);
                 let publications = self.published.clone();
-                let opened = Opened {
-                    epoch: self.epoch.clone(),
-                    first,
-                    last,
-                    last_time_ms: self.last_time_ms,
-                    handed,
-                    waiting_bytes,
-                    publications,
-                };
+                let opened = Opened { publications, ..self.standing() };
                 (LogOutcome::Opened(opened), Vec::new())
             }
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use trunkline_core::{Arguments, Body, Epoch, SessionId, UserId};
 
@@ -141,4 +143,76 @@ fn what_was_handed_over_does_not_wait() {
     assert_eq!(subject.held.waiting_bytes(), 7 * size);
     subject.held.standing.handed = 12;
     assert_eq!(subject.held.waiting_bytes(), 0);
+}
+
+#[test]
+fn the_next_owner_knows_by_the_deed_what_the_one_before_knew() {
+    let mut subject = Subject::new(10);
+    subject.push(3, Some("k"));
+    subject.push(30, None);
+    subject.held.standing.handed = 25;
+    subject.held.ends_in_standing = false;
+    let deed = subject.held.deed().unwrap();
+    assert!(deed.len() < 400, "{}", deed.len());
+    let mut given = Held::by_deed(deed.clone(), NOW_MS).unwrap();
+    assert_eq!((&given.standing, given.sequence), (&subject.held.standing, 330));
+    assert!(!given.ends_in_standing);
+    assert_eq!(given.deed(), Some(deed));
+    assert_eq!((given.first(), given.waiting_bytes()), (24, subject.held.waiting_bytes()));
+    let query = query(0, u64::MAX, usize::MAX, false);
+    assert_eq!(given.span(query), subject.held.span(query));
+    let later_ms = NOW_MS + 60_001;
+    for held in [&mut subject.held, &mut given] {
+        held.trim(subject.retention, later_ms - WINDOW_MS, later_ms);
+    }
+    assert_eq!((given.take_purge(), given.is_empty()), (Some(330), true));
+    assert_eq!(subject.held.take_purge(), Some(330));
+}
+
+#[test]
+fn there_is_no_deed_of_what_is_not_known_or_takes_too_long_to_say() {
+    let mut subject = Subject::new(100_000);
+    assert!(subject.held.deed().is_some());
+    subject.push(50_000, None);
+    assert_eq!(subject.held.deed(), None);
+    let mut subject = Subject::new(10);
+    subject.push(3, None);
+    subject.held.rest(u64::MAX, NOW_MS + REST_AFTER_MS + 1);
+    assert!(subject.held.at_rest);
+    assert_eq!(subject.held.deed(), None);
+    let mut subject = Subject::new(10);
+    subject.held.spent = true;
+    assert_eq!(subject.held.deed(), None);
+    let mut subject = Subject::new(10);
+    subject.held.mark_due = true;
+    assert_eq!(subject.held.deed(), None);
+}
+
+#[test]
+fn a_deed_that_contradicts_itself_is_none() {
+    use prost::Message;
+    use trunkline_proto::log::{Deed, Place};
+    let place = |sequence| Place { sequence, time_ms: 1, size: 9, keyed: false };
+    let good = Deed {
+        epoch: "e".to_owned(),
+        last: 2,
+        handed: 1,
+        sequence: 20,
+        places: vec![place(10), place(10)],
+        ..Deed::default()
+    };
+    let read = |deed: &Deed| Held::by_deed(deed.encode_to_vec().into(), NOW_MS);
+    assert!(read(&good).is_some());
+    for bad in [
+        Deed { sequence: 0, ..good.clone() },
+        Deed { sequence: 19, ..good.clone() },
+        Deed { handed: 3, ..good.clone() },
+        Deed { last: 1, ..good.clone() },
+        Deed { gone: 3, ..good.clone() },
+        Deed { places: vec![place(0), place(1)], ..good.clone() },
+        Deed { places: vec![place(10), place(u64::MAX)], ..good.clone() },
+    ] {
+        assert!(read(&bad).is_none(), "{bad:?}");
+    }
+    assert!(Held::by_deed(Bytes::from_static(b"\xff\xff"), NOW_MS).is_none());
 }

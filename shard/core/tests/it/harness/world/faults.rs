@@ -108,8 +108,11 @@ impl World {
         let others = (0..self.plan.shards).filter(|it| *it != shard).map(index);
         match &self.shards[shard].owed {
             None if self.shards[shard].view.id().map.version == 1 => BTreeSet::new(),
-            _ if self.plan.shared => BTreeSet::new(),
-            Some((view, owed)) if self.plan.durable && *view == self.shards[shard].view.id() => {
+            Some((view, owed))
+                if self.plan.durable
+                    && !self.plan.shared
+                    && *view == self.shards[shard].view.id() =>
+            {
                 owed.clone()
             }
             _ => others.collect(),

@@ -102,6 +102,8 @@ impl World {
             LogRequest::Read { .. } => return at,
             LogRequest::List { .. } => return asked.values().copied().fold(at, Duration::max),
             LogRequest::Open { topic, .. }
+            | LogRequest::Cede { topic, .. }
+            | LogRequest::TakeUp { topic, .. }
             | LogRequest::Append { topic, .. }
             | LogRequest::Mark { topic, .. }
             | LogRequest::Export { topic, .. }

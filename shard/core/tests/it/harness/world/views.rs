@@ -118,6 +118,11 @@ impl World {
         (0..self.plan.shards).filter(holds).collect()
     }
 
+    /// How often a topic was written to in the store that all shards share.
+    pub(crate) fn writes(&self, topic: &Topic) -> u64 {
+        self.shards[0].log.writes(topic)
+    }
+
     /// Whether a shard has nothing that is another's.
     pub(crate) fn is_settled(&self, shard: usize) -> bool {
         self.shards[shard].core.as_ref().is_some_and(Core::is_settled)
