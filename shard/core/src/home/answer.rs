@@ -30,7 +30,9 @@ impl Home {
         result: Result<Reply, Refusal>,
     ) {
         let result = self.let_in_here(io, request, result);
-        if matches!(result, Err(Refusal::Moved)) && self.moved(io, request) {
+        if let Err(refusal) = &result
+            && self.moved(io, request, *refusal)
+        {
             return;
         }
         let Some(result) = self.behind_claim(io, request, result) else { return };

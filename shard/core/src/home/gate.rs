@@ -240,11 +240,16 @@ impl Home {
         pending.is_void() || (joins && !self.speaks_by(pending.session, pending.line))
     }
 
-    /// A request was refused because another shard is to be asked. False if that is for somebody
-    /// else to know.
-    pub(super) fn moved(&mut self, io: &mut Io, request: RequestId) -> bool {
-        let Some(pending) = self.requests.get(request) else { return true };
-        if matches!(pending.reply_to, ReplyTo::Relay(_)) {
+    /// A request was refused: if that is because another shard is to be asked, it will be. False if it
+    /// is not, or for somebody else to know.
+    pub(super) fn moved(&mut self, io: &mut Io, request: RequestId, refusal: Refusal) -> bool {
+        let Some(pending) = self.requests.get(request) else { return false };
+        let is_moved = match (&pending.asked, refusal) {
+            // A shard's that the session isn't named by is nobody's to say.
+            (Asked::Whisper { .. }, Refusal::Unknown) | (_, Refusal::Moved) => true,
+            _ => false,
+        };
+        if !is_moved || matches!(pending.reply_to, ReplyTo::Relay(_)) {
             return false;
         }
         let refused_by = pending.owner;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Home;
-use super::requests::{Pending, Subject};
+use super::requests::{Asked, Pending, Subject};
 use super::session::{REQUESTS, Session};
 use crate::api::{ApiCallId, ApiProblem};
 use crate::asker::Asker;
@@ -137,11 +137,16 @@ impl Home {
                 None
             }
             ReplyTo::Relay(asker) => {
-                // That whoever had a session last doesn't know it any more makes nobody else's memory of
-                // it newer.
-                let is_lost = matches!(pending.subject, Subject::Recall)
-                    && matches!(result, Err(Refusal::Unknown));
-                asker.answer(io, if is_lost { Err(Refusal::Unavailable) } else { result });
+                let result = match (&pending.asked, result) {
+                    // That whoever had a session last doesn't know it any more makes nobody else's
+                    // memory of it newer.
+                    (Asked::Recall { .. }, Err(Refusal::Unknown)) => Err(Refusal::Unavailable),
+                    (Asked::Whisper { to, .. }, Err(Refusal::Unknown)) => {
+                        self.whispered_to_nobody(*to, pending.owner)
+                    }
+                    (_, result) => result,
+                };
+                asker.answer(io, result);
                 None
             }
             ReplyTo::Nobody | ReplyTo::Native(_) | ReplyTo::Event(_) => Some(result),

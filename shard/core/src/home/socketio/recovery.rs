@@ -383,10 +383,15 @@ impl Home {
     ) {
         let home = self.aliases.get(&to).map(|alias| alias.holder);
         let Some(home) = home.filter(|it| io.links.is_up(*it)) else {
-            // Its home by another view may know it.
-            let is_known_here = io.home_of(&to) == io.links.me();
-            let offline = Ok(Reply::Sent(SendStatus::Offline));
-            return asker.answer(io, if is_known_here { offline } else { Err(Refusal::Moved) });
+            let result = if io.home_of(&to) == io.links.me() {
+                Ok(Reply::Sent(SendStatus::Offline))
+            } else if self.sessions.contains_key(&to) {
+                // It may be on its way to another shard.
+                Err(Refusal::Moved)
+            } else {
+                Err(Refusal::Unknown)
+            };
+            return asker.answer(io, result);
         };
         let Identity { member, sequence, key } = identity;
         let key = key.map(|key| key.text);
@@ -402,6 +407,17 @@ impl Home {
             asked: Asked::Whisper { member, sequence, to, body, key, ephemeral },
         });
         let _ = self.dispatch_to(io, home, pending);
+    }
+
+    /// Whoever had a session, as far as this shard knew that its digest names, has it no more.
+    pub(in crate::home) fn whispered_to_nobody(
+        &self,
+        to: SessionId,
+        asked: ShardIndex,
+    ) -> Result<Reply, Refusal> {
+        let was_last_there = self.aliases.get(&to).is_some_and(|alias| alias.holder == asked);
+        // It may have come back elsewhere meanwhile.
+        if was_last_there { Ok(Reply::Sent(SendStatus::Offline)) } else { Err(Refusal::Moved) }
     }
 }
 

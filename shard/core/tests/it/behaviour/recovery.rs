@@ -101,6 +101,21 @@ fn who_is_placed_by_chance_comes_back_to_another_shard_and_is_found_by_its_id() 
     }
 }
 
+#[test]
+fn who_was_last_with_another_shard_than_its_id_names_is_offline_once_it_has_gone() {
+    let mut town = Town::new();
+    let bob = member(&mut town, "bob");
+    let far: Vec<ShardKey<'_>> = (0..8).map(ShardKey::Anonymous).collect();
+    let left = leave_after_one(&mut town, &far[0], bob);
+    for key in &far {
+        let alice = come_back(&mut town, key, &left);
+        assert_eq!(welcome(&town.packets(alice)[0], "sid"), left.sid, "{key}");
+        town.leave(alice);
+        let sent = town.emit(bob, &format!("[\"private\",\"{}\",\"you\"]", left.sid));
+        assert_eq!(sent["status"], "offline", "{key}");
+    }
+}
+
 const ALICE: ShardKey<'_> = ShardKey::User("alice");
 
 /// Alice has heard one message of bob's in a room that another shard than hers owns.
