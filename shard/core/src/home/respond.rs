@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Home;
-use super::requests::{Asked, Pending, Subject};
+use super::requests::{Asked, Pending};
 use super::session::{REQUESTS, Session};
 use crate::api::{ApiCallId, ApiProblem};
 use crate::asker::Asker;
