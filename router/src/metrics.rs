@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) reattached: IntCounter,
     pub(crate) messages_in: PerDialect,
     pub(crate) polls: Polls,
+    pub(crate) deposits: Deposits,
     pub(crate) batches: IntCounter,
     pub(crate) trunk_up: IntGaugeVec,
     deliveries: PerDialect,
@@ -73,6 +74,15 @@ pub(crate) struct Polls {
     pub(crate) abandoned: IntCounter,
 }
 
+/// What shards have deposited of clients that poll.
+#[derive(Clone, Debug)]
+pub(crate) struct Deposits {
+    pub(crate) kept: IntGauge,
+    pub(crate) bytes: IntGauge,
+    /// There was no room for them.
+    pub(crate) dropped: IntCounter,
+}
+
 /// What one batch of a trunk did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
@@ -105,18 +115,20 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
-        let connections = IntGauge::new("trunkline_connections", "Open WebSockets")?;
-        registry.register(Box::new(connections.clone()))?;
-        let held = IntGauge::new(
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let connections = gauge("trunkline_connections", "Open WebSockets")?;
+        let held = gauge(
             "trunkline_held",
             "Open WebSockets that wait for their broken trunk to be up again",
         )?;
-        registry.register(Box::new(held.clone()))?;
-        let moving = IntGauge::new(
+        let moving = gauge(
             "trunkline_moving_connections",
             "Open WebSockets that another shard has than the one where they belong",
         )?;
-        registry.register(Box::new(moving.clone()))?;
         let reattached = IntCounter::new(
             "trunkline_reattached_total",
             "WebSockets that were attached again after their trunk broke",
@@ -137,9 +149,17 @@ impl Metrics {
         )?;
         let dropped = counters(
             "trunkline_dropped_total",
-            "Frames that found no room in a queue",
+            "Frames and deposits that found no room",
             &["queue", "why"],
         )?;
+        let deposits = Deposits {
+            kept: gauge(
+                "trunkline_deposits",
+                "Sessions of clients that poll of which shards have deposited how they go on",
+            )?,
+            bytes: gauge("trunkline_deposit_bytes", "What these take")?,
+            dropped: dropped.with_label_values(&["deposits", "full"]),
+        };
         Ok(Self {
             connections,
             held,
@@ -158,6 +178,7 @@ impl Metrics {
                 unavailable: polls.with_label_values(&["unavailable"]),
                 abandoned: polls.with_label_values(&["abandoned"]),
             },
+            deposits,
             deliveries: PerDialect::new(&counters(
                 "trunkline_deliveries_total",
                 "Messages queued for WebSockets, answers to their own requests not counted",

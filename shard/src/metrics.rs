@@ -24,6 +24,8 @@ pub(crate) struct Metrics {
     pub(crate) link_messages: IntCounterVec,
     pub(crate) dropped: IntCounterVec,
     pub(crate) publish_seconds: Histogram,
+    /// By outcome: `recovered` or `anew`.
+    pub(crate) sought: IntCounterVec,
     pub(crate) unhandled: IntCounter,
     pub(crate) calls: CallMetrics,
 }
@@ -96,6 +98,11 @@ impl Metrics {
                 "publish_seconds",
                 "From a publish's arrival at its home shard to its acknowledgement.",
                 PUBLISH_BUCKETS,
+            )?,
+            sought: counters(
+                "sessions_sought_total",
+                "Clients whose sessions no shard had any more and routers were asked for, by how they went on.",
+                &["outcome"],
             )?,
             unhandled,
             calls: CallMetrics {

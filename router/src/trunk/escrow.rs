@@ -9,6 +9,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use trunkline_proto::trunk::Deposit;
 
+use crate::metrics::Deposits;
+
 /// What all deposits of a worker may take, in bytes. What finds no room is not kept, and its client begins
 /// anew when its shard dies.
 const BYTES: usize = 64 << 20;
@@ -22,11 +24,12 @@ pub(super) struct Escrow {
     inside: RefCell<Inside>,
 }
 
-#[derive(Default)]
 struct Inside {
     deposits: BTreeMap<Key, Entry>,
     by_private_id: BTreeMap<Box<[u8]>, BTreeSet<Key>>,
     bytes: usize,
+    /// Of the whole router.
+    metrics: Deposits,
     /// Those of shards whose trunk is broken, and until when they are kept, the first first.
     orphans: VecDeque<(Instant, Key)>,
 }
@@ -47,8 +50,11 @@ impl Entry {
 }
 
 impl Escrow {
-    pub(super) fn new(recovery: Duration) -> Self {
-        Self { recovery, inside: RefCell::default() }
+    pub(super) fn new(recovery: Duration, metrics: Deposits) -> Self {
+        let (deposits, by_private_id) = (BTreeMap::new(), BTreeMap::new());
+        let (bytes, orphans) = (0, VecDeque::new());
+        let inside = Inside { deposits, by_private_id, bytes, metrics, orphans };
+        Self { recovery, inside: RefCell::new(inside) }
     }
 
     /// Takes what a shard deposits, in place of what it had of that session; if that is nothing, there
@@ -57,11 +63,16 @@ impl Escrow {
         let mut inside = self.inside.borrow_mut();
         let key = (shard, Box::from(&*deposit.session));
         inside.remove(&key);
+        if deposit.state.is_empty() {
+            return;
+        }
         let private_ids = deposit.private_ids.iter().map(|id| Box::from(&**id)).collect();
         let state = Box::from(&*deposit.state);
         let entry = Entry { private_ids, state, until: None };
-        if !entry.state.is_empty() && inside.bytes + entry.size() <= BYTES {
+        if inside.bytes + entry.size() <= BYTES {
             inside.insert(key, entry);
+        } else {
+            inside.metrics.dropped.inc();
         }
     }
 
@@ -109,12 +120,16 @@ impl Inside {
             self.by_private_id.entry(id.clone()).or_default().insert(key.clone());
         }
         self.bytes += entry.size();
+        self.metrics.bytes.add(gauged(entry.size()));
+        self.metrics.kept.inc();
         self.deposits.insert(key, entry);
     }
 
     fn remove(&mut self, key: &Key) -> Option<Entry> {
         let entry = self.deposits.remove(key)?;
         self.bytes -= entry.size();
+        self.metrics.bytes.sub(gauged(entry.size()));
+        self.metrics.kept.dec();
         for id in &entry.private_ids {
             if let Some(keys) = self.by_private_id.get_mut(id) {
                 keys.remove(key);
@@ -127,11 +142,23 @@ impl Inside {
     }
 }
 
+fn gauged(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
+    use prometheus::Registry;
+
     use super::*;
+    use crate::metrics::Metrics;
 
     const RECOVERY: Duration = Duration::from_secs(120);
+
+    fn escrow() -> Escrow {
+        let metrics = Metrics::register(&Registry::new()).expect("registers");
+        Escrow::new(RECOVERY, metrics.deposits)
+    }
 
     fn deposit(session: &'static str, ids: &[&'static str], state: &str) -> Deposit {
         let bytes = |text: &&'static str| Bytes::from_static(text.as_bytes());
@@ -146,17 +173,26 @@ mod tests {
 
     fn is_empty(escrow: &Escrow) -> bool {
         let inside = escrow.inside.borrow();
+        assert_eq!(shown(escrow), [inside.deposits.len(), inside.bytes]);
         inside.deposits.is_empty() && inside.by_private_id.is_empty() && inside.bytes == 0
+    }
+
+    /// What an operator sees.
+    fn shown(escrow: &Escrow) -> [usize; 2] {
+        let Deposits { kept, bytes, .. } = &escrow.inside.borrow().metrics;
+        [kept, bytes].map(|gauge| usize::try_from(gauge.get()).expect("not below zero"))
     }
 
     #[test]
     fn the_newest_of_each_shard_is_given_away_once_by_any_of_its_ids() {
-        let escrow = Escrow::new(RECOVERY);
+        let escrow = escrow();
         escrow.take(1, &deposit("s", &["a"], "old"));
         escrow.take(1, &deposit("s", &["a", "b"], "new"));
         escrow.take(2, &deposit("s", &["b"], "elsewhere"));
         escrow.take(2, &deposit("t", &["c"], "other"));
+        assert_eq!(shown(&escrow), [3, 3 * DEPOSIT + "new, elsewhere, other".len() - 4]);
         assert_eq!(given(&escrow, "b"), ["new", "elsewhere"]);
+        assert_eq!(shown(&escrow), [1, DEPOSIT + "other".len()]);
         assert_eq!([given(&escrow, "a"), given(&escrow, "b")], [vec![""; 0], vec![""; 0]]);
         escrow.take(2, &deposit("t", &[], ""));
         assert!(is_empty(&escrow));
@@ -164,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_of_a_shard_that_is_gone_is_kept_as_long_as_its_clients_may_take() {
-        let (escrow, now) = (Escrow::new(RECOVERY), Instant::now());
+        let (escrow, now) = (escrow(), Instant::now());
         escrow.take(1, &deposit("s", &["a"], "gone"));
         escrow.take(1, &deposit("t", &["b"], "back"));
         escrow.take(2, &deposit("u", &["c"], "other"));
@@ -181,9 +217,10 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_not_kept_and_neither_is_what_was_before() {
-        let escrow = Escrow::new(RECOVERY);
+        let escrow = escrow();
         escrow.take(1, &deposit("s", &["a"], "small"));
         escrow.take(1, &deposit("s", &["a"], &"x".repeat(BYTES)));
+        assert_eq!(escrow.inside.borrow().metrics.dropped.get(), 1);
         assert!(is_empty(&escrow));
     }
 }

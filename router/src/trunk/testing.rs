@@ -38,7 +38,7 @@ pub(super) fn cluster(ids: &[&str]) -> Cluster {
 /// A trunk to the only shard.
 pub(super) fn trunk() -> Rc<Trunk> {
     let metrics = Rc::new(Metrics::register(&Registry::new()).expect("registers"));
-    let escrow = Rc::new(Escrow::new(PATIENCE));
+    let escrow = Rc::new(Escrow::new(PATIENCE, metrics.deposits.clone()));
     Rc::new(Trunk::new(0, cluster(&["a"]), PATIENCE, escrow, Rc::default(), metrics))
 }
 

@@ -140,6 +140,11 @@ pub enum Output {
     },
     /// Ask the application over HTTP.
     Call(Call),
+    /// A client has been welcomed for whose session routers were asked.
+    Sought {
+        /// It goes on with it, by what a router had. Otherwise it begins anew.
+        recovered: bool,
+    },
     /// An event of a Socket.IO client for which there is no rule.
     Unhandled,
     /// A publish of this shard's sessions was acknowledged, this long after it came in.

@@ -121,6 +121,10 @@ impl Driver {
             }
             Output::Seek { ticket, private_id } => self.seek(gathered, ticket, &private_id),
             Output::Call(call) => self.call_application(call),
+            Output::Sought { recovered } => {
+                let outcome = if recovered { "recovered" } else { "anew" };
+                self.metrics.sought.with_label_values(&[outcome]).inc();
+            }
             Output::Unhandled => self.metrics.unhandled.inc(),
             Output::Published(latency) => {
                 self.metrics.publish_seconds.observe(latency.as_secs_f64());

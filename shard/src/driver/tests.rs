@@ -297,6 +297,11 @@ fn what_the_core_leaves_to_the_shell_is_carried_out() {
     let mut gathered = Gathered::default();
     driver.carry_out(&mut gathered, Output::Unhandled);
     assert_eq!(driver.metrics.unhandled.get(), 1);
+    for recovered in [true, false, true] {
+        driver.carry_out(&mut gathered, Output::Sought { recovered });
+    }
+    let sought = |outcome| driver.metrics.sought.with_label_values(&[outcome]).get();
+    assert_eq!([sought("recovered"), sought("anew")], [2, 1]);
     let call = trunkline_core::ApiCallId(5);
     let answer = Ok(trunkline_core::Reply::Disconnected(2));
     driver.carry_out(&mut gathered, Output::ApiAnswer { trunk: TRUNK, call, answer });

@@ -172,6 +172,7 @@ pub(crate) fn encode_down(output: Output) -> Option<(TrunkId, TrunkItem)> {
         | Output::Call(_)
         | Output::Owed { .. }
         | Output::Seek { .. }
+        | Output::Sought { .. }
         | Output::Unhandled
         | Output::Published(_) => return None,
     };

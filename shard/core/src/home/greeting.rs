@@ -53,6 +53,8 @@ pub(super) struct Due {
     pub(super) missed_bytes: usize,
     /// What it comes back to: what it missed since is asked for.
     pub(super) recalled: Option<Box<Recalled>>,
+    /// Routers were asked for what it comes back to.
+    pub(super) sought: bool,
     /// Until when it waits for topics that can't be reached; then it begins anew.
     pub(super) patience: Mono,
     /// These of them.

@@ -316,6 +316,7 @@ impl Home {
             said: std::mem::take(&mut due.said),
             connect: std::mem::take(&mut due.connect),
             auth: due.auth.take(),
+            sought: due.sought,
             ..Due::default()
         };
         let (line_id, namespace) = (session.line, session.namespace.clone());

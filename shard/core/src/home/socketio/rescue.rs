@@ -9,6 +9,7 @@ use crate::checkpoint::{Checkpoint, KeptLine, KeptSession, KeptSocket, Place};
 use crate::core::Io;
 use crate::home::Home;
 use crate::home::adopt::{resume, socket_of};
+use crate::home::greeting::Greeting;
 use crate::home::session::Session;
 use crate::home::stream::Stamp;
 use crate::input::Adoption;
@@ -42,6 +43,11 @@ impl Home {
         private_id: SessionId,
         offset: Option<Arc<str>>,
     ) {
+        let Some(Greeting::Due(due)) = self.sessions.get_mut(&session).map(|it| &mut it.greeting)
+        else {
+            return;
+        };
+        due.sought = true;
         let ticket = io.ticket();
         self.seeking.insert(ticket, Sought { session, private_id, offset });
         io.output(Output::Seek { ticket, private_id });

@@ -29,6 +29,9 @@ impl Home {
             Greeting::Done => return,
         };
         socket.actions.clone_from(&due.actions);
+        if due.sought {
+            io.output(Output::Sought { recovered: due.recalled.is_some() });
+        }
         session.inbox_after = None;
         // With the welcome it has had everything up to now. The router must know so if it knows
         // that the client has had the welcome.

@@ -56,7 +56,9 @@ impl Apart {
         self.town.wait(seconds(2));
         let heard = self.town.packets(self.alice);
         let texts = heard[1..].iter().filter_map(|it| it.split('"').nth(3));
-        (welcome(&heard[0], "pid") == self.pid, texts.map(str::to_owned).collect())
+        let recovered = welcome(&heard[0], "pid") == self.pid;
+        assert_eq!(std::mem::take(&mut self.town.sought), [recovered], "it is counted so");
+        (recovered, texts.map(str::to_owned).collect())
     }
 }
 
@@ -155,4 +157,23 @@ fn who_comes_back_waits_for_a_room_whose_shard_is_not_back_yet() {
     assert_eq!(apart.town.packets(alice), [""; 0], "the room's shard is not there");
     apart.town.wait(seconds(4));
     assert_eq!(welcome(&apart.town.packets(alice)[0], "pid"), apart.pid);
+    assert_eq!(apart.town.sought, [true]);
+}
+
+#[test]
+fn who_has_waited_in_vain_for_a_room_begins_anew() {
+    let mut apart = apart();
+    let offset = apart.says("1");
+    apart.town.world.answer_poll(apart.alice, 1);
+    let owner = apart.town.owner_of_room(&apart.room);
+    apart.crash();
+    let grace = apart.town.world.plan.settings.grace;
+    assert!(apart.town.world.crash(owner, grace + seconds(10)));
+    apart.town.wait(seconds(2));
+    let alice = apart.town.come_back("alice", &ALICE, &apart.pid, &offset);
+    apart.town.wait(grace - seconds(1));
+    assert_eq!((apart.town.packets(alice), &apart.town.sought), (Vec::new(), &Vec::new()));
+    apart.town.wait(seconds(2));
+    assert_ne!(welcome(&apart.town.packets(alice)[0], "pid"), apart.pid);
+    assert_eq!(apart.town.sought, [false]);
 }

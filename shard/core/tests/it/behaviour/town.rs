@@ -23,6 +23,8 @@ pub(super) struct Town {
     pub(super) answers: Vec<(ApiCallId, Result<Reply, ApiProblem>)>,
     /// What the application was asked, by which shard.
     pub(super) calls: Vec<(usize, Call)>,
+    /// Of clients for whose sessions routers were asked, whether they recovered.
+    pub(super) sought: Vec<bool>,
     /// Events for which there was no rule.
     pub(super) unhandled: usize,
     number: u64,
@@ -48,9 +50,10 @@ impl Town {
     pub(super) fn of(plan: Plan) -> Self {
         let world = World::new(plan, 1, Trace::default());
         let (heard, closed, settled) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (answers, calls) = (Vec::new(), Vec::new());
+        let (answers, calls, sought) = (Vec::new(), Vec::new(), Vec::new());
         let (unhandled, number) = (0, 0);
-        let mut town = Self { world, heard, closed, settled, answers, calls, unhandled, number };
+        let mut town =
+            Self { world, heard, closed, settled, answers, calls, sought, unhandled, number };
         town.wait(Duration::ZERO);
         town
     }
@@ -173,6 +176,7 @@ impl Town {
                 }
                 Arrival::Answered { call, answer } => self.answers.push((call, answer)),
                 Arrival::Asked { shard, call } => self.calls.push((shard, call)),
+                Arrival::Sought { recovered } => self.sought.push(recovered),
                 Arrival::Unhandled => self.unhandled += 1,
                 _ => {}
             }

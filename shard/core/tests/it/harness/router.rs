@@ -41,6 +41,8 @@ pub(crate) enum Arrival {
     Answered { call: ApiCallId, answer: Result<Reply, ApiProblem> },
     /// The application is asked.
     Asked { shard: usize, call: Call },
+    /// A client has been welcomed for whose session routers were asked.
+    Sought { recovered: bool },
     /// An event has come for which there is no rule.
     Unhandled,
     /// A store has taken a record.

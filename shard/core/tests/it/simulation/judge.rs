@@ -75,7 +75,10 @@ impl Judge {
                 }
             }
             // Nobody in this world asks for these.
-            Arrival::Answered { .. } | Arrival::Asked { .. } | Arrival::Unhandled => {
+            Arrival::Answered { .. }
+            | Arrival::Asked { .. }
+            | Arrival::Sought { .. }
+            | Arrival::Unhandled => {
                 panic!("native clients alone make none of these")
             }
             Arrival::Kept(kept) => {

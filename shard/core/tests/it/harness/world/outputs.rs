@@ -53,6 +53,7 @@ impl World {
             Output::ApiAnswer { call, answer, .. } => self.see(Arrival::Answered { call, answer }),
             Output::Call(call) => self.see(Arrival::Asked { shard, call }),
             Output::Seek { ticket, private_id } => self.seek(shard, ticket, private_id),
+            Output::Sought { recovered } => self.see(Arrival::Sought { recovered }),
             Output::Unhandled => self.see(Arrival::Unhandled),
             Output::Owed { view, shards } => self.shards[shard].owed = Some((view, shards)),
             Output::Published(_) => {}
