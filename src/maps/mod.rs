@@ -3,6 +3,7 @@
 mod bucket;
 mod file;
 mod version;
+mod watch;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub(crate) fn follow(args: &ProcessArgs, settings: &Arc<Settings>, cluster: &Clu
             Some(name) => bucket::follow(&args, &settings, name, &cluster).await,
             None => {
                 let path = &settings.shard_map;
-                let mut file = MapFile::new(path.clone());
+                let mut file = MapFile::new(path.clone()).await;
                 loop {
                     file.changed().await;
                     take(&cluster, &path.display(), load_files(&args).map(|loaded| loaded.map));
