@@ -286,10 +286,12 @@ impl Owner {
         if !self.owed.shards.is_subset(&wanted.answered) || self.arriving.is_arriving(topic) {
             return;
         }
-        let was_given = self.owed.wants.remove(topic).is_some_and(|it| it.is_given);
-        if io.owner_of(topic) == io.links.me() {
-            self.ask_to_open(io, topic, was_given);
+        if io.owner_of(topic) != io.links.me() {
+            // It goes when its owner can be reached, unless it is this shard's again by then.
+            return;
         }
+        let was_given = self.owed.wants.remove(topic).is_some_and(|it| it.is_given);
+        self.ask_to_open(io, topic, was_given);
     }
 
     fn ask_to_open(&mut self, io: &mut Io, topic: &Topic, is_known: bool) {

@@ -88,3 +88,28 @@ fn what_a_dead_memory_may_have_been_given_is_gone_on_from_by_nobody() {
     assert_ne!(two["epoch"], said["epoch"]);
     assert_eq!(town.hears_of(alice), ["gap", "message two"]);
 }
+
+#[test]
+fn a_room_that_went_to_who_is_out_of_reach_before_it_was_opened_is_opened_when_it_is_back() {
+    let mut town = Town::of(Plan::calm(3));
+    let new = town.owner_of_room("lobby");
+    town.world.away(&[new]);
+    town.wait(Duration::ZERO);
+    let old = town.owner_of_room("lobby");
+    let other = (0..).map(|n| format!("other-{n}"));
+    let mut other = other.filter(|it| ![old, new].contains(&town.owner_of_inbox(it)));
+    let other = other.next().expect("somebody is at the third");
+    let alice = town.come(&other);
+    assert!(town.world.cut_link(old, new, seconds(600)));
+    town.world.away(&[]);
+    town.wait(seconds(1));
+    town.begin(alice, json!({"type": "join", "room": "lobby"}));
+    town.wait(seconds(1));
+    town.world.away(&[new]);
+    town.wait(seconds(4));
+    town.world.away(&[]);
+    town.wait(seconds(30));
+    let said = town.begin(alice, publish("lobby", "one"));
+    town.wait(seconds(1));
+    assert_eq!(town.answer(alice, said).expect("it is answered")["offset"], 1);
+}
