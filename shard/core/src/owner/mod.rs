@@ -224,6 +224,9 @@ impl Owner {
         if !self.refused.is_empty() && self.refused.overtakes(home, &topic, request) {
             return self.refuse_moved(io, asker, &topic);
         }
+        if let Action::Join { after: Some(after) } = &action {
+            self.look_for(io, &topic, after);
+        }
         let owned = match self.topics.get_mut(&topic) {
             Some(owned) => Some(&mut **owned),
             None => self.open_if_owned(io, &topic),
@@ -251,6 +254,7 @@ impl Owner {
         after: Position,
         members: Vec<Member>,
     ) {
+        self.look_for(io, &topic, &after);
         let owned = match self.topics.get_mut(&topic) {
             Some(owned) => Some(&mut **owned),
             None => self.open_if_owned(io, &topic),

@@ -26,6 +26,7 @@ use crate::link::ShardIndex;
 use crate::log::{LogOutcome, LogRequest};
 use crate::output::Output;
 use crate::peer::PeerMessage;
+use crate::position::Position;
 use crate::settings::LogReach;
 use crate::time::Mono;
 use crate::topic::Topic;
@@ -350,6 +351,18 @@ impl Owner {
             // What became of a batch that is under way, the log says too: it opens the topic after it.
             self.tickets.retain(|_, (of, it)| of != topic || !matches!(it, Waiting::Append));
             self.reopen(io, topic);
+        }
+    }
+
+    /// With a log that all shards share, who has had more than this shard knows of has had it from another
+    /// owner: one who didn't know yet that the topic is this one's, or who knew before this one.
+    pub(super) fn look_for(&mut self, io: &mut Io, topic: &Topic, place: &Position) {
+        if io.settings.log != LogReach::Cluster {
+            return;
+        }
+        let tail = self.topics.get_mut(topic).and_then(|owned| owned.tail_mut());
+        if tail.is_some_and(|tail| tail.seeks(place)) {
+            self.look_again(io, topic);
         }
     }
 

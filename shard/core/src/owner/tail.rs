@@ -19,6 +19,8 @@ pub(super) struct Tail {
     first: u64,
     last: u64,
     last_time_ms: u64,
+    /// The log has been asked up to here, in vain, because somebody was said to have had as much.
+    sought: u64,
     records: VecDeque<Arc<Record>>,
     bytes: usize,
 }
@@ -26,7 +28,8 @@ pub(super) struct Tail {
 impl Tail {
     /// A topic that stands there; what it has kept is read when it is asked for.
     pub(super) fn new(epoch: Epoch, first: u64, last: u64, last_time_ms: u64) -> Self {
-        Self { epoch, first, last, last_time_ms, records: VecDeque::new(), bytes: 0 }
+        let (records, bytes, sought) = (VecDeque::new(), 0, 0);
+        Self { epoch, first, last, last_time_ms, sought, records, bytes }
     }
 
     pub(super) fn epoch(&self) -> &Epoch {
@@ -80,6 +83,16 @@ impl Tail {
     /// Whether `position` is one of this history, up to now.
     pub(super) fn reaches(&self, position: &Position) -> bool {
         position.epoch == self.epoch && position.offset <= self.last
+    }
+
+    /// Whether `position` is beyond all that is known of this history, and the log is yet to be asked
+    /// for it. It need not be asked twice: a client may name any place.
+    pub(super) fn seeks(&mut self, position: &Position) -> bool {
+        let seeks = position.epoch == self.epoch && position.offset > self.last.max(self.sought);
+        if seeks {
+            self.sought = position.offset;
+        }
+        seeks
     }
 
     /// Where to go on for someone who has had everything up to `after`, and what of the rest

@@ -109,3 +109,63 @@ fn what_another_owner_has_kept_under_the_same_key_isnt_kept_again() {
     let place = Position { epoch: Epoch::new("e"), offset: 1 };
     assert_eq!(answers, [Reply::Published(place)]);
 }
+
+/// Somebody joins who says to have had so much already.
+fn join_after(owner: &mut Owner, number: u64, offset: u64) -> (Vec<LogRequest>, Vec<Reply>) {
+    let user = UserId::parse("alice").expect("a user");
+    let session = SessionId([u8::try_from(number).expect("few"); 24]);
+    let member = Member { session, user, attachment: Attachment(0) };
+    let after = Some(Position { epoch: Epoch::new("e"), offset });
+    let (request, sequence, topic) = (RequestId(number), 1, owner.room.clone());
+    let action = Action::Join { after };
+    let message = PeerMessage::Request { request, member, sequence, topic, action };
+    hear(owner, Input::Peer { peer: NOW, message })
+}
+
+fn opened(owner: &mut Owner, asked: &[LogRequest], last: u64) -> (Vec<LogRequest>, Vec<Reply>) {
+    let outcome = LogOutcome::Opened(Opened { last, ..Opened::new(Epoch::new("e")) });
+    hear(owner, Input::Log { ticket: ticket(asked), outcome })
+}
+
+fn places(answers: &[Reply]) -> Vec<(u64, Option<u64>)> {
+    let place = |reply: &Reply| match reply {
+        Reply::Joined(joined) => (joined.position.offset, joined.gap),
+        other => panic!("it is let in: {other:?}"),
+    };
+    answers.iter().map(place).collect()
+}
+
+#[test]
+fn who_has_had_more_than_an_owner_knows_of_is_let_in_once_the_log_has_been_asked() {
+    let mut owner = Owner::with(CoreSettings { log: LogReach::Cluster, ..CoreSettings::default() });
+    let (asked, _) = join_after(&mut owner, 1, 8);
+    let (asked, answers) = opened(&mut owner, &asked, 8);
+    assert_eq!((asked.len(), places(&answers)), (0, vec![(8, None)]));
+    // Another owner has kept two more, and this client has had them.
+    let (asked, answers) = join_after(&mut owner, 2, 10);
+    assert!(matches!(asked.as_slice(), [LogRequest::Open { .. }]), "{asked:?}");
+    assert!(answers.is_empty());
+    let (asked, _) = opened(&mut owner, &asked, 10);
+    let record = |offset| {
+        let (arguments, from) = (Arguments::new("1", 1), UserId::parse("bob").expect("a user"));
+        let body = Body { event: "e".into(), arguments, attachments: Vec::new() };
+        let (session, sequence) = (SessionId([9; 24]), offset);
+        let (time_ms, key, echo) = (7, None, true);
+        Arc::new(Record { offset, time_ms, from, session, sequence, key, echo, body })
+    };
+    let outcome = LogOutcome::Records { records: [9, 10].map(record).to_vec() };
+    let (asked, answers) = hear(&mut owner, Input::Log { ticket: ticket(&asked), outcome });
+    assert_eq!((asked.len(), places(&answers)), (0, vec![(10, None)]));
+}
+
+#[test]
+fn the_log_is_asked_once_for_a_place_that_isnt_there() {
+    let mut owner = Owner::with(CoreSettings { log: LogReach::Cluster, ..CoreSettings::default() });
+    let (asked, _) = join_after(&mut owner, 1, 8);
+    opened(&mut owner, &asked, 8);
+    let (asked, _) = join_after(&mut owner, 2, 99);
+    let (asked, answers) = opened(&mut owner, &asked, 8);
+    assert_eq!((asked.len(), places(&answers)), (0, vec![(8, Some(8))]));
+    let (asked, answers) = join_after(&mut owner, 3, 99);
+    assert_eq!((asked.len(), places(&answers)), (0, vec![(8, Some(8))]));
+}
