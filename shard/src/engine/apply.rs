@@ -64,7 +64,7 @@ impl Engine {
                 if let Some(session) = self.sessions.get_mut(&number) {
                     session.kept.checkpoint(&state);
                     session.ledger.checkpoint(&state);
-                    session.private_ids = private_ids;
+                    self.change_private_ids(number, private_ids);
                     self.noted.insert(number);
                     self.consider_again(number);
                 }

@@ -39,7 +39,9 @@ impl Engine {
             session.former = session.keeper.replace(trunk);
             session.ledger.deposit_again();
         }
-        self.withdraw(&id, former);
+        if let Some(former) = former {
+            self.withdraw_from(former, &id);
+        }
     }
 
     /// Lets a session's router keep it as it is now, if it has changed.
@@ -56,7 +58,7 @@ impl Engine {
         let is_something = rescue.is_something();
         let state = encode_rescue(rescue);
         if !is_something || state.len() > BYTES {
-            return self.withdraw(&id, Some(keeper));
+            return self.withdraw_from(keeper, &id);
         }
         let private_ids = private_ids.map(|id| id.0.to_vec().into()).collect();
         let size = state.len() + ITEM;
@@ -64,9 +66,26 @@ impl Engine {
         self.items.push((keeper, (Down { item: Some(down::Item::Deposit(deposit)) }, size)));
     }
 
-    /// A router keeps a session no more.
-    pub(super) fn withdraw(&mut self, id: &SessionId, keeper: Option<TrunkId>) {
-        if let Some(keeper) = keeper.filter(|_| self.settings.recovery.is_some()) {
+    /// A connection has another state, and these sessions. One that it had before is over: no router
+    /// is to have it any more, be it that the others are with none for a moment.
+    pub(super) fn change_private_ids(&mut self, number: u64, private_ids: Vec<SessionId>) {
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        let before = std::mem::replace(&mut session.private_ids, private_ids);
+        if !before.iter().all(|id| session.private_ids.contains(id)) {
+            session.ledger.deposit_again();
+            self.withdraw(number);
+        }
+    }
+
+    /// No router keeps a session any more.
+    pub(super) fn withdraw(&mut self, number: u64) {
+        let Some(session) = self.sessions.get_mut(&number) else { return };
+        let (id, keepers) = (session.id, [session.keeper, session.former.take()]);
+        keepers.into_iter().flatten().for_each(|keeper| self.withdraw_from(keeper, &id));
+    }
+
+    fn withdraw_from(&mut self, keeper: TrunkId, id: &SessionId) {
+        if self.settings.recovery.is_some() {
             let deposit = Deposit { session: id.0.to_vec().into(), ..Deposit::default() };
             self.items.push((keeper, (Down { item: Some(down::Item::Deposit(deposit)) }, ITEM)));
         }

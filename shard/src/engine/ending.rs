@@ -44,10 +44,8 @@ impl Engine {
             return;
         }
         session.phase = Phase::Closing;
-        // It is over, and nobody is to go on with it.
-        session.private_ids = Vec::new();
-        let (id, keepers) = (session.id, [session.keeper.take(), session.former.take()]);
-        keepers.into_iter().for_each(|keeper| self.withdraw(&id, keeper));
+        // Nobody is to go on with any of them.
+        self.change_private_ids(number, Vec::new());
         self.leave(number, false);
         self.timers.clear(number, Timer::Heartbeat);
         self.timers.set(number, Timer::Farewell, now + FAREWELL);
@@ -74,14 +72,13 @@ impl Engine {
 
     /// Takes a session out of everything here, answering what it has asked.
     pub(super) fn remove(&mut self, number: u64, ending: Ending) -> Option<Session> {
+        self.withdraw(number);
         let session = self.sessions.remove(&number)?;
         self.by_id.remove(&session.id);
         self.groups.leave_all(number);
         self.timers.clear_all(number);
         self.touched.remove(&number);
         self.noted.remove(&number);
-        self.withdraw(&session.id, session.keeper);
-        self.withdraw(&session.id, session.former);
         self.moves.forget(number, &session.id);
         if let Some(asked) = session.poll {
             self.waiting.remove(&asked);

@@ -7,7 +7,7 @@
 //! had entered. Between the answer to a join and the group is one moment, of which the slot
 //! [`ENTERED`] tells.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::Home;
 use super::command::Origin;
@@ -140,7 +140,6 @@ impl Home {
             sockets: SmallMap::default(),
             awaited: Vec::new(),
             ended: Vec::new(),
-            over: VecDeque::new(),
             connects,
             attached_before,
         };

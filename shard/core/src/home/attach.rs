@@ -2,12 +2,10 @@
 
 use bytes::Bytes;
 
-use std::collections::VecDeque;
-
 use super::Home;
 use super::gate::owner_of;
 use super::greeting::{Greeting, Heard};
-use super::line::{At, Line, Multiplex, OVER, Speaks};
+use super::line::{At, Line, Multiplex, Speaks};
 use super::session::Session;
 use super::socketio::departed::tell_gone;
 use super::subscription::Socket;
@@ -65,7 +63,6 @@ impl Home {
                     sockets: SmallMap::default(),
                     awaited: Vec::new(),
                     ended: Vec::new(),
-                    over: VecDeque::new(),
                     connects: 0,
                     attached_before: 0,
                 };
@@ -308,11 +305,8 @@ impl Home {
         if self.departed.has(&socket.private_id) {
             return;
         }
-        if let Some(multiplex) = self.lines.get_mut(&session.line).and_then(Line::multiplex) {
-            multiplex.over.truncate(OVER - 1);
-            multiplex.over.push_front(socket.private_id);
-        }
-        if session.attachment.is_first() {
+        if session.is_welcome_due() && session.attachment.is_first() {
+            // Nobody knows of it.
             tell_gone(io, id, socket.private_id);
         } else {
             self.gone_for_good(io, &session);

@@ -2,8 +2,6 @@
 //! and for which sessions it speaks. A native client's is one; a Socket.IO client has one in each
 //! namespace.
 
-use std::collections::VecDeque;
-
 use crate::checkpoint::{KeptSession, KeptSocket};
 use crate::core::Io;
 use crate::dedupe;
@@ -14,9 +12,6 @@ use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
 use crate::topic::Topic;
 use crate::{ConnectionId, TrunkId};
-
-/// Sessions of a connection that are known to be over; its client names the last one that it had.
-pub(super) const OVER: usize = 64;
 
 /// Where a connection is.
 pub(super) type At = (TrunkId, ConnectionId);
@@ -58,8 +53,6 @@ pub(super) struct Multiplex {
     pub(super) awaited: Vec<SessionId>,
     /// Sessions that the client has left by messages that are not settled.
     pub(super) ended: Vec<(KeptSocket, KeptSession)>,
-    /// By which its client came back to sessions that are over, the last few: routers may not know yet.
-    pub(super) over: VecDeque<SessionId>,
     /// How often it has connected to a namespace.
     pub(super) connects: u32,
     /// The attachment that its router's first stands for: it may have polled before.

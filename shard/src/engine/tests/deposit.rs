@@ -7,6 +7,8 @@ use trunkline_core::{Given, GroupId, Rescue, TrunkId};
 use super::super::POLLING;
 use super::harness::{Stage, TRUNK, frame, id, ok};
 
+const OTHER: TrunkId = TrunkId(TRUNK.0 + 1);
+
 fn place(text: &'static str) -> Option<Bytes> {
     Some(Bytes::from_static(text.as_bytes()))
 }
@@ -29,6 +31,12 @@ impl Stage {
         let (trunk, group, frame) = (POLLING, GroupId(3), frame(FrameKind::Live, text));
         let (except, position) = (except.map(ConnectionId), place(position));
         self.output(Output::Fan { trunk, group, frame, except, position });
+    }
+
+    /// Who was told, and whether that there is nothing any more.
+    fn told(&mut self) -> Vec<(TrunkId, bool)> {
+        let nothing = Rescue::default();
+        self.deposits.drain(..).map(|(at, it)| (at, it == nothing)).collect()
     }
 
     fn deposited(&mut self) -> Vec<Rescue> {
@@ -97,22 +105,37 @@ fn the_router_before_has_it_until_the_next_poll_and_none_when_the_session_is_ove
     stage.fan("4a", "1", None);
     stage.send(number, FrameKind::Live, "4a");
     assert!(stage.deposited().iter().all(|it| !it.before.is_empty()));
-    let other = TrunkId(TRUNK.0 + 1);
-    let nothing = Rescue::default();
-    let told = |stage: &mut Stage| {
-        let told = stage.deposits.drain(..).map(|(at, it)| (at, it == nothing));
-        told.collect::<Vec<_>>()
-    };
-    stage.poll_by(other, id(1));
-    assert_eq!(told(&mut stage), [(other, false)], "request {request}");
+    stage.poll_by(OTHER, id(1));
+    assert_eq!(stage.told(), [(OTHER, false)], "request {request}");
     stage.send(number, FrameKind::Live, "4b");
-    stage.poll_by(other, id(1));
-    assert_eq!(told(&mut stage), [(TRUNK, true)]);
+    stage.poll_by(OTHER, id(1));
+    assert_eq!(stage.told(), [(TRUNK, true)]);
     stage.send(number, FrameKind::Live, "4c");
     stage.poll(id(1));
-    assert_eq!(told(&mut stage), [(TRUNK, false)]);
+    assert_eq!(stage.told(), [(TRUNK, false)]);
     stage.post(id(1), "1");
-    assert_eq!(told(&mut stage), [(TRUNK, true), (other, true)]);
+    assert_eq!(stage.told(), [(TRUNK, true), (OTHER, true)]);
+}
+
+#[test]
+fn no_router_has_a_session_any_more_that_is_over_and_the_one_that_is_polled_by_has_the_rest() {
+    let mut stage = Stage::set();
+    let number = stage.session(id(1));
+    stage.private_ids = vec![id(98), id(99)];
+    stage.checkpoint(number, "both");
+    let _ = stage.poll(id(1));
+    stage.send(number, FrameKind::Live, "4a");
+    stage.poll_by(OTHER, id(1));
+    stage.told();
+    stage.private_ids = vec![id(99)];
+    stage.checkpoint(number, "one");
+    assert_eq!(stage.told(), [(OTHER, true), (TRUNK, true), (OTHER, false)]);
+    stage.private_ids = vec![];
+    stage.checkpoint(number, "none");
+    assert_eq!(stage.told(), [(OTHER, true)]);
+    stage.private_ids = vec![id(97)];
+    stage.checkpoint(number, "another");
+    assert_eq!(stage.told(), [(OTHER, false)]);
 }
 
 #[test]

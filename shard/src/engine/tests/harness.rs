@@ -29,6 +29,8 @@ pub(super) struct Stage {
     requests: u64,
     /// What is deposited with routers, each with whether there is anything.
     pub(super) deposits: Vec<(TrunkId, Rescue)>,
+    /// By which clients come back, as the core knows it.
+    pub(super) private_ids: Vec<SessionId>,
 }
 
 /// What the engine says to routers, for short.
@@ -89,6 +91,7 @@ impl Stage {
             connected: BTreeSet::new(),
             requests: 0,
             deposits: Vec::new(),
+            private_ids: vec![id(99)],
         }
     }
 
@@ -213,7 +216,8 @@ impl Stage {
 
     pub(super) fn output(&mut self, output: Output) -> Vec<Heard> {
         assert!(is_polling(&output));
-        let known = Known { newest: Stamp { stream: 7, number: 9 }, private_ids: vec![id(99)] };
+        let newest = Stamp { stream: 7, number: 9 };
+        let known = Known { newest, private_ids: self.private_ids.clone() };
         self.engine.carry_out(output, known, self.now);
         self.engine.flush_touched();
         self.heard()

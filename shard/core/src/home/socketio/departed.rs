@@ -132,8 +132,8 @@ impl Home {
         self.depart(io, private_id, gone);
     }
 
-    /// A session has ended, and it isn't known how it could go on. Shards where it was before may
-    /// remember it yet.
+    /// A session has ended, and its client has left it, or it isn't known how it could go on. Shards
+    /// where it was before may remember it yet, and routers have what was deposited.
     pub(in crate::home) fn gone_for_good(&mut self, io: &mut Io, session: &Session) {
         let Some(socket) = &session.socket else { return };
         if io.settings.recovery.is_none() {

@@ -13,7 +13,7 @@ use crate::core::Io;
 use crate::dedupe::Identity;
 use crate::home::gate::OutOfReach;
 use crate::home::greeting::{Due, Greeting};
-use crate::home::line::{Line, Speaks};
+use crate::home::line::Line;
 use crate::home::requests::{Asked, Pending, Subject};
 use crate::home::respond::ReplyTo;
 use crate::home::socketio::departed::{Gone, tell_gone};
@@ -39,9 +39,7 @@ impl Home {
         let Greeting::Due(due) = &self.sessions.get(&id)?.greeting else { return None };
         let text = |key| rules::field(due.auth.as_deref()?, key).and_then(rules::plain);
         let private_id = SessionId::parse(&text("pid")?)?;
-        let line = self.lines.get(&self.sessions.get(&id)?.line)?;
-        let is_over = matches!(&line.speaks, Speaks::SocketIo(it) if it.over.contains(&private_id));
-        (!is_over).then(|| (private_id, text("offset").map(Arc::from)))
+        Some((private_id, text("offset").map(Arc::from)))
     }
 
     /// Asks the shard that knows where the session was last. What is remembered here may be of before

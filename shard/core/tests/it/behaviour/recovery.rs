@@ -202,7 +202,7 @@ fn who_has_left_by_another_shard_since_does_not_come_back_as_an_earlier_one_reme
     let stamp = stamp(town.packets(alice).last().expect("a message"));
     town.world.away(&[home]);
     town.wait(seconds(3));
-    town.packet(alice, "41");
+    town.packet(alice, "1");
     town.leave(alice);
     town.world.away(&[]);
     town.wait(seconds(3));

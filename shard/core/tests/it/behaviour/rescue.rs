@@ -143,6 +143,22 @@ fn a_deposit_is_used_once_and_withdrawn_when_its_client_goes() {
 }
 
 #[test]
+fn nobody_goes_on_with_a_session_that_its_client_has_left_whatever_routers_have() {
+    let mut apart = apart();
+    let offset = apart.says("1");
+    apart.town.world.answer_poll(apart.alice, 1);
+    apart.town.packet(apart.alice, "1");
+    let here = apart.alice;
+    apart.town.packet(here, &format!("0{{\"pid\":\"{}\",\"offset\":\"{offset}\"}}", apart.pid));
+    let elsewhere = apart.town.come_back("alice", &ALICE, &apart.pid, &offset);
+    for client in [here, elsewhere] {
+        let heard = apart.town.packets(client);
+        assert_ne!(welcome(heard.last().expect("a welcome"), "pid"), apart.pid);
+    }
+    assert_eq!(apart.town.world.found(), 0, "it isn't even looked for");
+}
+
+#[test]
 fn who_comes_back_waits_for_a_room_whose_shard_is_not_back_yet() {
     let mut apart = apart();
     let offset = apart.says("1");
