@@ -5,7 +5,7 @@
 
 import { World } from "./conformance/world.mjs";
 import { ok } from "./ears.mjs";
-import { fresh, must, mustBe, prove, urlsGiven, within } from "./facts.mjs";
+import { fresh, more, must, mustBe, prove, urlsGiven, within } from "./facts.mjs";
 
 const TALKERS = 18;
 const ROOMS = 3;
@@ -87,21 +87,6 @@ class Talker {
   }
 }
 
-/** Waits until each of them has said some more. */
-async function more(talkers) {
-  const said = talkers.map((talker) => talker.said.length);
-  const has = (talker, index) => talker.said.length >= said[index] + 5;
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
-  const all = async () => {
-    while (!talkers.every(has)) await turn();
-  };
-  const silent = () => talkers.filter((talker, index) => !has(talker, index));
-  await within("more to be said", all(), 30_000).catch(() => {
-    const about = silent().map(({ user, noticed, answered }) => ({ user, noticed, answered }));
-    throw new Error(`they say no more: ${JSON.stringify(about)}`);
-  });
-}
-
 const facts = {
   async "whoever is cut off comes back to its session, and has heard all once and in order"(world) {
     const rooms = Array.from({ length: ROOMS }, () => fresh("room"));
@@ -113,11 +98,11 @@ const facts = {
     }
     const talking = talkers.map((talker) => talker.talk());
     for (const shard of shards) {
-      await more(talkers);
+      await more(talkers, 5);
       // Who is still catching up with what it missed by one crash would begin anew after another.
       await Promise.all(talkers.map((talker) => talker.catchesUp()));
       process.kill(Number(shard.split("=")[1]), "SIGKILL");
-      await more(talkers);
+      await more(talkers, 5);
     }
     talkers.forEach((talker) => talker.end());
     await within("the last answers", Promise.all(talking), 60_000);

@@ -12,6 +12,21 @@ export function within(what, promise, ms = WAIT_MS) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Waits until each of those who talk has said so many more things, and was told that they are kept. */
+export async function more(talkers, count) {
+  const said = talkers.map((talker) => talker.said.length);
+  const has = (talker, index) => talker.said.length >= said[index] + count;
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const all = async () => {
+    while (!talkers.every(has)) await turn();
+  };
+  const silent = () => talkers.filter((talker, index) => !has(talker, index));
+  await within("more to be said", all(), 2 * WAIT_MS).catch(() => {
+    const about = silent().map(({ user, noticed, answered }) => ({ user, noticed, answered }));
+    throw new Error(`they say no more: ${JSON.stringify(about)}`);
+  });
+}
+
 export function mustBe(is, wanted, what = "it") {
   const [one, other] = [JSON.stringify(is), JSON.stringify(wanted)];
   if (one !== other) throw new Error(`${what} is ${brief(one)} and not ${brief(other)}`);

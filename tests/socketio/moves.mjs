@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 
 import { MODES, World } from "./conformance/world.mjs";
 import { ok } from "./ears.mjs";
-import { fresh, must, mustBe, prove, urlsGiven, within } from "./facts.mjs";
+import { fresh, more, must, mustBe, prove, urlsGiven, within } from "./facts.mjs";
 
 const TALKERS = 24;
 const ROOMS = 3;
@@ -68,16 +68,6 @@ async function meanwhile(talkers, deed) {
   await within("the last answers", Promise.all(talking));
 }
 
-/** Waits until each of them has said some more. */
-async function more(talkers) {
-  const said = talkers.map((talker) => talker.said.length);
-  const has = (talker, index) => talker.said.length >= said[index] + 3;
-  const turn = () => new Promise((resolve) => setImmediate(resolve));
-  await within("more to be said", (async () => {
-    while (!talkers.every(has)) await turn();
-  })());
-}
-
 const facts = {
   async "nobody is cut off, and all hear all that was said, once and in order"(world) {
     const rooms = Array.from({ length: ROOMS }, () => fresh("room"));
@@ -90,9 +80,9 @@ const facts = {
     await meanwhile(talkers, async () => {
       for (const id of [...SHARDS, ...SHARDS]) {
         await shard("drain", id);
-        await more(talkers);
+        await more(talkers, 3);
         await shard("resume", id);
-        await more(talkers);
+        await more(talkers, 3);
       }
     });
     for (const room of rooms) {
