@@ -199,21 +199,17 @@ impl<'a> From<&'a KeptSocket> for WrittenSocket<'a> {
 
 impl From<WrittenSocket<'_>> for KeptSocket {
     fn from(written: WrittenSocket<'_>) -> Self {
-        let WrittenSocket {
-            session,
-            private_id,
-            recoveries,
-            origin,
-            connect,
-            nth,
-            actions,
-            came_with,
-            ended,
-        } = written;
-        let actions = actions.into_iter().map(str::to_owned).collect();
-        let (session, private_id) = (SessionId(session), SessionId(private_id));
-        let came_with = came_with.map(|(stream, number)| Stamp { stream, number });
-        Self { session, private_id, recoveries, origin, connect, nth, actions, came_with, ended }
+        Self {
+            session: SessionId(written.session),
+            private_id: SessionId(written.private_id),
+            recoveries: written.recoveries,
+            origin: written.origin,
+            connect: written.connect,
+            nth: written.nth,
+            actions: written.actions.into_iter().map(str::to_owned).collect(),
+            came_with: written.came_with.map(|(stream, number)| Stamp { stream, number }),
+            ended: written.ended,
+        }
     }
 }
 
