@@ -2,6 +2,7 @@
 
 mod adoption;
 mod alone;
+mod apart;
 mod api;
 mod attachments;
 mod fences;

@@ -2,6 +2,7 @@
 
 use trunkline_config::ShardKey;
 
+use super::apart::{ALICE, Apart};
 use super::sockets::{stamp, welcome};
 use super::town::{Town, seconds};
 use crate::harness::{ClientId, Plan};
@@ -116,37 +117,19 @@ fn who_was_last_with_another_shard_than_its_id_names_is_offline_once_it_has_gone
     }
 }
 
-const ALICE: ShardKey<'_> = ShardKey::User("alice");
-
-/// Alice has heard one message of bob's in a room that another shard than hers owns.
-struct Apart {
-    alice: ClientId,
-    bob: ClientId,
-    home: usize,
-    room: String,
-    pid: String,
-}
-
-fn apart() -> (Town, Apart) {
+/// Alice, whom her router holds when her shard goes, has heard one message of bob's.
+fn apart() -> Apart {
     let mut plan = Plan::calm(3);
     (plan.hold, plan.durable) = (true, true);
-    let mut town = Town::of(plan);
-    let alice = town.plug_in_as("alice", &ALICE, |_| {});
-    let home = town.home_of(alice);
-    let room = town.room_away_from(home);
-    let bob = town.come_near("bob", &room);
-    town.join(bob, &room);
-    town.packet(alice, "0");
-    let pid = welcome(&town.packets(alice)[0], "pid");
-    town.emit(alice, &format!("[\"join\",\"{room}\"]"));
-    town.publish(bob, &room, "1");
-    (town, Apart { alice, bob, home, room, pid })
+    let mut apart = Apart::of(plan);
+    apart.town.publish(apart.bob, &apart.room, "1");
+    apart
 }
 
 #[test]
 fn a_shard_that_remembers_who_was_elsewhere_since_gives_back_nothing_old() {
     for back_to_first in [true, false] {
-        let (mut town, Apart { alice, bob, home, room, pid }) = apart();
+        let Apart { mut town, alice, bob, home, room, pid } = apart();
         assert_eq!(town.events(alice).last().map(String::as_str), Some("e 1"));
         town.world.away(&[home]);
         town.wait(seconds(3));
@@ -171,7 +154,7 @@ fn a_shard_that_remembers_who_was_elsewhere_since_gives_back_nothing_old() {
 
 #[test]
 fn who_has_not_read_what_another_shard_gave_it_meanwhile_does_not_recover_without_it() {
-    let (mut town, Apart { alice, bob, home, room, pid }) = apart();
+    let Apart { mut town, alice, bob, home, room, pid } = apart();
     let stamp = stamp(town.packets(alice).last().expect("a message"));
     town.world.away(&[home]);
     town.wait(seconds(3));

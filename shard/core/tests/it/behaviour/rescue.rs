@@ -1,39 +1,19 @@
 //! A client that polls comes back after its shard has died: its router has what that has deposited.
 
-use trunkline_config::ShardKey;
-
+use super::apart::{ALICE, Apart};
 use super::sockets::{stamp, welcome};
-use super::town::{Town, seconds};
-use crate::harness::{ClientId, Plan};
+use super::town::seconds;
+use crate::harness::Plan;
 
-const ALICE: ShardKey<'_> = ShardKey::User("alice");
-
-/// Alice polls, and is with bob in a room that another shard than hers owns.
-struct Apart {
-    town: Town,
-    alice: ClientId,
-    bob: ClientId,
-    home: usize,
-    room: String,
-    pid: String,
-}
-
+/// Alice polls.
 fn apart() -> Apart {
     let mut plan = Plan::calm(3);
     (plan.polls, plan.durable) = (true, true);
-    let mut town = Town::of(plan);
-    let alice = town.plug_in_as("alice", &ALICE, |_| {});
-    let home = town.home_of(alice);
-    let room = town.room_away_from(home);
-    let bob = town.come_near("bob", &room);
-    town.join(bob, &room);
-    town.packet(alice, "0");
-    let pid = welcome(&town.packets(alice)[0], "pid");
-    town.emit(alice, &format!("[\"join\",\"{room}\"]"));
+    let mut apart = Apart::of(plan);
     // The welcome, and that it is in.
-    town.world.answer_poll(alice, 2);
-    town.world.answer_poll(alice, 0);
-    Apart { town, alice, bob, home, room, pid }
+    apart.town.world.answer_poll(apart.alice, 2);
+    apart.town.world.answer_poll(apart.alice, 0);
+    apart
 }
 
 impl Apart {
