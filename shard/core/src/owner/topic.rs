@@ -80,6 +80,9 @@ impl Title {
 #[derive(Debug, Default)]
 pub(super) struct News(BTreeMap<ShardIndex, (u64, Vec<Delivery>)>);
 
+/// Since when homes are in doubt whose grace is over: no break of a link is this one.
+const OVER: u64 = 0;
+
 /// Announcements that are kept for one home; who misses more has a grace that long to ask who is
 /// there.
 const NEWS: usize = 1024;
@@ -296,10 +299,32 @@ impl OwnedTopic {
         }
     }
 
-    /// Nobody is waited for any more who is in doubt since then.
+    /// Homes that have claimed their members, and have to wait until the topic is open or they are up to
+    /// date.
+    fn claimants(&self) -> BTreeSet<ShardIndex> {
+        let queue = match &self.stage {
+            Stage::Opening { queue, .. } => Some(&queue.0),
+            Stage::Open(_) => None,
+        };
+        let claims = queue.into_iter().flatten();
+        let claims = claims.filter(|(_, message)| matches!(message, PeerMessage::Claim { .. }));
+        claims.map(|(home, _)| *home).chain(self.claiming.keys().copied()).collect()
+    }
+
+    /// Nobody is waited for any more who is in doubt since then. Whose claim waits is told what it misses
+    /// all the same.
     pub(super) fn drop_news(&mut self, nth: u64) {
+        if self.news.is_none() {
+            return;
+        }
+        let claimants = self.claimants();
         if let Some(News(all)) = self.news.as_deref_mut() {
-            all.retain(|_, (since, _)| *since != nth);
+            all.retain(|home, (since, _)| {
+                if *since == nth {
+                    *since = OVER;
+                }
+                *since != OVER || claimants.contains(home)
+            });
             if all.is_empty() {
                 self.news = None;
             }
