@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Home;
 use super::adopt::INBOX;
+use super::gate::owner_of;
 use super::greeting::Greeting;
 use super::handovers::ReportTo;
 use super::permission::{not_joined, unavailable};
@@ -89,6 +90,10 @@ impl Home {
             (&pending.subject, reply)
         {
             self.not_handed(io, pending.owner, topic, handover);
+            if pending.owner != owner_of(&self.subscriptions, io, topic) {
+                // That it went was said to who has the topic next, if to anybody.
+                self.part_at(io, pending, topic);
+            }
         }
     }
 

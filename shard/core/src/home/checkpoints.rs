@@ -126,7 +126,24 @@ impl Home {
     }
 
     pub(super) fn part_as(&mut self, io: &mut Io, member: Member, topic: Topic) {
-        let pending = Box::new(Pending {
+        let pending = Pending::part(io, member, topic);
+        // Who can't be told lets go of it when the grace is over.
+        let _ = self.dispatch(io, pending);
+    }
+
+    /// Has an owner let go of who has joined there and isn't waited for any more.
+    pub(super) fn part_at(&mut self, io: &mut Io, joined: &Pending, topic: &Topic) {
+        if let Asked::Topic { member, .. } = &joined.asked {
+            let pending = Pending::part(io, member.clone(), topic.clone());
+            let _ = self.dispatch_to(io, joined.owner, pending);
+        }
+    }
+}
+
+impl Pending {
+    /// A session leaves without its client having asked.
+    fn part(io: &Io, member: Member, topic: Topic) -> Box<Self> {
+        Box::new(Self {
             session: member.session,
             line: member.session,
             sequence: None,
@@ -136,9 +153,7 @@ impl Home {
             started: io.now.mono,
             subject: Subject::Part,
             asked: Asked::Topic { member, sequence: 0, topic, action: Action::Leave },
-        });
-        // Who can't be told lets go of it when the grace is over.
-        let _ = self.dispatch(io, pending);
+        })
     }
 }
 
