@@ -286,6 +286,7 @@ impl Judge {
         let hearing = hearing.unwrap_or_else(|| panic!("{part} for one who has not joined"));
         let came = part["type"] == "joined";
         hearing.announced(&user, came);
+        let home = client.home;
         if !came {
             let owner = core_of(world, &room_topic(&room));
             let stays = |other: &&Client| {
@@ -294,6 +295,10 @@ impl Judge {
             };
             for other in self.clients.values().filter(stays) {
                 let Some(there) = other.rooms.get(&room) else { continue };
+                // Who has come back meanwhile: a home that was cut off is told late, that too.
+                if self.moves && !self.outages.is_whole_since(home, owner, there.since) {
+                    continue;
+                }
                 assert!(
                     !self.outages.were_together(other.home, owner, there.since, now),
                     "{user} is said to have left {room}, and is there since {:?}",
