@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::Home;
-use super::adopt::INBOX;
 use super::gate::owner_of;
 use super::greeting::Greeting;
 use super::handovers::ReportTo;
 use super::permission::{not_joined, unavailable};
 use super::requests::{Pending, Subject};
 use super::respond::ReplyTo;
+use super::resume::INBOX;
 use super::subscription::Socket;
 use crate::Dialect;
 use crate::checkpoint::Place;

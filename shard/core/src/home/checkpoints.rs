@@ -3,11 +3,11 @@
 //! connection out of a group knows why, and before a client is told that it is in its namespace.
 
 use super::Home;
-use super::adopt::ENTERED;
 use super::greeting::Greeting;
 use super::line::{Multiplex, Speaks};
 use super::requests::{Asked, Pending, Subject};
 use super::respond::ReplyTo;
+use super::resume::ENTERED;
 use super::session::{Membership, REQUESTS, Session, Socket};
 use super::stream::Stamp;
 use super::subscription::Subscriptions;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Home;
-use super::adopt::INBOX;
 use super::greeting::{Greeting, Held};
 use super::handovers::ReportTo;
+use super::resume::INBOX;
 use super::session::Session;
 use super::subscription::Subscription;
 use crate::asker::Asker;

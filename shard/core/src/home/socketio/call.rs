@@ -8,8 +8,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::intention::checked_key;
 use super::parted::Parted;
-use super::rule::{Occasion, Run, checked_key};
+use super::run::{Occasion, Run};
 use crate::Ticket;
 use crate::core::Io;
 use crate::dialect::command::{Command, EVENT_MAX, name_problem};

@@ -1,7 +1,7 @@
 //! What is still done for a client that has gone: the application was asked when it went, and the
 //! answer came when its session was over.
 
-use super::rule::Run;
+use super::run::Run;
 use crate::core::Io;
 use crate::dialect::Problem;
 use crate::dialect::command::Command;
