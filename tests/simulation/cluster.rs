@@ -557,6 +557,8 @@ impl Stage {
                 for other in self.others(*process) {
                     self.sim.repair(name(*process), other);
                 }
+                // Until the new one is there nobody can be asked to end.
+                world.lives.borrow_mut().remove(&name(*process));
                 self.sim.bounce(name(*process));
             }
             Act::Part(a, b) => self.sim.partition(name(*a), name(*b)),
