@@ -477,7 +477,8 @@ pub enum Refusal {
     /// The session is not a member.
     #[error("not a member")]
     NotJoined,
-    /// A later request of the same session took its place.
+    /// A later request of the same session took its place; of a session that is looked for: it has
+    /// been somewhere else since.
     #[error("overtaken by a later request")]
     Superseded,
     /// Nobody knows of it.

@@ -147,6 +147,12 @@ impl Stream {
         self.newest()
     }
 
+    /// Whether a client that gives this back has been elsewhere since it was here.
+    pub(super) fn is_later(&self, stamp: &str, came_with: Option<&str>) -> bool {
+        let is_own = Stamp::parse(stamp).is_some_and(|it| it.stream == self.incarnation);
+        !is_own && Some(stamp) != came_with
+    }
+
     /// Up to where `session` has had everything in each topic, if `stamp` is the last it has had, and
     /// `came_with` was when it came. `None` if that can't be said any more.
     pub(super) fn positions(
@@ -162,8 +168,7 @@ impl Stream {
         };
         let own = read.filter(|read| read.stream == self.incarnation);
         let Some(Stamp { number, .. }) = own else {
-            if stamp.is_some() && stamp != came_with {
-                // It has been elsewhere since.
+            if stamp.is_some_and(|stamp| self.is_later(stamp, came_with)) {
                 return None;
             }
             // It has had nothing of this stream.

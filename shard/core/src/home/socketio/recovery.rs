@@ -87,7 +87,7 @@ impl Home {
     }
 
     /// Whom this shard has asked doesn't give the session back. If nobody knows where it is, it may be
-    /// remembered here.
+    /// remembered here. If it has been somewhere else since, that shard is no more, but routers may have it.
     pub(in crate::home) fn recall_refused(
         &mut self,
         io: &mut Io,
@@ -100,7 +100,8 @@ impl Home {
         if is_unknown && pending.owner != me && self.remembered(*private_id).is_some() {
             return self.recall_from(io, me, id, *private_id, offset.clone());
         }
-        if is_unknown || !io.links.is_up(pending.owner) {
+        let may_be_kept = is_unknown || refusal == Refusal::Superseded;
+        if may_be_kept || !io.links.is_up(pending.owner) {
             return self.seek(io, id, *private_id, offset.clone());
         }
         self.not_recalled(io, id);
@@ -137,6 +138,9 @@ impl Home {
                 });
                 let _ = self.dispatch_to(io, holder, pending);
             }
+            None if here.is_some() && self.is_outdated(private_id, offset.as_deref()) => {
+                asker.answer(io, Err(Refusal::Superseded));
+            }
             None if here.is_some() => {
                 let recalled = self.give_back(io, asker, private_id, &namespace, offset.as_deref());
                 asker.answer(io, recalled.map(Reply::Recalled).ok_or(Refusal::Unavailable));
@@ -146,6 +150,21 @@ impl Home {
             }
             None => asker.answer(io, Err(Refusal::Moved)),
         }
+    }
+
+    /// Whether what is here of a session is of before its client was somewhere else, as its stamp says. It
+    /// may have moved there, and that shard be dead.
+    fn is_outdated(&self, private_id: SessionId, offset: Option<&str>) -> bool {
+        let session = self.privates.get(&private_id).and_then(|id| self.sessions.get(id));
+        if session.is_some_and(|session| session.at.is_some()) {
+            return false;
+        }
+        let came_with = match self.departed.sessions.get(&private_id) {
+            Some(gone) if gone.for_good => return false,
+            Some(gone) => gone.came_with.as_deref(),
+            None => session.and_then(|it| it.socket.as_deref()?.came_with.as_deref()),
+        };
+        offset.is_some_and(|offset| self.stream.is_later(offset, came_with))
     }
 
     /// What is left of a session, which ends here; `None` if it can't go on without a gap.

@@ -24,6 +24,14 @@ impl Apart {
         stamp(self.town.packets(self.alice).last().expect("a message"))
     }
 
+    /// From now on these shards are away, and alice is moved to where she belongs then.
+    fn moves(&mut self, away: &[usize]) {
+        self.town.world.plan.hold = true;
+        self.town.world.away(away);
+        self.town.wait(seconds(1));
+        self.town.world.plan.hold = false;
+    }
+
     fn crash(&mut self) {
         assert!(self.town.world.crash(self.home, seconds(1)));
         self.town.wait(seconds(0));
@@ -40,6 +48,11 @@ impl Apart {
         assert_eq!(std::mem::take(&mut self.town.sought), [recovered], "it is counted so");
         (recovered, texts.map(str::to_owned).collect())
     }
+}
+
+/// Which process's a stamp is.
+fn stream(stamp: &str) -> &str {
+    stamp.split('.').next().expect("a name")
 }
 
 #[test]
@@ -108,6 +121,24 @@ fn who_has_heard_what_the_deposit_does_not_know_begins_anew() {
     // It is not in any answer that was deposited.
     apart.crash();
     assert_eq!(apart.comes_back(&offset), (false, Vec::new()));
+}
+
+#[test]
+fn who_has_come_home_again_goes_on_though_the_shard_between_remembers_it_from_before() {
+    let mut apart = apart();
+    let first = apart.says("1");
+    apart.town.world.answer_poll(apart.alice, 1);
+    apart.moves(&[apart.home]);
+    let between = apart.says("2");
+    assert_ne!(stream(&first), stream(&between), "another shard has sent it");
+    apart.town.world.answer_poll(apart.alice, 1);
+    apart.moves(&[]);
+    let offset = apart.says("3");
+    apart.town.world.answer_poll(apart.alice, 1);
+    apart.crash();
+    let room = apart.room.clone();
+    apart.town.publish(apart.bob, &room, "4");
+    assert_eq!(apart.comes_back(&offset), (true, vec!["4".to_owned()]));
 }
 
 #[test]

@@ -59,6 +59,13 @@ impl World {
         }
     }
 
+    /// What is queued for it goes with it to another shard.
+    pub(super) fn polls_elsewhere(&mut self, client: ClientId) {
+        if let Some(ledger) = self.polling.ledgers.get_mut(&client) {
+            *ledger = Ledger::of_moved(ledger.moved());
+        }
+    }
+
     /// What its shard has deposited stays.
     pub(super) fn loses_its_shard(&mut self, client: ClientId) {
         self.polling.ledgers.remove(&client);

@@ -105,6 +105,7 @@ impl World {
                 return;
             }
             self.up(trunk, Input::Detach { trunk, connection, moved: true });
+            self.polls_elsewhere(client);
             self.see(Arrival::Held { client });
         }
         if let Some(next) = next {
