@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{self, Sink, Stream};
 use crate::dialect::{self, Dialect, Heard, Say};
@@ -17,13 +15,17 @@ pub struct Entered {
     pub dialect: Box<dyn Dialect>,
     pub sink: Sink,
     pub stream: Stream,
+    /// To the session that it had before, and so it has not joined again.
+    pub recovered: bool,
 }
 
 /// A client that wants in.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// Where it connects.
-    pub url: &'a str,
+    /// Where it may connect.
+    pub urls: &'a [String],
+    /// Which of them it connects to; who polls goes to the next with each request.
+    pub first: usize,
     /// How it speaks.
     pub speech: Speech,
     /// Who it is.
@@ -47,9 +49,9 @@ pub(crate) async fn enter(
     room: Option<&str>,
 ) -> Result<Entered, String> {
     let identity = &Identity::of(plan, client)?;
-    let url = &plan.urls[client % plan.urls.len()];
     let Plan { speech, deadline, .. } = *plan;
-    Arrival { url, speech, identity, room, deadline }.enter().await
+    let (urls, first) = (&plan.urls, client);
+    Arrival { urls, first, speech, identity, room, deadline }.enter().await
 }
 
 impl Arrival<'_> {
@@ -58,42 +60,54 @@ impl Arrival<'_> {
     /// # Errors
     /// Why it was not let in, in words for people.
     pub async fn enter(self) -> Result<Entered, String> {
+        self.enter_by(dialect::of(self.speech)).await
+    }
+
+    /// Connects again, by the dialect that the client's last connection has left: to its session,
+    /// if the dialect and the server can, or else as [`Self::enter`] does.
+    ///
+    /// # Errors
+    /// Why it was not let in, in words for people.
+    pub async fn enter_again(self, before: &dyn Dialect) -> Result<Entered, String> {
+        self.enter_by(before.again()).await
+    }
+
+    async fn enter_by(self, dialect: Box<dyn Dialect>) -> Result<Entered, String> {
         let late = |_| format!("it is not in after {:?}", self.deadline);
-        timeout(self.deadline, enter_in_time(self)).await.map_err(late)?
+        timeout(self.deadline, enter_in_time(self, dialect)).await.map_err(late)?
     }
 }
 
-async fn enter_in_time(arrival: Arrival<'_>) -> Result<Entered, String> {
-    let Arrival { url, speech, identity, room, deadline: _ } = arrival;
-    let mut dialect = dialect::of(speech);
-    let path = dialect.path(identity);
-    let (sink, stream) = client::connect(url, &path, dialect.subprotocol()).await?;
-    let mut entered = Entered { dialect, sink, stream };
-    entered.wait_for(|heard| matches!(heard, Heard::Welcome)).await?;
-    if let Some(room) = room {
+async fn enter_in_time(
+    arrival: Arrival<'_>,
+    mut dialect: Box<dyn Dialect>,
+) -> Result<Entered, String> {
+    let (sink, stream) = client::connect(&arrival, &mut *dialect).await?;
+    let mut entered = Entered { dialect, sink, stream, recovered: false };
+    entered.recovered = entered.wait_for(welcome).await?;
+    if let Some(room) = arrival.room.filter(|_| !entered.recovered) {
         let join = entered.dialect.say(&Say::Join { room }, Some(JOIN));
-        entered.sink.send(join).await.map_err(|error| error.to_string())?;
-        entered.wait_for(|heard| matches!(heard, Heard::Done(JOIN))).await?;
+        entered.sink.send(join)?;
+        entered.wait_for(|heard| matches!(heard, Heard::Done(JOIN)).then_some(())).await?;
     }
     Ok(entered)
 }
 
+/// Whether a welcome is one back.
+fn welcome(heard: &Heard<'_>) -> Option<bool> {
+    match heard {
+        Heard::Welcome { recovered } => Some(*recovered),
+        _ => None,
+    }
+}
+
 impl Entered {
-    async fn wait_for(&mut self, what: impl Fn(&Heard<'_>) -> bool) -> Result<(), String> {
+    async fn wait_for<T>(&mut self, what: impl Fn(&Heard<'_>) -> Option<T>) -> Result<T, String> {
         loop {
-            let message = match self.stream.next().await {
-                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => message,
-                Some(Ok(Message::Close(frame))) => {
-                    let why = frame.map(|frame| frame.to_string()).unwrap_or_default();
-                    return Err(format!("the server closes the connection: {why}"));
-                }
-                Some(Ok(_)) => continue,
-                Some(Err(error)) => return Err(error.to_string()),
-                None => return Err("the connection has ended".to_owned()),
-            };
-            let (mut found, mut failed, mut answers) = (false, None, Vec::new());
-            self.dialect.hear(&message.into_data(), &mut |heard| {
-                found |= what(&heard);
+            let message = self.stream.next().await?;
+            let (mut found, mut failed, mut answers) = (None, None, Vec::new());
+            self.dialect.hear(&message, &mut |heard| {
+                found = found.take().or_else(|| what(&heard));
                 match heard {
                     Heard::Answer(answer) => answers.push(answer),
                     Heard::Failed(_, why) | Heard::Error(why) => failed = Some(why.to_owned()),
@@ -103,11 +117,9 @@ impl Entered {
             if let Some(why) = failed {
                 return Err(why);
             }
-            for answer in answers {
-                self.sink.send(answer).await.map_err(|error| error.to_string())?;
-            }
-            if found {
-                return Ok(());
+            answers.into_iter().try_for_each(|answer| self.sink.send(answer))?;
+            if let Some(found) = found {
+                return Ok(found);
             }
         }
     }

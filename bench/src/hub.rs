@@ -6,10 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
-use tokio_tungstenite::tungstenite::Message;
-
-use crate::client::{Sink, Stream, send};
+use crate::client::{Sink, Stream};
 use crate::dialect::{Dialect, Heard, Say, Stamp};
 use crate::entry::Entered;
 use crate::progress::Progress;
@@ -46,7 +43,7 @@ impl Hub {
 
     /// Takes a client in and listens to it from here on.
     pub(crate) fn admit(self: &Rc<Self>, entered: Entered) {
-        let Entered { dialect, sink, stream } = entered;
+        let Entered { dialect, sink, stream, recovered: _ } = entered;
         let mut members = self.members.borrow_mut();
         let index = members.len();
         members.push(Member { dialect, sink });
@@ -79,7 +76,7 @@ impl Hub {
     ) {
         let member = &mut self.members.borrow_mut()[index];
         let message = member.dialect.say(what, number);
-        let sent = send(&mut member.sink, message);
+        let sent = member.sink.send(message);
         if time < self.from.get() {
             return;
         }
@@ -130,11 +127,11 @@ impl Hub {
             }
             Heard::Error(why) => self.tally.borrow_mut().fail(why),
             Heard::Answer(answer) => {
-                if let Err(why) = send(sink, answer) {
+                if let Err(why) = sink.send(answer) {
                     self.tally.borrow_mut().fail(why);
                 }
             }
-            Heard::Delivery(_) | Heard::Welcome | Heard::Presence => {}
+            Heard::Delivery(_) | Heard::Welcome { .. } | Heard::Presence => {}
         });
     }
 }
@@ -143,14 +140,8 @@ impl Hub {
 async fn listen(hub: Rc<Hub>, index: usize, mut stream: Stream) {
     let why = loop {
         match stream.next().await {
-            Some(Ok(Message::Text(text))) => hub.hear(index, text.as_bytes()),
-            Some(Ok(Message::Binary(bytes))) => hub.hear(index, &bytes),
-            Some(Ok(Message::Close(frame))) => {
-                break frame.map_or_else(|| "closed".to_owned(), |frame| frame.to_string());
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => break error.to_string(),
-            None => break "the connection has ended".to_owned(),
+            Ok(message) => hub.hear(index, &message),
+            Err(why) => break why,
         }
     };
     hub.tally(|tally| {

@@ -25,7 +25,7 @@ mod servers;
 mod storm;
 mod tally;
 
-pub use client::{Sink, Stream, send};
+pub use client::{Sink, Stream};
 pub use dialect::{Dialect, Heard, Say, Stamp, payload};
 pub use entry::{Arrival, Entered};
 pub use identity::Identity;

@@ -48,6 +48,8 @@ pub enum Speech {
     /// Socket.IO 5 over a WebSocket
     #[value(name = "socketio")]
     SocketIo,
+    /// Socket.IO 5 by HTTP long-polling; requests go to all URLs in turn
+    Polling,
     /// NATS over a WebSocket, to put its server beside the native protocol
     Nats,
 }
@@ -59,8 +61,15 @@ impl Speech {
         match self {
             Self::Native => "native",
             Self::SocketIo => "socketio",
+            Self::Polling => "polling",
             Self::Nats => "nats",
         }
+    }
+
+    /// Whether a connection is no socket, but one request after the other.
+    #[must_use]
+    pub fn polls(self) -> bool {
+        self == Self::Polling
     }
 }
 

@@ -43,9 +43,9 @@ fn is_whole(result: &Value) {
 }
 
 #[tokio::test]
-async fn every_scenario_in_both_dialects_delivers_what_it_expects() {
+async fn every_scenario_in_each_dialect_delivers_what_it_expects() {
     let cluster = Setup::new().start().await;
-    for dialect in ["native", "socketio"] {
+    for dialect in ["native", "socketio", "polling"] {
         for scenario in ["fanout", "private", "mixed", "hot-room", "storm"] {
             let load = ["--clients", "20", "--rooms", "4", "--rate", "100", "--dialect", dialect];
             let result = bench(&cluster, &[&[scenario][..], &load].concat()).await;
@@ -66,7 +66,7 @@ async fn a_message_is_expected_once_by_each_member_of_its_room() {
 #[tokio::test]
 async fn acknowledgements_are_measured_when_they_are_asked_for() {
     let cluster = Setup::new().start().await;
-    for dialect in ["native", "socketio"] {
+    for dialect in ["native", "socketio", "polling"] {
         let load = ["private", "--clients", "20", "--rate", "100", "--dialect", dialect];
         let result = bench(&cluster, &load).await;
         assert!(result["acknowledged_ms"].is_null(), "{result}");
@@ -98,7 +98,7 @@ async fn clients_sign_tokens_where_they_are_asked_for() {
     let key = "a key that is long enough for HS256, and known here";
     let jwt = format!("[auth]\nmode = \"jwt\"\njwt = {{ algorithm = \"HS256\", key = \"{key}\" }}");
     let cluster = Setup::new().section(&jwt).start().await;
-    for dialect in ["native", "socketio"] {
+    for dialect in ["native", "socketio", "polling"] {
         let load = ["storm", "--clients", "20", "--rate", "50", "--dialect", dialect];
         is_whole(&bench(&cluster, &[&load[..], &["--jwt-key", key]].concat()).await);
     }

@@ -10,7 +10,7 @@ use trunkline_promise::{Kind, Network, Outcome, Plan, Store, run};
 
 use crate::harness::TRUNKLINE;
 
-/// Sixty clients of both dialects over two routers and three shards, which suffer each of these once.
+/// Sixty clients, native, of Socket.IO by WebSocket, and polling, over two routers and three shards, which suffer each of these once.
 fn plan(name: &str, only: &[Kind]) -> Plan {
     Plan {
         program: TRUNKLINE.into(),
@@ -19,7 +19,7 @@ fn plan(name: &str, only: &[Kind]) -> Plan {
         network: Network::Loopback,
         shards: 3,
         clients: 60,
-        speeches: vec![Speech::Native, Speech::SocketIo],
+        speeches: vec![Speech::Native, Speech::SocketIo, Speech::Polling],
         rate: 60.0,
         time: Duration::ZERO,
         quiet: Duration::from_secs(1),
@@ -34,7 +34,9 @@ fn keeps(plan: &Plan) -> Outcome {
     let outcome = run(plan, &|_| {}).unwrap();
     assert!(outcome.kept, "{outcome}");
     for disruption in &outcome.disruptions {
-        assert!(disruption.all.pause_max_ms.is_some(), "{outcome}");
+        for figures in [&disruption.native, &disruption.socketio, &disruption.polling] {
+            assert!(figures.pause_max_ms.is_some(), "{outcome}");
+        }
     }
     outcome
 }

@@ -1,4 +1,4 @@
-//! How clients speak: what they say as WebSocket messages, and what they hear in those that come.
+//! How clients speak: what they say as messages, and what they hear in those that come.
 
 mod native;
 mod nats;
@@ -40,9 +40,10 @@ pub enum Say<'a> {
 
 /// What a client hears.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub enum Heard<'a> {
-    /// It has been let in.
-    Welcome,
+    /// It has been let in; `recovered`: to the session that it had before, with what it missed.
+    Welcome { recovered: bool },
     /// A message of the load, by what it carries.
     Delivery(Stamp),
     /// Somebody has come into a room or gone from it.
@@ -59,7 +60,10 @@ pub enum Heard<'a> {
 
 /// A dialect, with what one client's connection needs to remember.
 pub trait Dialect {
-    /// Path and query of the upgrade.
+    /// For the same client's next connection, which comes back to what this one had if the dialect
+    /// can.
+    fn again(&self) -> Box<dyn Dialect>;
+    /// Path and query of what is asked first.
     fn path(&mut self, identity: &Identity) -> String;
     /// The WebSocket's subprotocol.
     fn subprotocol(&self) -> Option<&'static str> {
@@ -74,7 +78,8 @@ pub trait Dialect {
 pub(crate) fn of(speech: Speech) -> Box<dyn Dialect> {
     match speech {
         Speech::Native => Box::new(native::Native),
-        Speech::SocketIo => Box::new(socketio::SocketIo),
+        Speech::SocketIo => Box::new(socketio::SocketIo::new("websocket")),
+        Speech::Polling => Box::new(socketio::SocketIo::new("polling")),
         Speech::Nats => Box::new(nats::Nats::default()),
     }
 }

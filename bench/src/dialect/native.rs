@@ -9,6 +9,10 @@ use crate::identity::Identity;
 pub(super) struct Native;
 
 impl Dialect for Native {
+    fn again(&self) -> Box<dyn Dialect> {
+        Box::new(Self)
+    }
+
     fn path(&mut self, identity: &Identity) -> String {
         format!("/ws?{}", identity.query())
     }
@@ -54,7 +58,7 @@ impl Dialect for Native {
                 Some(number) => heard(Heard::Failed(number, text(message))),
                 None => heard(Heard::Error(text(message))),
             },
-            b"welcome" => heard(Heard::Welcome),
+            b"welcome" => heard(Heard::Welcome { recovered: false }),
             b"joined" | b"left" => heard(Heard::Presence),
             _ => {}
         }
@@ -104,7 +108,7 @@ mod tests {
         let message = r#"{"type":"message","room":"r","epoch":"e","offset":1,"from":"a","event":"message","data":{"t":12,"n":1,"p":""},"time":1790000000000}"#;
         assert_eq!(hear(message), ["Delivery(Stamp { time: 12, number: 1 })"]);
         assert_eq!(hear(r#"{"type":"ok","id":3}"#), ["Done(3)"]);
-        assert_eq!(hear(r#"{"type":"welcome","session":"~x"}"#), ["Welcome"]);
+        assert_eq!(hear(r#"{"type":"welcome","session":"~x"}"#), ["Welcome { recovered: false }"]);
         assert_eq!(hear(r#"{"type":"joined","room":"r","user":"b"}"#), ["Presence"]);
         let error = r#"{"type":"error","id":3,"code":"forbidden"}"#;
         assert!(hear(error)[0].starts_with("Failed(3"));

@@ -24,6 +24,10 @@ pub(super) struct Nats {
 }
 
 impl Dialect for Nats {
+    fn again(&self) -> Box<dyn Dialect> {
+        Box::new(Self::default())
+    }
+
     fn path(&mut self, identity: &Identity) -> String {
         self.user.clone_from(&identity.user);
         "/".to_owned()
@@ -73,7 +77,7 @@ impl Dialect for Nats {
                 b"PING" => heard(Heard::Answer(Message::binary(b"PONG\r\n".as_slice()))),
                 b"PONG" if !self.greeted => {
                     self.greeted = true;
-                    heard(Heard::Welcome);
+                    heard(Heard::Welcome { recovered: false });
                 }
                 b"PONG" => {
                     if let Some(number) = self.asked.pop_front() {
@@ -125,7 +129,7 @@ mod tests {
                     other => all.push(format!("{other:?}")),
                 });
             }
-            assert_eq!(all, ["Welcome", "1", "answer", "3"], "cut at {cut}");
+            assert_eq!(all, ["Welcome { recovered: false }", "1", "answer", "3"], "cut at {cut}");
         }
     }
 

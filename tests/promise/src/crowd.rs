@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use tokio_tungstenite::tungstenite::Message as Frame;
 use trunkline_bench::{
-    Arrival, Dialect, Entered, Heard, Identity, Say, Sink, Speech, Stamp, Stream, payload, send,
+    Arrival, Dialect, Entered, Heard, Identity, Say, Sink, Speech, Stamp, Stream, payload,
 };
 
 use crate::history::{Break, Client, Got, History, Message, To};
@@ -39,16 +37,19 @@ impl Census {
         client / self.speeches.len() % self.rooms
     }
 
-    /// Every room has clients at all routers.
-    fn url(&self, client: usize) -> &str {
-        &self.urls[client / self.speeches.len() / self.rooms % self.urls.len()]
-    }
-
-    async fn enter(&self, client: usize) -> Result<Entered, String> {
+    /// Lets a client in, for the first time or again, as it remembers where it was.
+    async fn enter(&self, client: usize, before: Option<&dyn Dialect>) -> Result<Entered, String> {
         let identity = &Identity { user: user_name(client), room: None, token: None };
         let (speech, room) = (self.speech(client), &room_name(self.room(client)));
-        let url = self.url(client);
-        Arrival { url, speech, identity, room: Some(room), deadline: DEADLINE }.enter().await
+        let urls = &self.urls;
+        // Every room has clients at all routers.
+        let first = client / self.speeches.len() / self.rooms;
+        let arrival =
+            Arrival { urls, first, speech, identity, room: Some(room), deadline: DEADLINE };
+        match before {
+            None => arrival.enter().await,
+            Some(before) => arrival.enter_again(before).await,
+        }
     }
 }
 
@@ -63,7 +64,8 @@ fn room_name(room: usize) -> String {
 /// One of them.
 struct Member {
     dialect: Box<dyn Dialect>,
-    sink: Sink,
+    /// None while it is away.
+    sink: Option<Sink>,
     /// Its messages that have no answer yet.
     asked: BTreeSet<usize>,
 }
@@ -87,14 +89,14 @@ impl Crowd {
     /// # Errors
     /// Why it is not let in.
     pub(crate) async fn enter(&self, client: usize) -> Result<Entered, String> {
-        self.census.enter(client).await.map_err(|why| format!("client {client}: {why}"))
+        self.census.enter(client, None).await.map_err(|why| format!("client {client}: {why}"))
     }
 
     pub(crate) fn admit(self: &Rc<Self>, entered: Entered) {
-        let Entered { dialect, sink, stream } = entered;
+        let Entered { dialect, sink, stream, recovered: _ } = entered;
         let mut members = self.members.borrow_mut();
         let number = members.len();
-        members.push(Member { dialect, sink, asked: BTreeSet::new() });
+        members.push(Member { dialect, sink: Some(sink), asked: BTreeSet::new() });
         let client = Client::new(self.census.speech(number), self.census.room(number));
         self.history.borrow_mut().clients.push(client);
         tokio::task::spawn_local(Rc::clone(self).live(number, stream));
@@ -121,7 +123,8 @@ impl Crowd {
         self.say(number);
     }
 
-    /// Says a message, for the first time or again, always under the same key.
+    /// Says a message, for the first time or again, always under the same key. Who is away says it
+    /// when it is back.
     fn say(&self, number: usize) {
         let mut history = self.history.borrow_mut();
         let message = &mut history.messages[number];
@@ -139,9 +142,10 @@ impl Crowd {
             }
         };
         member.asked.insert(number);
-        if send(&mut member.sink, frame).is_err() {
-            member.asked.remove(&number);
-            message.abandoned = true;
+        // What can't be sent stays without an answer: mostly its connection has ended, which is heard
+        // at the other half.
+        if let Some(sink) = &mut member.sink {
+            let _ = sink.send(frame);
         }
     }
 
@@ -171,49 +175,60 @@ impl Crowd {
         loop {
             let why = self.listen(number, &mut stream).await;
             self.has_gone(number, why);
-            stream = self.come_back(number).await;
+            drop(stream);
+            let entered = self.come_back(number).await;
+            stream = self.is_back(number, entered);
         }
     }
 
     async fn listen(self: &Rc<Self>, number: usize, stream: &mut Stream) -> String {
         loop {
             match stream.next().await {
-                Some(Ok(Frame::Text(text))) => self.hear(number, text.as_bytes()),
-                Some(Ok(Frame::Binary(bytes))) => self.hear(number, &bytes),
-                Some(Ok(Frame::Close(frame))) => {
-                    return frame.map_or_else(|| "closed".to_owned(), |frame| frame.to_string());
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return error.to_string(),
-                None => return "the connection has ended".to_owned(),
+                Ok(message) => self.hear(number, &message),
+                Err(why) => return why,
             }
         }
     }
 
     fn has_gone(&self, number: usize, why: String) {
-        let from = self.now();
-        let asked = std::mem::take(&mut self.members.borrow_mut()[number].asked);
+        self.members.borrow_mut()[number].sink = None;
+        let gone = Break { from: self.now(), until: None, recovered: false };
         let mut history = self.history.borrow_mut();
-        for message in asked {
-            history.messages[message].abandoned = true;
-        }
         history.reasons.entry(why).and_modify(|count| *count += 1).or_insert(1);
-        history.clients[number].breaks.push(Break { from, until: None });
+        history.clients[number].breaks.push(gone);
     }
 
-    async fn come_back(&self, number: usize) -> Stream {
+    async fn come_back(&self, number: usize) -> Entered {
+        // Every attempt is by what it knew when it went.
+        let before = self.members.borrow()[number].dialect.again();
         loop {
             tokio::time::sleep(PAUSE).await;
-            let Ok(entered) = self.census.enter(number).await else { continue };
-            let Entered { dialect, sink, stream } = entered;
-            let member = &mut self.members.borrow_mut()[number];
-            (member.dialect, member.sink) = (dialect, sink);
-            let until = self.now();
-            if let Some(gone) = self.history.borrow_mut().clients[number].breaks.last_mut() {
-                gone.until = Some(until);
+            if let Ok(entered) = self.census.enter(number, Some(&*before)).await {
+                return entered;
             }
-            return stream;
         }
+    }
+
+    /// Who has recovered says again what wasn't answered, and what it wanted to say meanwhile. Nobody
+    /// can tell what became of that if it has begun anew.
+    fn is_back(&self, number: usize, entered: Entered) -> Stream {
+        let Entered { dialect, sink, stream, recovered } = entered;
+        let until = Some(self.now());
+        let unanswered = {
+            let member = &mut self.members.borrow_mut()[number];
+            (member.dialect, member.sink) = (dialect, Some(sink));
+            if recovered { member.asked.clone() } else { std::mem::take(&mut member.asked) }
+        };
+        if let Some(gone) = self.history.borrow_mut().clients[number].breaks.last_mut() {
+            (gone.until, gone.recovered) = (until, recovered);
+        }
+        for message in unanswered {
+            match recovered {
+                true => self.say(message),
+                false => self.history.borrow_mut().messages[message].abandoned = true,
+            }
+        }
+        stream
     }
 
     fn hear(self: &Rc<Self>, number: usize, frame: &[u8]) {
@@ -246,12 +261,12 @@ impl Crowd {
             }
             Heard::Failed(_, why) | Heard::Error(why) => complain(why),
             Heard::Answer(answer) => {
-                if let Err(why) = send(sink, answer) {
+                if let Some(Err(why)) = sink.as_mut().map(|sink| sink.send(answer)) {
                     complain(&why);
                 }
             }
             Heard::Presence => client.announced.push(at),
-            Heard::Welcome => {}
+            Heard::Welcome { .. } => {}
         });
     }
 

@@ -43,7 +43,6 @@ pub(crate) struct Client {
 
 /// A message that has come.
 #[derive(Clone, Copy, Debug)]
-
 pub(crate) struct Got {
     pub(crate) number: usize,
     pub(crate) at: u64,
@@ -51,10 +50,11 @@ pub(crate) struct Got {
 
 /// A connection has ended, and perhaps another has taken its place.
 #[derive(Clone, Copy, Debug)]
-
 pub(crate) struct Break {
     pub(crate) from: u64,
     pub(crate) until: Option<u64>,
+    /// It is the same session again, in its rooms and with what it missed.
+    pub(crate) recovered: bool,
 }
 
 /// A message that was said.
@@ -85,7 +85,6 @@ pub(crate) enum To {
 
 /// From here on the cluster suffers this.
 #[derive(Clone, Debug)]
-
 pub(crate) struct Span {
     pub(crate) kind: Kind,
     pub(crate) from: u64,

@@ -66,8 +66,18 @@ impl Kind {
         }
     }
 
-    /// Whether messages that were acknowledged may be lost: with what is only in a process's
-    /// memory, when that process is killed.
+    /// Whether who polls may be cut off, and must recover: nobody holds a request when its shard
+    /// has crashed or can't be reached.
+    #[must_use]
+    pub fn may_cut_off(self) -> bool {
+        match self {
+            Self::Kill | Self::Dead | Self::Partition => true,
+            Self::Quiet | Self::Restart | Self::Drain | Self::Add | Self::Remove => false,
+        }
+    }
+
+    /// Whether messages that were acknowledged may be lost, and who polls may have to begin anew:
+    /// with what is only in a process's memory, when that process is killed.
     #[must_use]
     pub fn may_lose(self, store: Store) -> bool {
         store == Store::Memory && self == Self::Kill

@@ -1,10 +1,10 @@
 //! Proves by real processes that clients never notice what happens to a cluster.
 //!
-//! Many clients of both dialects talk at a steady rate over two routers and some shards, while one
-//! disruption after the other is done to the cluster. Everything that they said, were answered and
-//! got is kept, with when; in the end a judge that knows nothing of clusters says whether any of
-//! them was disconnected, lost a message, got one twice or in another order, and how long they had
-//! to wait. The clients are those of the load tool.
+//! Many clients, native and of Socket.IO by WebSocket and by polling, talk at a steady rate over two
+//! routers and some shards, while one disruption after the other is done to the cluster. Everything
+//! that they said, were answered and got is kept, with when; in the end a judge that knows nothing of
+//! clusters says whether any of them was disconnected, lost a message, got one twice or in another
+//! order, and how long they had to wait. The clients are those of the load tool.
 
 mod cluster;
 mod crowd;
@@ -25,6 +25,7 @@ mod plan;
 mod ports;
 mod process;
 mod script;
+mod table;
 
 use std::time::{Duration, Instant};
 

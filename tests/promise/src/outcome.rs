@@ -1,7 +1,6 @@
-//! What came of it, for people and for machines.
+//! What came of it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Serialize;
 
@@ -28,7 +27,7 @@ pub struct Outcome {
     /// By how much this program was late with what it said, at most, in milliseconds: it is part of
     /// the pauses.
     pub late_max_ms: f64,
-    /// Whether nobody has noticed anything but pauses.
+    /// Whether nobody has noticed more than it may.
     pub kept: bool,
     /// Of each kind of disruption.
     pub disruptions: Vec<Disruption>,
@@ -43,21 +42,25 @@ pub struct Disruption {
     pub kind: Kind,
     /// How often.
     pub times: usize,
-    /// Whether nobody has noticed anything of it but pauses.
+    /// Whether nobody has noticed more of it than it may.
     pub kept: bool,
     /// What all clients have noticed.
     pub all: Figures,
     /// What native ones have.
     pub native: Figures,
-    /// What those of Socket.IO have.
+    /// What those of Socket.IO by WebSocket have.
     pub socketio: Figures,
+    /// What those of Socket.IO that poll have.
+    pub polling: Figures,
 }
 
 /// What clients have noticed.
 #[derive(Debug, Serialize)]
 pub struct Figures {
-    /// Connections that ended.
+    /// Connections that ended, and weren't those of clients that poll and have recovered.
     pub disconnects: u64,
+    /// Clients that poll and were cut off, and have recovered by themselves.
+    pub came_back: u64,
     /// Acknowledged messages that somebody did not get, and requests that were never answered.
     pub lost: u64,
     /// Messages that somebody got again, and answers that came again.
@@ -101,14 +104,14 @@ impl Outcome {
 
 impl Disruption {
     fn of(kind: Kind, row: &Row, store: Store) -> Self {
-        let all = row.all();
         Self {
             kind,
             times: row.times,
-            kept: all.is_nothing(kind.may_lose(store)),
-            all: Figures::of(&all),
+            kept: row.is_kept(kind, store),
+            all: Figures::of(&row.all()),
             native: Figures::of(&row.native),
             socketio: Figures::of(&row.socketio),
+            polling: Figures::of(&row.polling),
         }
     }
 }
@@ -117,6 +120,7 @@ impl Figures {
     fn of(noticed: &Noticed) -> Self {
         Self {
             disconnects: noticed.disconnects,
+            came_back: noticed.came_back,
             lost: noticed.lost,
             repeated: noticed.repeated,
             out_of_order: noticed.out_of_order,
@@ -127,52 +131,5 @@ impl Figures {
             pause_p99_ms: noticed.pause_ms(0.99),
             pause_max_ms: noticed.pause_ms(1.0),
         }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} clients, store {}: {} messages said, at most {:.0} ms late, and {} delivered in {:.0} s\n",
-            self.clients, self.store, self.said, self.late_max_ms, self.came, self.seconds
-        )?;
-        writeln!(
-            f,
-            "{:<15}{:>6}{:>13}{:>7}{:>10}{:>14}{:>11}{:>8}{:>13}{:>14}{:>14}",
-            "disruption",
-            "times",
-            "disconnects",
-            "lost",
-            "repeated",
-            "out of order",
-            "announced",
-            "errors",
-            "unavailable",
-            "pause p99 ms",
-            "pause max ms"
-        )?;
-        for Disruption { kind, times, all, .. } in &self.disruptions {
-            let ms = |pause: Option<f64>| pause.map_or("-".to_owned(), |ms| format!("{ms:.0}"));
-            writeln!(
-                f,
-                "{:<15}{times:>6}{:>13}{:>7}{:>10}{:>14}{:>11}{:>8}{:>13}{:>14}{:>14}",
-                kind.name(),
-                all.disconnects,
-                all.lost,
-                all.repeated,
-                all.out_of_order,
-                all.announced,
-                all.errors,
-                all.unavailable,
-                ms(all.pause_p99_ms),
-                ms(all.pause_max_ms)
-            )?;
-        }
-        for (reason, count) in &self.reasons {
-            writeln!(f, "{count} x {reason}")?;
-        }
-        let verdict = if self.kept { "nobody has noticed" } else { "SOMEBODY HAS NOTICED" };
-        write!(f, "\n{verdict}")
     }
 }

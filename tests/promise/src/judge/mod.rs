@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use trunkline_bench::Speech;
 
-use crate::history::{Client, History, Message, To};
-use crate::kind::Kind;
+use crate::history::{Break, Client, History, Message, To};
+use crate::kind::{Kind, Store};
 
 /// A message that was on its way when its recipient's connection broke, or came while it was away,
 /// need not have reached it: that it broke is what is counted. In microseconds.
@@ -22,8 +22,10 @@ const BEFORE: u64 = 1_000_000;
 /// What clients that speak alike have noticed of one kind of disruption.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Noticed {
-    /// Connections that ended.
+    /// Connections that ended, and weren't those of clients that poll and have recovered.
     pub(crate) disconnects: u64,
+    /// Clients that poll and were cut off, and have recovered.
+    pub(crate) came_back: u64,
     /// Acknowledged messages that somebody did not get, and requests that were never answered.
     pub(crate) lost: u64,
     /// Messages that somebody got again, and answers that came again.
@@ -47,6 +49,7 @@ impl Noticed {
     pub(crate) fn add(&mut self, other: &Self) {
         let Self {
             disconnects,
+            came_back,
             lost,
             repeated,
             out_of_order,
@@ -56,6 +59,7 @@ impl Noticed {
             pauses,
         } = other;
         self.disconnects += disconnects;
+        self.came_back += came_back;
         self.lost += lost;
         self.repeated += repeated;
         self.out_of_order += out_of_order;
@@ -65,12 +69,9 @@ impl Noticed {
         self.pauses.extend(pauses);
     }
 
-    /// Whether nobody has noticed anything but a pause, and refusals that it could try again.
-    #[must_use]
-    pub(crate) fn is_nothing(&self, may_lose: bool) -> bool {
-        (self.lost == 0 || may_lose)
-            && self.disconnects + self.repeated + self.out_of_order == 0
-            && self.announced + self.errors == 0
+    /// Whether all that came was right.
+    fn is_sound(&self) -> bool {
+        self.repeated + self.out_of_order + self.errors == 0
     }
 
     /// A quantile of the pauses, in milliseconds; none where nobody got anything.
@@ -104,8 +105,10 @@ pub(crate) struct Row {
     pub(crate) times: usize,
     /// What native clients have noticed.
     pub(crate) native: Noticed,
-    /// What those of Socket.IO have noticed.
+    /// What those of Socket.IO by WebSocket have noticed.
     pub(crate) socketio: Noticed,
+    /// What those of Socket.IO that poll have noticed.
+    pub(crate) polling: Noticed,
 }
 
 impl Row {
@@ -114,12 +117,29 @@ impl Row {
     pub(crate) fn all(&self) -> Noticed {
         let mut all = self.native.clone();
         all.add(&self.socketio);
+        all.add(&self.polling);
         all
+    }
+
+    /// Whether nobody has noticed more of it than it may.
+    #[must_use]
+    pub(crate) fn is_kept(&self, kind: Kind, store: Store) -> bool {
+        let Self { times: _, native, socketio, polling } = self;
+        let may_lose = kind.may_lose(store);
+        let all = self.all();
+        all.is_sound()
+            && (all.lost == 0 || may_lose)
+            && native.disconnects + socketio.disconnects == 0
+            && (polling.disconnects == 0 || may_lose)
+            // Who begins anew has gone and come, and others are told so.
+            && (all.announced == 0 || (may_lose && polling.disconnects > 0))
+            && (all.came_back == 0 || kind.may_cut_off())
     }
 
     fn of(&mut self, speech: Speech) -> &mut Noticed {
         match speech {
             Speech::SocketIo => &mut self.socketio,
+            Speech::Polling => &mut self.polling,
             Speech::Native | Speech::Nats => &mut self.native,
         }
     }
@@ -169,7 +189,11 @@ impl Judge<'_> {
 
     fn events(&mut self, client: &Client) {
         for gone in &client.breaks {
-            self.noticed(client, gone.from).disconnects += 1;
+            let noticed = self.noticed(client, gone.from);
+            match has_recovered(client, gone) {
+                true => noticed.came_back += 1,
+                false => noticed.disconnects += 1,
+            }
         }
         // In the first, those who came last may still be announced.
         for at in client.announced.iter().filter(|at| self.history.span_at(**at) > 0) {
@@ -229,10 +253,15 @@ fn is_for(message: &Message, number: usize, client: &Client) -> bool {
     }
 }
 
-/// Whether a client was away when a message came that was said at this time.
+/// Whether a client that polls has its session again, and so must have missed nothing. A socket must
+/// not have ended at all.
+fn has_recovered(client: &Client, gone: &Break) -> bool {
+    client.speech.polls() && gone.recovered
+}
+
+/// Whether a client was away when a message came that was said at this time, and got nothing of it
+/// afterwards.
 fn was_away(client: &Client, said: u64) -> bool {
-    client
-        .breaks
-        .iter()
-        .any(|gone| gone.from < said + ON_ITS_WAY && gone.until.is_none_or(|until| until > said))
+    let mut missed = client.breaks.iter().filter(|gone| !has_recovered(client, gone));
+    missed.any(|gone| gone.from < said + ON_ITS_WAY && gone.until.is_none_or(|until| until > said))
 }

@@ -1,9 +1,10 @@
-//! Each way of breaking the promise, once.
+//! Each way of breaking the promise, once, and what may be noticed.
 
 use super::*;
 use crate::history::{Break, Got, Span};
 
 const MS: u64 = 1000;
+const STORES: [Store; 3] = [Store::Memory, Store::Embedded, Store::JetStream];
 
 /// Three clients in a room, the last of which speaks Socket.IO, and one outside. Client 0 says ten
 /// messages to the room, 1 writes one to 3; all is as it should be. The shard is killed half-way.
@@ -30,10 +31,20 @@ fn whole() -> History {
     history
 }
 
+fn gone(from: u64, until: u64, recovered: bool) -> Break {
+    Break { from, until: Some(until), recovered }
+}
+
+/// Whether nobody has noticed anything but a pause, and refusals that it could try again.
+fn is_nothing(noticed: &Noticed) -> bool {
+    noticed.lost + noticed.disconnects + noticed.came_back + noticed.announced == 0
+        && noticed.is_sound()
+}
+
 /// What all have noticed of the kill. Nothing may have been noticed of the time before.
 fn noticed(history: &History) -> Noticed {
     let rows = judge(history);
-    assert!(rows[&Kind::Quiet].all().is_nothing(false), "{rows:?}");
+    assert!(is_nothing(&rows[&Kind::Quiet].all()), "{rows:?}");
     rows[&Kind::Kill].all()
 }
 
@@ -42,7 +53,7 @@ fn a_whole_history_is_as_promised() {
     let rows = judge(&whole());
     for row in rows.values() {
         assert_eq!(row.times, 1);
-        assert!(row.all().is_nothing(false), "{rows:?}");
+        assert!(is_nothing(&row.all()), "{rows:?}");
     }
     // Clients 0 to 2 got what was said in both; 3 only what was written to it.
     assert_eq!(rows[&Kind::Quiet].native.pauses, [MS, 2 * MS]);
@@ -56,8 +67,12 @@ fn a_message_that_one_did_not_get_is_lost() {
     history.clients[2].got.remove(7);
     let all = noticed(&history);
     assert_eq!((all.lost, all.repeated, all.out_of_order), (1, 0, 0));
-    assert!(!all.is_nothing(false) && all.is_nothing(true));
-    assert_eq!(judge(&history)[&Kind::Kill].socketio.lost, 1);
+    let row = &judge(&history)[&Kind::Kill];
+    assert_eq!(row.socketio.lost, 1);
+    // What is in memory alone goes with a process that is killed.
+    let kept = STORES.map(|store| row.is_kept(Kind::Kill, store));
+    assert_eq!(kept, [true, false, false]);
+    assert!(!row.is_kept(Kind::Restart, Store::Memory));
 }
 
 #[test]
@@ -73,7 +88,7 @@ fn what_was_never_acknowledged_may_come_or_not() {
     history.clients[2].got.remove(7);
     history.messages[7].granted = 0;
     history.messages[7].abandoned = true;
-    assert!(noticed(&history).is_nothing(false));
+    assert!(is_nothing(&noticed(&history)));
 }
 
 #[test]
@@ -106,7 +121,7 @@ fn two_messages_that_nobody_got_in_their_senders_order_are_out_of_order() {
     // One that was refused first and said again comes later than the next.
     history.messages[7].refused = 1;
     let all = noticed(&history);
-    assert!(all.is_nothing(false));
+    assert!(is_nothing(&all));
     assert_eq!(all.unavailable, 1);
 }
 
@@ -137,15 +152,85 @@ fn a_connection_that_ends_is_counted_and_not_what_it_missed() {
     let mut history = whole();
     let client = &mut history.clients[1];
     client.got.remove(7);
-    client.breaks.push(Break { from: 701 * MS, until: Some(790 * MS) });
+    client.breaks.push(gone(701 * MS, 790 * MS, false));
     let all = noticed(&history);
     assert_eq!((all.disconnects, all.lost), (1, 0));
-    assert!(!all.is_nothing(true));
+    assert!(!judge(&history)[&Kind::Kill].is_kept(Kind::Kill, Store::Memory));
     // Back is back.
     history.clients[1].got.remove(8);
     history.clients[1].breaks[0].from = 0;
     history.clients[1].breaks[0].until = Some(1);
     assert_eq!(judge(&history)[&Kind::Kill].all().lost, 2);
+}
+
+/// The history in which the client that speaks Socket.IO polls, and was cut off.
+fn cut_off(recovered: bool) -> History {
+    let mut history = whole();
+    let client = &mut history.clients[2];
+    client.speech = Speech::Polling;
+    client.breaks.push(gone(701 * MS, 790 * MS, recovered));
+    history
+}
+
+#[test]
+fn who_polls_may_come_back_to_its_session_after_a_crash_and_only_then() {
+    let history = cut_off(true);
+    let all = noticed(&history);
+    assert_eq!((all.disconnects, all.came_back, all.lost), (0, 1, 0));
+    let row = &judge(&history)[&Kind::Kill];
+    assert_eq!(row.polling.came_back, 1);
+    for store in STORES {
+        for kind in [Kind::Kill, Kind::Dead, Kind::Partition] {
+            assert!(row.is_kept(kind, store), "{kind:?}");
+        }
+        for kind in [Kind::Quiet, Kind::Restart, Kind::Drain, Kind::Add, Kind::Remove] {
+            assert!(!row.is_kept(kind, store), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn who_has_come_back_to_its_session_must_have_missed_nothing() {
+    let mut history = cut_off(true);
+    history.clients[2].got.remove(7);
+    let all = noticed(&history);
+    assert_eq!((all.disconnects, all.came_back, all.lost), (0, 1, 1));
+    assert!(!judge(&history)[&Kind::Kill].is_kept(Kind::Kill, Store::Embedded));
+}
+
+#[test]
+fn who_polls_and_has_begun_anew_is_disconnected_as_it_may_be_where_a_crash_forgets() {
+    let mut history = cut_off(false);
+    history.clients[2].got.remove(7);
+    let all = noticed(&history);
+    assert_eq!((all.disconnects, all.came_back, all.lost), (1, 0, 0));
+    let row = &judge(&history)[&Kind::Kill];
+    let kept = STORES.map(|store| row.is_kept(Kind::Kill, store));
+    assert_eq!(kept, [true, false, false]);
+    for kind in [Kind::Dead, Kind::Partition, Kind::Restart, Kind::Drain] {
+        assert!(!row.is_kept(kind, Store::Memory), "{kind:?}");
+    }
+}
+
+#[test]
+fn others_may_be_told_that_who_has_begun_anew_has_gone_and_come_and_of_nobody_else() {
+    let mut history = cut_off(false);
+    history.clients[0].announced.push(800 * MS);
+    let is_kept =
+        |history: &History| judge(history)[&Kind::Kill].is_kept(Kind::Kill, Store::Memory);
+    assert!(is_kept(&history));
+    history.clients[2].breaks.clear();
+    assert!(!is_kept(&history));
+}
+
+#[test]
+fn a_socket_that_ended_is_a_disconnect_though_its_client_has_recovered() {
+    let mut history = cut_off(true);
+    history.clients[2].speech = Speech::SocketIo;
+    let all = noticed(&history);
+    assert_eq!((all.disconnects, all.came_back), (1, 0));
+    let row = &judge(&history)[&Kind::Kill];
+    assert!(STORES.iter().all(|store| !row.is_kept(Kind::Kill, *store)));
 }
 
 #[test]
@@ -161,7 +246,7 @@ fn what_is_announced_told_or_meant_for_others_is_counted() {
         history.clients[0].got.push(Got { number, at: 1200 * MS });
         let all = noticed(&history);
         assert_eq!(all.errors, 1);
-        assert!(!all.is_nothing(true));
+        assert!(!judge(&history)[&Kind::Kill].is_kept(Kind::Kill, Store::Memory));
     }
 }
 

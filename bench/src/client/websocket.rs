@@ -1,29 +1,27 @@
-//! One client's socket: how it is opened, its two halves, and how it is written to without waiting.
+//! A client's WebSocket: how it is opened, and how it is written to without waiting.
 
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{Sink as _, SinkExt as _, StreamExt as _};
+use futures_util::{Sink as _, SinkExt, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, ClientRequestBuilder, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-/// What the client says goes here.
-pub type Sink = SplitSink<Socket, Message>;
-/// What the client hears comes from here.
-pub type Stream = SplitStream<Socket>;
+use super::UNSENT_MAX;
 
-/// What one client may have unsent: a server that takes nothing is not fed for ever.
-const UNSENT_MAX: usize = 1 << 20;
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Sink = SplitSink<Socket, Message>;
+pub(super) type Stream = SplitStream<Socket>;
 
 /// Opens a WebSocket to `path` at `url`.
 ///
 /// # Errors
 /// When it can't be reached or refuses, in words for people.
-pub(crate) async fn connect(
+pub(super) async fn connect(
     url: &str,
     path: &str,
     subprotocol: Option<&str>,
@@ -60,7 +58,7 @@ pub(crate) async fn connect(
 ///
 /// # Errors
 /// If the connection has ended, or too much is unsent, in words for people.
-pub fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
+pub(super) fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
     let mut context = Context::from_waker(Waker::noop());
     let mut sink = std::pin::Pin::new(sink);
     match sink.as_mut().poll_ready(&mut context) {
@@ -73,4 +71,30 @@ pub fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
         Poll::Ready(Err(error)) => Err(error.to_string()),
         Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
     }
+}
+
+/// What comes next.
+///
+/// # Errors
+/// Why the connection has ended, in words for people.
+pub(super) async fn next(stream: &mut Stream) -> Result<Bytes, String> {
+    loop {
+        match stream.next().await {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                return Ok(message.into_data());
+            }
+            Some(Ok(Message::Close(frame))) => {
+                return Err(frame.map_or_else(|| "closed".to_owned(), |frame| frame.to_string()));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error.to_string()),
+            None => return Err("the connection has ended".to_owned()),
+        }
+    }
+}
+
+/// Says goodbye.
+pub(super) async fn close(sink: &mut Sink) {
+    // Who has gone already needs none.
+    let _ = SinkExt::close(sink).await;
 }
