@@ -10,7 +10,7 @@ use trunkline_promise::{Kind, Network, Outcome, Plan, Store, run};
 
 use crate::harness::TRUNKLINE;
 
-/// Sixty clients, native, of Socket.IO by WebSocket, and polling, over two routers and three shards, which suffer each of these once.
+/// Sixty clients, native and of Socket.IO by WebSocket, over two routers and three shards, which suffer each of these once.
 fn plan(name: &str, only: &[Kind]) -> Plan {
     Plan {
         program: TRUNKLINE.into(),
@@ -19,7 +19,7 @@ fn plan(name: &str, only: &[Kind]) -> Plan {
         network: Network::Loopback,
         shards: 3,
         clients: 60,
-        speeches: vec![Speech::Native, Speech::SocketIo, Speech::Polling],
+        speeches: vec![Speech::Native, Speech::SocketIo],
         rate: 60.0,
         time: Duration::ZERO,
         quiet: Duration::from_secs(1),
@@ -34,17 +34,28 @@ fn keeps(plan: &Plan) -> Outcome {
     let outcome = run(plan, &|_| {}).unwrap();
     assert!(outcome.kept, "{outcome}");
     for disruption in &outcome.disruptions {
-        for figures in [&disruption.native, &disruption.socketio, &disruption.polling] {
+        for speech in &plan.speeches {
+            let figures = match speech {
+                Speech::SocketIo => &disruption.socketio,
+                Speech::Polling => &disruption.polling,
+                Speech::Native | Speech::Nats => &disruption.native,
+            };
             assert!(figures.pause_max_ms.is_some(), "{outcome}");
         }
     }
     outcome
 }
 
+/// The same with clients of Socket.IO that poll among them.
+fn with_polling(plan: Plan) -> Plan {
+    let speeches = vec![Speech::Native, Speech::SocketIo, Speech::Polling];
+    Plan { speeches, ..plan }
+}
+
 #[test]
 fn nobody_notices_that_shards_are_killed_and_restarted() {
     let only = [Kind::Kill, Kind::Restart, Kind::Kill];
-    let outcome = keeps(&plan("kills", &only));
+    let outcome = keeps(&with_polling(plan("kills", &only)));
     let times: Vec<_> = outcome.disruptions.iter().map(|it| (it.kind, it.times)).collect();
     assert_eq!(times, [(Kind::Quiet, 1), (Kind::Restart, 1), (Kind::Kill, 2)]);
 }
@@ -58,6 +69,13 @@ fn nobody_notices_that_shards_drain_come_and_go_and_those_that_stay_are_killed_a
     let twice = [(Kind::Restart, 2), (Kind::Kill, 2)];
     let once = [(Kind::Drain, 1), (Kind::Add, 1), (Kind::Remove, 1)];
     assert_eq!(times, [&[(Kind::Quiet, 1)][..], &twice, &once].concat());
+}
+
+#[test]
+fn who_polls_does_not_notice_either_that_shards_drain_come_and_go_and_restart() {
+    let only = [Kind::Drain, Kind::Add, Kind::Remove, Kind::Restart];
+    let outcome = keeps(&with_polling(plan("polling", &only)));
+    assert!(outcome.disruptions.iter().all(|it| it.polling.came_back == 0), "{outcome}");
 }
 
 /// What makes namespaces and runs a command in them.
