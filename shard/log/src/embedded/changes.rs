@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::frame;
 use super::state::State;
 use super::tables::{
-    EPOCH, KEYS, META, NEXT_ID, NOTE, Place, SEGMENTS, TOPICS, seal, topic_name, unseal,
+    EPOCH, GONE, KEYS, META, NEXT_ID, NOTE, Place, SEGMENTS, TOPICS, seal, topic_name, unseal,
 };
 use crate::epoch::new_epoch;
 use crate::settings::LogSettings;
@@ -21,11 +21,15 @@ use crate::settings::LogSettings;
 /// longer they are the fewer segments are written. The least is about here, with records of 200
 /// bytes (`examples/stores.rs`).
 const SEGMENT_BYTES: usize = 1_536;
+/// Topics that have gone and have an epoch of their own. Beyond that all that nobody has written to
+/// are given another: who had heard where they stand begins anew there.
+const GONE_MAX: u64 = 10_000;
 
 /// The tables of a transaction, and whether it has changed them.
 pub(super) struct Changes<'a> {
     meta: Table<'a, &'static str, &'static [u8]>,
     topics: Table<'a, &'static [u8], &'static [u8]>,
+    gone: Table<'a, &'static [u8], &'static [u8]>,
     pub(super) segments: Table<'a, Place, &'static [u8]>,
     pub(super) keys: Table<'a, Place, &'static [u8]>,
     pub(super) settings: LogSettings,
@@ -47,6 +51,7 @@ impl<'a> Changes<'a> {
         Ok(Self {
             meta: transaction.open_table(META)?,
             topics: transaction.open_table(TOPICS)?,
+            gone: transaction.open_table(GONE)?,
             segments: transaction.open_table(SEGMENTS)?,
             keys: transaction.open_table(KEYS)?,
             settings,
@@ -151,10 +156,37 @@ impl<'a> Changes<'a> {
         let epoch = new_epoch(entropy);
         let sealed = seal(EPOCH.as_bytes(), epoch.as_str().as_bytes());
         self.meta.insert(EPOCH, sealed.as_slice())?;
+        // What those had is none of the others' either now.
+        self.gone.retain(|_, _| false)?;
         Ok(())
     }
 
-    pub(super) fn epoch(&self) -> Result<Epoch, Fault> {
+    /// Gives a topic that has gone another epoch, in which it begins if it comes again with nothing. The others
+    /// keep theirs: clients have been told where they stand.
+    pub(super) fn begin_elsewhere(
+        &mut self,
+        name: &[u8],
+        entropy: &mut StdRng,
+    ) -> Result<(), Fault> {
+        if self.gone.len()? >= GONE_MAX {
+            return self.begin_epoch(entropy);
+        }
+        self.changed = true;
+        let sealed = seal(name, new_epoch(entropy).as_str().as_bytes());
+        self.gone.insert(name, sealed.as_slice())?;
+        Ok(())
+    }
+
+    /// The epoch in which a topic begins.
+    pub(super) fn begins_in(&self, name: &[u8]) -> Result<Epoch, Fault> {
+        let Some(sealed) = self.gone.get(name)? else { return self.epoch() };
+        let epoch = unseal(name, sealed.value());
+        let epoch = epoch.and_then(|epoch| std::str::from_utf8(epoch).ok());
+        let damaged = || Fault::Damaged("in which epoch a topic begins".to_owned());
+        Ok(Epoch::new(epoch.ok_or_else(damaged)?))
+    }
+
+    fn epoch(&self) -> Result<Epoch, Fault> {
         let sealed = self.meta.get(EPOCH)?.ok_or_else(|| Fault::meta(EPOCH))?;
         let epoch = unseal(EPOCH.as_bytes(), sealed.value());
         let epoch = epoch.and_then(|epoch| std::str::from_utf8(epoch).ok());

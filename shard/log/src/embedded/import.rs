@@ -76,9 +76,9 @@ impl Changes<'_> {
             }
             self.forget(name)?;
         }
-        let epoch = self.epoch()?;
+        let epoch = self.begins_in(name)?;
         if state.is_none_or(|state| state.epoch == epoch) {
-            self.begin_epoch(entropy)?;
+            self.begin_elsewhere(name, entropy)?;
         }
         Ok(())
     }

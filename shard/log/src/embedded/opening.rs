@@ -17,7 +17,7 @@ use super::frame::Frames;
 use super::state::State;
 use super::survey::{Survey, survey};
 use super::tables::{
-    EPOCH, FORMAT, FORMAT_VERSION, KEYS, META, NAME, NOTE, SEGMENTS, TOPICS, seal, unseal,
+    EPOCH, FORMAT, FORMAT_VERSION, GONE, KEYS, META, NAME, NOTE, SEGMENTS, TOPICS, seal, unseal,
 };
 use crate::epoch::new_epoch;
 
@@ -160,6 +160,7 @@ fn prepare(
         transaction.open_table(TOPICS)?;
         transaction.open_table(SEGMENTS)?;
         transaction.open_table(KEYS)?;
+        transaction.open_table(GONE)?;
     }
     transaction.commit()?;
     Ok(Ok(()))

@@ -21,7 +21,7 @@ use super::opening::{begin_write, note, sync_folder, value, write_meta};
 use super::overlay::Overlay;
 use super::state::{State, decode_publication};
 use super::survey::{Survey, examine, survey};
-use super::tables::{EPOCH, KEYS, META, NAME, NEXT_ID, NOTE, SEGMENTS, TOPICS, seal};
+use super::tables::{KEYS, META, NAME, NEXT_ID, NOTE, SEGMENTS, TOPICS, seal};
 use crate::epoch::new_epoch;
 
 /// How many topics are copied in one transaction.
@@ -188,6 +188,7 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 fn copy_intact(old: &Database, new: &Database, name: &str) -> Result<(), Fault> {
     // Offsets that come again must not be taken for those that are lost.
     let mut entropy = StdRng::from_os_rng();
+    let epoch = new_epoch(&mut entropy);
     let transaction = old.begin_read()?;
     let topics = transaction.open_table(TOPICS)?;
     // An empty one says that there was one.
@@ -217,11 +218,8 @@ fn copy_intact(old: &Database, new: &Database, name: &str) -> Result<(), Fault> 
             }
             after = last.unwrap_or_default();
             let mut meta = writing.open_table(META)?;
-            let epoch = transaction.open_table(META).map_err(Fault::from);
-            let epoch = epoch.and_then(|meta| value(&meta, EPOCH));
-            let epoch = epoch.ok().and_then(|epoch| String::from_utf8(epoch).ok());
-            let epoch = epoch.unwrap_or_else(|| new_epoch(&mut entropy).as_str().to_owned());
-            write_meta(&mut meta, name, &epoch)?;
+            // In which epochs topics begin that have gone isn't copied: all begin in another.
+            write_meta(&mut meta, name, epoch.as_str())?;
             let sealed = seal(NEXT_ID.as_bytes(), &next_id.to_le_bytes());
             meta.insert(NEXT_ID, sealed.as_slice())?;
             if let Some(noted) = &noted {

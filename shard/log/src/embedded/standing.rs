@@ -21,7 +21,7 @@ impl Changes<'_> {
     ) -> Result<(Opened, Option<Note>), Fault> {
         let name = topic_name(topic);
         let Some(state) = self.state(topic, &name)? else {
-            return Ok((Opened::new(self.epoch()?), None));
+            return Ok((Opened::new(self.begins_in(&name)?), None));
         };
         let age_ms = millis(self.settings.retention(topic).age);
         let aged = aged(&self.segments, &state, wall_ms.saturating_sub(age_ms))?;

@@ -12,6 +12,9 @@ pub(super) const SEGMENTS: TableDefinition<'static, Place, &[u8]> =
     TableDefinition::new("segments");
 /// A topic's ID and an offset to the publication of a record that isn't here, sealed.
 pub(super) const KEYS: TableDefinition<'static, Place, &[u8]> = TableDefinition::new("keys");
+/// The name of a topic that has gone to another shard to the epoch in which it begins should it come
+/// again with nothing, sealed. Other topics that nobody has written to begin in [`EPOCH`].
+pub(super) const GONE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("gone");
 
 /// A topic's ID, and an offset in it.
 pub(super) type Place = (u64, u64);
@@ -20,7 +23,7 @@ pub(super) type Place = (u64, u64);
 pub(super) const FORMAT: &str = "format";
 /// Whose store it is.
 pub(super) const NAME: &str = "name";
-/// The epoch of topics that nobody has written to.
+/// The epoch of topics that nobody has written to, but for those in [`GONE`].
 pub(super) const EPOCH: &str = "epoch";
 /// The ID that the next new topic takes, a little-endian u64.
 pub(super) const NEXT_ID: &str = "next";
