@@ -71,10 +71,6 @@ struct Window {
 }
 
 impl Window {
-    fn new(used: Mono) -> Self {
-        Self { used, entries: VecDeque::new(), newest: 0 }
-    }
-
     /// Where a sequence's answer is: most often at the end, and a new one's nowhere.
     fn place_of(&self, sequence: u64) -> Option<usize> {
         if sequence > self.newest {
@@ -134,11 +130,7 @@ impl Dedupe {
 
     fn insert(&mut self, now: Mono, identity: &Identity, entry: impl Fn() -> Entry) {
         let Identity { member, sequence, key } = identity;
-        let expiring = &mut self.expiring;
-        let window = self.sessions.entry(member.session).or_insert_with(|| {
-            expiring.push(now, Expiring::Session(member.session));
-            Window::new(now)
-        });
+        let window = self.window(now, member.session);
         window.used = now;
         window.newest = window.newest.max(*sequence);
         if window.entries.len() == WINDOW {
@@ -146,11 +138,24 @@ impl Dedupe {
         }
         window.entries.push_back((*sequence, entry()));
         if let Some(key) = key {
-            let keys = self.keys.entry(member.user.clone()).or_default();
-            keys.insert(key.clone(), (now, entry()));
-            self.key_count += 1;
-            self.expiring.push(now, Expiring::Key(member.user.clone(), key.clone(), now));
+            self.insert_key(now, member.user.clone(), key.clone(), entry());
         }
+    }
+
+    /// What is remembered of a session.
+    fn window(&mut self, now: Mono, session: SessionId) -> &mut Window {
+        let expiring = &mut self.expiring;
+        self.sessions.entry(session).or_insert_with(|| {
+            expiring.push(now, Expiring::Session(session));
+            Window { used: now, entries: VecDeque::new(), newest: 0 }
+        })
+    }
+
+    /// Remembers a key that isn't known.
+    fn insert_key(&mut self, now: Mono, user: UserId, key: Key, entry: Entry) {
+        self.keys.entry(user.clone()).or_default().insert(key.clone(), (now, entry));
+        self.key_count += 1;
+        self.expiring.push(now, Expiring::Key(user, key, now));
     }
 
     /// The publish has its answer. Gives those who asked again meanwhile. A private message that
@@ -273,7 +278,7 @@ mod tests {
     const SPAN: Duration = Duration::from_secs(300);
     const DONE: Reply = Reply::Sent(SendStatus::Queued);
 
-    fn identity(session: u8, sequence: u64, key: Option<&str>) -> Identity {
+    pub(super) fn identity(session: u8, sequence: u64, key: Option<&str>) -> Identity {
         let user = UserId::parse("alice").unwrap();
         let attachment = Attachment::default();
         let member = Member { session: SessionId([session; 24]), user, attachment };

@@ -1,6 +1,6 @@
 //! What is remembered goes from one owner to the next.
 
-use super::{Dedupe, Entry, Expiring, Key, WINDOW, Window};
+use super::{Dedupe, Entry, Key, WINDOW};
 use crate::answered::{Answered, FirstAnswer, KnownBy};
 use crate::peer::Reply;
 use crate::time::Mono;
@@ -31,11 +31,7 @@ impl Dedupe {
             let entry = Entry::Done(reply(answer));
             match by {
                 KnownBy::Sequence { session, sequence } => {
-                    let expiring = &mut self.expiring;
-                    let window = self.sessions.entry(session).or_insert_with(|| {
-                        expiring.push(now, Expiring::Session(session));
-                        Window::new(now)
-                    });
+                    let window = self.window(now, session);
                     if window.place_of(sequence).is_none() && window.entries.len() < WINDOW {
                         window.newest = window.newest.max(sequence);
                         window.entries.push_back((sequence, entry));
@@ -43,11 +39,8 @@ impl Dedupe {
                 }
                 KnownBy::Key { user, key, ephemeral } => {
                     let key = Key { text: key, ephemeral };
-                    let keys = self.keys.entry(user.clone()).or_default();
-                    if !keys.contains_key(&key) {
-                        keys.insert(key.clone(), (now, entry));
-                        self.key_count += 1;
-                        self.expiring.push(now, Expiring::Key(user, key, now));
+                    if !self.keys.get(&user).is_some_and(|keys| keys.contains_key(&key)) {
+                        self.insert_key(now, user, key, entry);
                     }
                 }
             }
@@ -76,29 +69,18 @@ fn reply(answer: FirstAnswer) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::asker::Asker;
-    use crate::attachment::Attachment;
+    use crate::dedupe::tests::identity;
     use crate::dedupe::{Identity, Seen};
     use crate::link::Via;
-    use crate::name::UserId;
-    use crate::peer::{Member, RequestId, SendStatus};
+    use crate::peer::{RequestId, SendStatus};
     use crate::position::{Epoch, Position};
-    use crate::session_id::SessionId;
 
     const SPAN: Duration = Duration::from_secs(300);
     const NOW: Mono = Mono(Duration::from_secs(1));
-
-    fn identity(session: u8, sequence: u64, key: Option<&str>) -> Identity {
-        let user = UserId::parse("alice").unwrap();
-        let attachment = Attachment::default();
-        let member = Member { session: SessionId([session; 24]), user, attachment };
-        let key = key.map(|text| Key { text: Arc::from(text), ephemeral: false });
-        Identity { member, sequence, key }
-    }
 
     fn begin(dedupe: &mut Dedupe, now: Mono, identity: &Identity) -> Seen {
         dedupe.begin(now, identity, Asker { via: Via::test(0), request: RequestId(1) })

@@ -180,17 +180,13 @@ impl<'a> Changes<'a> {
     /// The epoch in which a topic begins.
     pub(super) fn begins_in(&self, name: &[u8]) -> Result<Epoch, Fault> {
         let Some(sealed) = self.gone.get(name)? else { return self.epoch() };
-        let epoch = unseal(name, sealed.value());
-        let epoch = epoch.and_then(|epoch| std::str::from_utf8(epoch).ok());
         let damaged = || Fault::Damaged("in which epoch a topic begins".to_owned());
-        Ok(Epoch::new(epoch.ok_or_else(damaged)?))
+        unseal_epoch(name, sealed.value()).ok_or_else(damaged)
     }
 
     fn epoch(&self) -> Result<Epoch, Fault> {
         let sealed = self.meta.get(EPOCH)?.ok_or_else(|| Fault::meta(EPOCH))?;
-        let epoch = unseal(EPOCH.as_bytes(), sealed.value());
-        let epoch = epoch.and_then(|epoch| std::str::from_utf8(epoch).ok());
-        Ok(Epoch::new(epoch.ok_or_else(|| Fault::meta(EPOCH))?))
+        unseal_epoch(EPOCH.as_bytes(), sealed.value()).ok_or_else(|| Fault::meta(EPOCH))
     }
 
     /// Keeps what the shard has noted, in place of what it noted last.
@@ -241,4 +237,9 @@ impl<'a> Changes<'a> {
         }
         Ok(())
     }
+}
+
+/// The epoch that was sealed; `None` if it isn't as it was.
+fn unseal_epoch(key: &[u8], sealed: &[u8]) -> Option<Epoch> {
+    std::str::from_utf8(unseal(key, sealed)?).ok().map(Epoch::new)
 }
