@@ -4,6 +4,10 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use trunkline_core::Epoch;
 
+/// Topics of a shard's own store that have gone and have an epoch of their own. Beyond that all that nobody
+/// has written to are given another: who had heard where they stand begins anew there.
+pub(crate) const GONE_MAX: usize = 10_000;
+
 /// A name that no other history has: 48 random bits, in base 36.
 pub(crate) fn new_epoch(entropy: &mut StdRng) -> Epoch {
     let mut number: u64 = entropy.random_range(0..1 << 48);

@@ -1,5 +1,6 @@
 //! The memory store: topics live as long as the process.
 
+mod beginnings;
 mod kept;
 #[cfg(test)]
 mod tests;
@@ -11,11 +12,11 @@ use std::task::{Context, Poll};
 
 use rand::rngs::StdRng;
 use trunkline_core::{
-    Epoch, Held, LogFailure, LogOutcome, LogRequest, Opened, Position, Record, Ticket, Topic,
+    Held, LogFailure, LogOutcome, LogRequest, Opened, Position, Record, Ticket, Topic,
 };
 
+use self::beginnings::Beginnings;
 use self::kept::{Bounds, Kept};
-use crate::epoch::new_epoch;
 use crate::settings::{LogSettings, millis};
 use crate::whole::is_whole;
 use crate::{TopicLog, Usage};
@@ -28,19 +29,17 @@ pub struct MemoryLog {
     /// What all topics may take, and what they take, in bytes.
     capacity: usize,
     used: usize,
-    /// Of topics that nobody has written to.
-    epoch: Epoch,
-    entropy: StdRng,
+    beginnings: Beginnings,
     outcomes: VecDeque<(Ticket, LogOutcome)>,
 }
 
 impl MemoryLog {
     /// An empty store for `capacity` bytes of records.
     #[must_use]
-    pub fn new(settings: LogSettings, capacity: usize, mut entropy: StdRng) -> Self {
-        let epoch = new_epoch(&mut entropy);
+    pub fn new(settings: LogSettings, capacity: usize, entropy: StdRng) -> Self {
+        let beginnings = Beginnings::new(entropy);
         let (topics, outcomes) = (BTreeMap::new(), VecDeque::new());
-        Self { topics, settings, capacity, used: 0, epoch, entropy, outcomes }
+        Self { topics, settings, capacity, used: 0, beginnings, outcomes }
     }
 
     /// Carries out a request. `None` for one that has no outcome.
@@ -104,7 +103,7 @@ impl MemoryLog {
                 kept.standing(since_ms)
             }
             // A topic that nobody writes to takes no memory.
-            None => Opened::new(self.epoch.clone()),
+            None => Opened::new(self.beginnings.of(topic).clone()),
         }
     }
 
@@ -167,8 +166,8 @@ impl MemoryLog {
     fn let_go(&mut self, topic: &Topic) {
         let removed = self.topics.remove(topic);
         self.used -= removed.as_ref().map_or(0, Kept::size);
-        if removed.is_none_or(|kept| kept.epoch == self.epoch) {
-            self.epoch = new_epoch(&mut self.entropy);
+        if removed.is_none_or(|kept| kept.epoch == *self.beginnings.of(topic)) {
+            self.beginnings.begin_elsewhere(topic);
         }
     }
 }
@@ -199,7 +198,7 @@ impl TopicLog for MemoryLog {
         });
         self.used -= freed;
         if forgotten {
-            self.epoch = new_epoch(&mut self.entropy);
+            self.beginnings.begin_all_elsewhere();
         }
     }
 

@@ -13,7 +13,7 @@ use super::state::State;
 use super::tables::{
     EPOCH, GONE, KEYS, META, NEXT_ID, NOTE, Place, SEGMENTS, TOPICS, seal, topic_name, unseal,
 };
-use crate::epoch::new_epoch;
+use crate::epoch::{GONE_MAX, new_epoch};
 use crate::settings::LogSettings;
 
 /// A topic's newest records are moved to a segment when they would be longer than this. A page of
@@ -21,9 +21,6 @@ use crate::settings::LogSettings;
 /// longer they are the fewer segments are written. The least is about here, with records of 200
 /// bytes (`examples/stores.rs`).
 const SEGMENT_BYTES: usize = 1_536;
-/// Topics that have gone and have an epoch of their own. Beyond that all that nobody has written to
-/// are given another: who had heard where they stand begins anew there.
-const GONE_MAX: u64 = 10_000;
 
 /// The tables of a transaction, and whether it has changed them.
 pub(super) struct Changes<'a> {
@@ -168,7 +165,7 @@ impl<'a> Changes<'a> {
         name: &[u8],
         entropy: &mut StdRng,
     ) -> Result<(), Fault> {
-        if self.gone.len()? >= GONE_MAX {
+        if self.gone.len()? >= GONE_MAX as u64 {
             return self.begin_epoch(entropy);
         }
         self.changed = true;

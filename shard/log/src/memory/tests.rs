@@ -6,7 +6,7 @@ use super::*;
 use rand::SeedableRng;
 use trunkline_config::settings::Retention;
 use trunkline_core::ReadQuery;
-use trunkline_core::{Arguments, Body, SessionId, UserId};
+use trunkline_core::{Arguments, Body, Epoch, SessionId, UserId};
 
 const CAPACITY: usize = 1024 * 1024;
 const NOW_MS: u64 = 1_790_000_000_000;

@@ -77,6 +77,7 @@ macro_rules! conformance {
             what_has_reached_its_age_is_not_exported,
             a_removed_topic_comes_again_as_another_history,
             a_topic_that_is_given_away_before_anybody_wrote_to_it_comes_again_as_another_history,
+            a_removed_topic_leaves_those_that_nobody_has_written_to_where_they_are,
             a_removed_topic_leaves_the_others_as_they_are,
             topics_are_listed_in_order_and_page_by_page,
             only_topics_of_which_something_is_kept_are_listed,

@@ -195,6 +195,26 @@ pub(crate) async fn a_topic_that_is_given_away_before_anybody_wrote_to_it_comes_
     assert_ne!(hand.open(&topic).await.epoch, given.epoch);
 }
 
+pub(crate) async fn a_removed_topic_leaves_those_that_nobody_has_written_to_where_they_are<
+    S: Store,
+>() {
+    let (_store, mut hand) = hand::<S>().await;
+    let [untouched, empty, written] = [inbox("alice"), inbox("bob"), room("lobby")];
+    let before = hand.open(&untouched).await;
+    let mut gone = vec![hand.open(&empty).await.epoch, hand.fill(&written, 3).await.epoch];
+    for _ in 0..3 {
+        hand.remove(&empty);
+        hand.remove(&written);
+        assert_eq!(hand.open(&untouched).await, before);
+        for topic in [&empty, &written] {
+            let again = hand.open(topic).await.epoch;
+            assert!(!gone.contains(&again), "{topic:?}");
+            gone.push(again);
+        }
+        hand.fill(&written, 2).await;
+    }
+}
+
 pub(crate) async fn a_removed_topic_leaves_the_others_as_they_are<S: Store>() {
     let (_store, mut hand) = hand::<S>().await;
     let topics = [room("a"), room("b"), inbox("a"), room("c")];
