@@ -323,16 +323,20 @@ impl Owner {
         }
         if owned.joins_later(session, attachment) {
             // It has not left, unless that comes to nothing.
-            let nth = self.arrival_grace(io);
-            if let Some(owned) = self.topics.get_mut(topic) {
-                owned.members.doubt(session, Doubt::Link(nth));
-            }
-            return;
+            return self.expect_again(io, topic, session);
         }
         owned.cancel_join(io, &mut self.tickets, session);
         self.remove_member(io, topic, session);
         if let (false, Some(owned)) = (attachment.is_first(), self.topics.get_mut(topic)) {
             owned.members.has_left(session, attachment, remembered_until(io));
+        }
+    }
+
+    /// A member may be gone, but for a while from now on nobody says so.
+    fn expect_again(&mut self, io: &Io, topic: &Topic, session: SessionId) {
+        let nth = self.arrival_grace(io);
+        if let Some(owned) = self.topics.get_mut(topic) {
+            owned.members.doubt(session, Doubt::Link(nth));
         }
     }
 
@@ -468,7 +472,7 @@ impl Owner {
         }
     }
 
-    /// Who has not been claimed since the nth break of a link has left.
+    /// Who has not been claimed since the nth break of a link has left, unless it is the log that is late.
     fn grace_is_over(&mut self, io: &mut Io, nth: u64) {
         let topics: Vec<Topic> = self.topics.keys().cloned().collect();
         for topic in topics {
@@ -476,8 +480,16 @@ impl Owner {
             let owned = self.topics.get_mut(&topic).filter(|it| it.may_announce());
             let Some(owned) = owned else { continue };
             owned.drop_news(nth);
-            for session in owned.members.doubted_since(nth) {
-                self.remove_member(io, &topic, session);
+            let doubted = owned.members.doubted_since(nth);
+            if !doubted.is_empty() {
+                let waiting = owned.those_who_wait();
+                for session in doubted {
+                    if waiting.contains(&session) {
+                        self.expect_again(io, &topic, session);
+                    } else {
+                        self.remove_member(io, &topic, session);
+                    }
+                }
             }
             self.tidy(io, &topic);
         }

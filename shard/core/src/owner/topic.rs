@@ -14,7 +14,7 @@ use crate::attachment::Attachment;
 use crate::dedupe::Dedupe;
 use crate::link::ShardIndex;
 use crate::log::Held;
-use crate::peer::{self, Delivery, Member, PeerMessage};
+use crate::peer::{self, Action, Delivery, Member, PeerMessage};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::time::Mono;
@@ -233,6 +233,22 @@ impl OwnedTopic {
         self.claiming.get_mut(&home).map(|claiming| &mut claiming.queue)
     }
 
+    /// Those of whom a home has said that it has them, or had until now: that waits for the log.
+    pub(super) fn those_who_wait(&self) -> BTreeSet<SessionId> {
+        let opening = match &self.stage {
+            Stage::Opening { queue, .. } => Some(queue),
+            Stage::Open(_) => None,
+        };
+        let queues = opening.into_iter().chain(self.claiming.values().map(|it| &it.queue));
+        let told_of = queues.flat_map(|queue| &queue.0).flat_map(|(_, said)| members_in(said));
+        let of_member = |member: &Member| (member.session, member.attachment);
+        let claimed = self.claiming.values().flat_map(|it| &it.members).map(of_member);
+        let joining = self.joining.iter().map(|(session, it)| (*session, it.attachment));
+        let all = told_of.chain(claimed).chain(joining);
+        let all = all.filter(|(session, attachment)| !self.members.is_late(*session, *attachment));
+        all.map(|(session, _)| session).collect()
+    }
+
     /// What a broken link's shard has said and nobody has heard yet is void: what still holds it
     /// will claim.
     pub(super) fn forget_queued(&mut self, home: ShardIndex) {
@@ -373,5 +389,16 @@ impl OwnedTopic {
             && self.handing.is_empty()
             && self.joining.is_empty()
             && self.claiming.is_empty()
+    }
+}
+
+/// Whom a home has, by what it says of a topic's members.
+fn members_in(said: &PeerMessage) -> Vec<(SessionId, Attachment)> {
+    let of_member = |member: &Member| (member.session, member.attachment);
+    match said {
+        PeerMessage::Claim { members, .. } => members.iter().map(of_member).collect(),
+        PeerMessage::Request { member, action: Action::Join { .. }, .. } => vec![of_member(member)],
+        PeerMessage::Suspend { session, attachment, .. } => vec![(*session, *attachment)],
+        _ => Vec::new(),
     }
 }

@@ -23,6 +23,7 @@ mod repeats;
 mod rescue;
 mod rooms;
 mod rules;
+mod slow_logs;
 mod socketio;
 mod sockets;
 mod succession;

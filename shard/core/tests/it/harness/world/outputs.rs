@@ -80,6 +80,11 @@ impl World {
             true if self.chance.random_bool(0.5) => Fate::FailedBefore,
             true => Fate::FailedAfter,
         };
+        let fate = match request {
+            // Of what is in memory nothing stays that was taken out.
+            LogRequest::Remove { .. } if !self.plan.durable => Fate::Done,
+            _ => fate,
+        };
         let wall_ms = self.wall_ms();
         self.trace.line(format_args!("{:?} {shard} log {fate:?} {request:?}", self.now));
         let store = if self.plan.shared { 0 } else { shard };
