@@ -93,6 +93,7 @@ macro_rules! conformance {
         crate::conformance!($store: durable);
         crate::conformance!($store: moves {
             what_was_imported_is_there_after_a_restart,
+            a_topic_that_came_before_anybody_wrote_to_it_is_after_a_restart_where_it_was,
             what_was_removed_is_not_there_after_a_restart,
             a_note_is_given_back_when_the_store_is_opened,
             a_note_that_is_too_long_is_not_kept,

@@ -396,6 +396,17 @@ pub(crate) async fn what_was_imported_is_there_after_a_restart<S: Store>() {
     assert_eq!(hand.offsets(&topic, ALL).await, (2..=15).collect::<Vec<u64>>());
 }
 
+pub(crate) async fn a_topic_that_came_before_anybody_wrote_to_it_is_after_a_restart_where_it_was<
+    S: Store,
+>() {
+    let (store, mut hand) = hand::<S>().await;
+    let topic = inbox("alice");
+    hand.import(&topic, held("theirs", 1, 0)).await.unwrap();
+    let mut hand = restart(&store, hand).await;
+    let opened = hand.open(&topic).await;
+    assert_eq!(position(&opened), Position { epoch: Epoch::new("theirs"), offset: 0 });
+}
+
 pub(crate) async fn what_was_removed_is_not_there_after_a_restart<S: Store>() {
     let (store, mut hand) = hand::<S>().await;
     // More than the newest, which lie elsewhere in a file.
