@@ -112,7 +112,7 @@ pub(crate) fn run(seed: u64, as_text: bool) -> Outcome {
         world: Rc::clone(&world),
         sim: builder.build(),
         dice,
-        starts: Vec::new(),
+        starts: BTreeMap::new(),
         looks: Vec::new(),
     };
     cluster.build();
@@ -407,7 +407,7 @@ struct Stage {
     /// Of what the ways between hosts are like, and when processes look for maps.
     dice: StdRng,
     /// Processes that are started when they have ended, since when.
-    starts: Vec<(Process, Duration)>,
+    starts: BTreeMap<Process, Duration>,
     /// When which process finds which map.
     looks: Vec<(Duration, String, usize)>,
 }
@@ -491,7 +491,7 @@ impl Stage {
             } else if now > since + world.plan.settings.drain.timeout + PATIENCE {
                 world.wrong(format!("{} doesn't end", name(process)));
             } else {
-                self.starts.push((process, since));
+                self.starts.insert(process, since);
             }
         }
         let (due, later) =
@@ -538,7 +538,7 @@ impl Stage {
             }
             Act::Stop(process) => {
                 self.ends(*process);
-                self.starts.retain(|(it, _)| it != process);
+                self.starts.remove(process);
                 world.stop(*process, false);
             }
             Act::End(process) => {
@@ -551,7 +551,8 @@ impl Stage {
             Act::Resume(shard) => world.order(*shard, true),
             Act::Map(map) => self.map_comes(*map),
             Act::Start(process) if world.is_ending(*process) => {
-                self.starts.push((*process, clock::since()));
+                // Who is asked to end again meanwhile is started once.
+                self.starts.entry(*process).or_insert_with(clock::since);
             }
             Act::Start(process) => {
                 for other in self.others(*process) {
@@ -584,7 +585,7 @@ impl Stage {
     fn crash(&mut self, process: Process) {
         self.sim.crash(name(process));
         self.world.lives.borrow_mut().remove(&name(process));
-        self.starts.retain(|(it, _)| *it != process);
+        self.starts.remove(&process);
     }
 
     /// A map is put where processes look for one; some see it soon.
