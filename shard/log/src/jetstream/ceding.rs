@@ -1,16 +1,16 @@
 //! A topic goes to another shard without being opened: the owner makes out a deed, and the next one
-//! takes the topic up by it. Nothing is written, so that the servers sync nothing when many topics
-//! move.
+//! takes the topic up by it. Nothing is written to the topic, so that the servers sync next to nothing when
+//! many topics move.
 //!
 //! A deed is believed if its entry still is the newest: whoever else had opened the topic or
-//! appended to it would have written a later one. What is written after that is refused by the fence,
-//! as it would be after an open.
+//! appended to it would have written a later one. A server says so that has all that a majority had kept
+//! when it was asked (`reached`). What is written after that is refused by the fence, as it would be after an open.
 
 use bytes::Bytes;
 use trunkline_core::{Epoch, LogOutcome, Ticket};
 
 use super::held::Held;
-use super::job::{At, Done};
+use super::job::{At, Chore, Done};
 use super::patience::{Late, Patience};
 
 impl At<'_> {
@@ -39,7 +39,8 @@ impl At<'_> {
         let Some(given) = Held::by_deed(deed, self.wall_ms) else {
             return self.open(ticket, epoch, held, patience).await;
         };
-        match self.is_newest(given.sequence, patience).await {
+        let mut chores = Vec::new();
+        let mut done = match self.is_newest(given.sequence, &mut chores, patience).await {
             Ok(true) => {
                 let mut done = Done { held: Some(given), ..Done::default() };
                 self.tidy(&mut done);
@@ -49,16 +50,25 @@ impl At<'_> {
             }
             Ok(false) => self.open(ticket, epoch, held, patience).await,
             Err(late) => self.failed(ticket, &late.into()),
-        }
+        };
+        done.chores.append(&mut chores);
+        done
     }
 
     /// Whether nothing of the topic has been kept after this place in the stream.
-    async fn is_newest(&self, sequence: u64, patience: &mut Patience) -> Result<bool, Late> {
+    async fn is_newest(
+        &self,
+        sequence: u64,
+        chores: &mut Vec<Chore>,
+        patience: &mut Patience,
+    ) -> Result<bool, Late> {
         let server = &self.shared.server;
+        let reached = server.reached(chores, patience).await?;
         let _turn = patience.wait(self.shared.readers.acquire()).await?;
         loop {
-            match patience.wait(server.newest_place(self.subject)).await? {
-                Ok(newest) => return Ok(newest == sequence),
+            match patience.wait(server.newest_place(self.subject, reached)).await? {
+                Ok(Some(newest)) => return Ok(newest == sequence),
+                Ok(None) => tracing::debug!(self.subject, "the server that was asked is late"),
                 Err(failure) => {
                     tracing::debug!(self.subject, %failure, "a deed is looked at again");
                 }

@@ -30,6 +30,7 @@ mod mark;
 mod open;
 mod patience;
 mod publish;
+mod reached;
 mod read;
 mod server;
 mod stream;

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Message, Request};
+use async_nats::{Client, HeaderMap, Message, Request, Subscriber};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::entry::{AppendId, Entry};
+use super::reached::Reached;
+use super::subject::word;
 
 /// A server that has not answered by then is asked again. An election takes longer; those who ask
 /// have more patience.
@@ -24,8 +26,6 @@ const HEADERS: usize = 512;
 const WRONG_LAST_SEQUENCE: u32 = 10071;
 /// The same, when what is the newest is not settled yet.
 const WRONG_LAST_SEQUENCE_UNSETTLED: u32 = 10164;
-/// JetStream's code for a subject that has no message.
-const NO_MESSAGE: u32 = 10037;
 
 /// A stream, over one connection.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(super) struct Server {
     client: Client,
     stream: String,
     batches: Semaphore,
+    reached: Reached,
 }
 
 /// What is there of a range of messages.
@@ -65,19 +66,6 @@ struct Answer {
     error: Option<ApiError>,
 }
 
-/// How a stream's leader answers what its newest message is.
-#[derive(Debug, Deserialize)]
-struct Newest {
-    message: Option<Stored>,
-    error: Option<ApiError>,
-}
-
-/// A message in a stream.
-#[derive(Debug, Deserialize)]
-struct Stored {
-    seq: u64,
-}
-
 /// An error that JetStream answers.
 #[derive(Debug, Deserialize)]
 pub(super) struct ApiError {
@@ -89,7 +77,12 @@ pub(super) struct ApiError {
 
 impl Server {
     pub(super) fn new(client: Client, stream: String) -> Self {
-        Self { client, stream, batches: Semaphore::new(BATCHES) }
+        Self { client, stream, batches: Semaphore::new(BATCHES), reached: Reached::default() }
+    }
+
+    /// How far the stream is known to have got.
+    pub(super) fn progress(&self) -> &Reached {
+        &self.reached
     }
 
     pub(super) fn stream(&self) -> &str {
@@ -107,6 +100,35 @@ impl Server {
         attempt: u32,
         payloads: &[Bytes],
     ) -> Result<u64, Failure> {
+        let sent = Instant::now();
+        let answer = self.send(subject, expected, append, attempt, payloads).await?;
+        self.kept(sent, &answer)
+    }
+
+    /// Keeps a message that says nothing, and is no topic's. Gives its place.
+    pub(super) async fn publish_word(&self) -> Result<u64, Failure> {
+        let sent = Instant::now();
+        let subject = word(&self.stream);
+        let answer = self.request(&subject, HeaderMap::new(), Bytes::new()).await?;
+        self.kept(sent, &answer)
+    }
+
+    /// Takes note of what was kept, if it was.
+    fn kept(&self, sent: Instant, answer: &Message) -> Result<u64, Failure> {
+        let last = published(answer)?;
+        self.reached.note(sent, last);
+        Ok(last)
+    }
+
+    /// Sends what is to be published; gives the answer.
+    async fn send(
+        &self,
+        subject: &str,
+        expected: u64,
+        append: AppendId,
+        attempt: u32,
+        payloads: &[Bytes],
+    ) -> Result<Message, Failure> {
         let largest = payloads.iter().map(Bytes::len).max().unwrap_or(0);
         if largest + HEADERS > self.client.max_payload() {
             return Err(Failure::TooLarge(largest));
@@ -117,7 +139,7 @@ impl Server {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Last-Subject-Sequence", expected.to_string());
         if others.is_empty() {
-            return published(&self.request(subject, headers, last.clone()).await?);
+            return self.request(subject, headers, last.clone()).await;
         }
         let publish_all = async {
             let _under_way = self.batches.acquire().await.map_err(unknown)?;
@@ -139,8 +161,7 @@ impl Server {
             self.request(subject, headers, last.clone()).await
         };
         // Its messages wait for the connection while there is none, and the batch for others.
-        let answer = timeout(2 * TRY, publish_all).await.map_err(unknown)??;
-        published(&answer)
+        timeout(2 * TRY, publish_all).await.map_err(unknown)?
     }
 
     /// The subject's newest message, as one of the servers knows it: it may be late.
@@ -154,18 +175,31 @@ impl Server {
         }
     }
 
-    /// The place of the subject's newest message, 0 if it has none. The stream's leader answers, so
-    /// that nothing which was kept before is missed.
-    pub(super) async fn newest_place(&self, subject: &str) -> Result<u64, Failure> {
-        let question = json!({ "last_by_subj": subject });
-        let answer = self.ask("STREAM.MSG.GET", &question).await?;
-        let answer: Newest = serde_json::from_value(answer).map_err(unknown)?;
-        match (answer.message, answer.error) {
-            (Some(message), None) => Ok(message.seq),
-            (_, Some(error)) if error.err_code == NO_MESSAGE => Ok(0),
-            (_, Some(error)) => Err(unknown(error.description)),
-            (None, None) => Err(Failure::Unknown("the answer has no message".to_owned())),
-        }
+    /// The place of the subject's newest message, as one of the servers knows it that has all before
+    /// `reached`; none if the one that has answered hasn't got so far. 0 if there is no message.
+    pub(super) async fn newest_place(
+        &self,
+        subject: &str,
+        reached: u64,
+    ) -> Result<Option<u64>, Failure> {
+        let answer = async {
+            let mut replies = self.direct(&json!({ "multi_last": [subject] })).await?;
+            let mut newest = 0;
+            loop {
+                let message = next(&mut replies).await?;
+                match message.status.map(|status| status.as_u16()) {
+                    None => newest = number(&message, "Nats-Sequence")?,
+                    Some(204) => {
+                        let up_to = number(&message, "Nats-UpTo-Sequence")?;
+                        return Ok((up_to >= reached).then_some(newest));
+                    }
+                    // It doesn't say how far it has got.
+                    Some(404) => return Ok(Some(0)),
+                    Some(other) => return Err(Failure::Unknown(format!("status {other}"))),
+                }
+            }
+        };
+        timeout(TRY, answer).await.map_err(unknown)?
     }
 
     /// Of the subject's messages those from one place in the stream to another.
@@ -175,23 +209,17 @@ impl Server {
         (from, to): (u64, u64),
     ) -> Result<Range, Failure> {
         let fetch = async {
-            let inbox = self.client.new_inbox();
-            let mut replies = self.client.subscribe(inbox.clone()).await.map_err(unknown)?;
             let query = json!({
                 "seq": from,
                 "next_by_subj": subject,
                 "batch": MESSAGES_AT_ONCE,
                 "max_bytes": BYTES_AT_ONCE,
             });
-            let api = format!("$JS.API.DIRECT.GET.{}", self.stream);
-            let query = Bytes::from(query.to_string());
-            self.client.publish_with_reply(api, inbox, query).await.map_err(unknown)?;
+            let mut replies = self.direct(&query).await?;
             let mut entries = Vec::new();
             let range = |entries, whole| Ok(Range { entries, whole });
             loop {
-                let message = futures_util::StreamExt::next(&mut replies)
-                    .await
-                    .ok_or_else(|| Failure::Unknown("the connection is closed".to_owned()))?;
+                let message = next(&mut replies).await?;
                 match message.status.map(|status| status.as_u16()) {
                     None => {
                         let entry = entry(&message)?;
@@ -210,6 +238,16 @@ impl Server {
             }
         };
         timeout(TRY, fetch).await.map_err(unknown)?
+    }
+
+    /// Asks any of the servers for messages, which come one by one.
+    async fn direct(&self, query: &Value) -> Result<Subscriber, Failure> {
+        let inbox = self.client.new_inbox();
+        let replies = self.client.subscribe(inbox.clone()).await.map_err(unknown)?;
+        let api = format!("$JS.API.DIRECT.GET.{}", self.stream);
+        let query = Bytes::from(query.to_string());
+        self.client.publish_with_reply(api, inbox, query).await.map_err(unknown)?;
+        Ok(replies)
     }
 
     /// Removes the subject's messages before this place in the stream.
@@ -279,14 +317,24 @@ fn published(message: &Message) -> Result<u64, Failure> {
     }
 }
 
-/// A message that a server gives back.
-fn entry(message: &Message) -> Result<Entry, Failure> {
-    let sequence = message
+/// The next of the messages that were asked for.
+async fn next(replies: &mut Subscriber) -> Result<Message, Failure> {
+    let message = futures_util::StreamExt::next(replies).await;
+    message.ok_or_else(|| Failure::Unknown("the connection is closed".to_owned()))
+}
+
+fn number(message: &Message, header: &str) -> Result<u64, Failure> {
+    message
         .headers
         .as_ref()
-        .and_then(|headers| headers.get("Nats-Sequence"))
-        .and_then(|sequence| sequence.as_str().parse().ok())
-        .ok_or_else(|| Failure::Unknown("a message has no sequence".to_owned()))?;
+        .and_then(|headers| headers.get(header))
+        .and_then(|number| number.as_str().parse().ok())
+        .ok_or_else(|| Failure::Unknown(format!("a message has no {header}")))
+}
+
+/// A message that a server gives back.
+fn entry(message: &Message) -> Result<Entry, Failure> {
+    let sequence = number(message, "Nats-Sequence")?;
     Entry::decode(sequence, message.payload.clone()).map_err(|error| {
         tracing::warn!(sequence, %error, "the stream has a message that is none of a topic's");
         unknown(error)

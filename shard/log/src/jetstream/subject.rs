@@ -21,6 +21,11 @@ pub(super) fn subject(stream: &str, topic: &Topic) -> String {
     }
 }
 
+/// The subject of what is no topic's.
+pub(super) fn word(stream: &str) -> String {
+    format!("{stream}.w")
+}
+
 /// Whether a stream may be called so: its name is a token of subjects.
 pub(super) fn is_stream_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

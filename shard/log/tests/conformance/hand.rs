@@ -151,9 +151,18 @@ impl Hand {
     }
 
     pub(crate) async fn take_up(&mut self, topic: &Topic, deed: Bytes) -> Opened {
+        self.try_take_up(topic, deed).await.expect("it can be taken up")
+    }
+
+    pub(crate) async fn try_take_up(
+        &mut self,
+        topic: &Topic,
+        deed: Bytes,
+    ) -> Result<Opened, LogFailure> {
         let topic = topic.clone();
         match self.ask(|ticket| LogRequest::TakeUp { ticket, topic, deed }).await {
-            LogOutcome::Opened(opened) => opened,
+            LogOutcome::Opened(opened) => Ok(opened),
+            LogOutcome::Failed(failure) => Err(failure),
             other => panic!("{other:?}"),
         }
     }

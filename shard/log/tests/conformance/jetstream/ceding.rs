@@ -1,7 +1,9 @@
 //! A topic goes from one shard to another that need not open it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use trunkline_core::{LogFailure, Opened};
+use trunkline_core::{LogFailure, LogOutcome, LogRequest, Opened};
 
 use super::JetStream;
 use crate::hand::{ALL, START_MS, inbox, record, rich_record, room};
@@ -15,14 +17,18 @@ async fn a_topic_is_taken_up_where_its_owner_before_stood() {
     let mut end = before.fill(&topic, 24).await;
     before.append(&topic, &end, vec![rich_record(25, START_MS + 7)]).await.unwrap();
     end.offset = 25;
-    let messages = store.info().await["state"]["messages"].as_u64().unwrap();
+    let state = &store.info().await["state"];
+    let count = |field: &str| state[field].as_u64().unwrap();
+    let (messages, written) = (count("messages"), count("last_seq"));
 
     let deed = before.cede(&topic).await.expect("it knows all of it");
     let opened = after.take_up(&topic, deed).await;
     let Opened { epoch, first, last, last_time_ms, handed, .. } = &opened;
     assert_eq!((epoch, *first, *last), (&end.epoch, 6, 25));
     assert_eq!((*last_time_ms, *handed), (START_MS + 7, 0));
-    assert_eq!(store.info().await["state"]["messages"], messages, "nothing was written");
+    // A word that a majority has kept, as this one has written nothing yet; it goes again.
+    store.messages(|count| count == messages).await;
+    assert_eq!(store.info().await["state"]["last_seq"], written + 1, "nothing else was written");
     assert_eq!(after.offsets(&topic, ALL).await, (6..=25).collect::<Vec<u64>>());
 
     let refused = before.append(&topic, &end, vec![record(26, START_MS)]).await;
@@ -122,4 +128,54 @@ async fn who_is_fenced_gives_no_deed_of_an_inbox_with_a_mark_that_was_refused() 
     other.open(&topic).await;
     before.mark(&topic, 2);
     assert_eq!(before.cede(&topic).await, None);
+}
+
+#[tokio::test]
+async fn one_word_of_a_majority_is_enough_for_many_who_ask() {
+    let store = JetStream::new(settings()).await;
+    let (mut before, mut after) = (store.hand().await, store.hand().await);
+    let topics: Vec<_> = (0..50).map(|nth| room(&format!("room-{nth}"))).collect();
+    let mut deeds = Vec::new();
+    for topic in &topics {
+        before.fill(topic, 1).await;
+        deeds.push(before.cede(topic).await.unwrap());
+    }
+    let kept = |info: serde_json::Value| info["state"]["last_seq"].as_u64().unwrap();
+    let last = kept(store.info().await);
+    for (topic, deed) in topics.iter().zip(deeds) {
+        let topic = topic.clone();
+        after.submit(|ticket| LogRequest::TakeUp { ticket, topic, deed });
+    }
+    for _ in &topics {
+        let (_, outcome) = after.outcome().await;
+        assert!(matches!(outcome, LogOutcome::Opened(_)), "{outcome:?}");
+    }
+    let words = kept(store.info().await) - last;
+    assert!((1..10).contains(&words), "{words} for {} topics", topics.len());
+}
+
+#[tokio::test]
+async fn who_has_just_written_needs_no_word() {
+    let store = JetStream::new(settings()).await;
+    let (mut before, mut after) = (store.hand().await, store.hand().await);
+    let topic = room("lobby");
+    before.fill(&topic, 2).await;
+    let deed = before.cede(&topic).await.unwrap();
+    let kept = |info: serde_json::Value| info["state"]["last_seq"].as_u64().unwrap();
+    let mut opened = 0;
+    // Were it busy for a tenth of a second between the two, it would write one.
+    let quick = async {
+        loop {
+            let last = kept(store.info().await);
+            after.open(&room(&format!("other-{opened}"))).await;
+            opened += 1;
+            assert_eq!(after.take_up(&topic, deed.clone()).await.last, 2);
+            if kept(store.info().await) == last + 1 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), quick)
+        .await
+        .expect("it asks by what it has written");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trunkline_config::store::JetStreamSettings;
-use trunkline_core::{Epoch, LogOutcome, LogRequest, Position, Topic};
+use trunkline_core::{Epoch, LogFailure, LogOutcome, LogRequest, Position, Topic};
 
 use super::nats::Nats;
 use super::{ample, large_record};
@@ -94,15 +94,19 @@ async fn leader(options: &JetStreamSettings) -> usize {
     }
 }
 
-#[tokio::test]
-async fn nothing_acknowledged_is_lost_with_a_server() {
-    let nodes = Nats::start_cluster(3);
-    let options = JetStreamSettings {
+fn options(nodes: &[Nats]) -> JetStreamSettings {
+    JetStreamSettings {
         servers: nodes.iter().map(Nats::url).collect(),
         monitors: nodes.iter().map(Nats::monitor).collect(),
         stream: "cluster".to_owned(),
         ..JetStreamSettings::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_with_a_server() {
+    let nodes = Nats::start_cluster(3);
+    let options = options(&nodes);
     let log = super::connect(options.clone(), ample()).await;
     let mut rooms = Rooms::open(Hand::new(Box::new(log))).await;
     for _ in 0..20 {
@@ -160,4 +164,33 @@ async fn caught_up(options: &JetStreamSettings) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), all).await.expect("it catches up");
+}
+
+#[tokio::test]
+async fn a_leader_that_nobody_follows_does_not_say_that_a_deed_is_current() {
+    let nodes = Nats::start_cluster(3);
+    let options = options(&nodes);
+    let mut before = Hand::new(Box::new(super::connect(options.clone(), ample()).await));
+    let topic = room("lobby");
+    before.fill(&topic, 3).await;
+    let deed = before.cede(&topic).await.expect("it knows all of it");
+    caught_up(&options).await;
+
+    let leading = leader(&options).await;
+    let followers = || nodes.iter().enumerate().filter(|(nth, _)| *nth != leading);
+    let alone = JetStreamSettings { servers: vec![nodes[leading].url()], ..options };
+    let mut after = Hand::new(Box::new(super::connect(alone.clone(), ample()).await));
+    followers().for_each(|(_, node)| node.pause());
+    // It answers as if it led them still.
+    let client = nodes[leading].client().await;
+    let question = r#"{"last_by_subj":"cluster.r.%2F.lobby"}"#;
+    let answer = client.request("$JS.API.STREAM.MSG.GET.cluster", question.into()).await.unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+    assert!(answer["message"]["seq"].is_u64(), "{answer}");
+    let refused = after.try_take_up(&topic, deed.clone()).await.map(|it| it.last);
+    assert_eq!(refused, Err(LogFailure::Unavailable));
+
+    followers().for_each(|(_, node)| node.resume());
+    caught_up(&alone).await;
+    assert_eq!(after.take_up(&topic, deed).await.last, 3);
 }
