@@ -160,6 +160,9 @@ impl Core {
             Input::Detach { trunk, connection, moved } => {
                 home.detach(io, (trunk, connection), moved);
             }
+            Input::Lost { trunk, connection } => {
+                home.lose(io, (trunk, connection));
+            }
             Input::Message { trunk, connection, sequence, payload, binary, answered } => {
                 let heard = Message { sequence, payload, binary, answered };
                 home.message(io, (trunk, connection), heard);

@@ -52,6 +52,14 @@ pub enum Input {
         /// The socket lives on: its router attaches it to another shard.
         moved: bool,
     },
+    /// A client that polls has asked by a router that can't be seen any more. It may come back by another
+    /// connection.
+    Lost {
+        /// By which trunk it came.
+        trunk: TrunkId,
+        /// The connection.
+        connection: ConnectionId,
+    },
     /// A client's message, as it was received.
     Message {
         /// By which trunk it came.

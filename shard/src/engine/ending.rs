@@ -23,17 +23,19 @@ pub(super) enum Ending {
     Upgraded,
     /// It goes on at another shard.
     Moved,
+    /// Its router can't be seen: its client may be back.
+    Unseen,
 }
 
 impl Engine {
-    /// A request is over unanswered: its client is lost.
-    pub(super) fn gone(&mut self, asked: Asked) {
+    /// A request is over unanswered, and so is its session.
+    pub(super) fn gone(&mut self, asked: Asked, ending: Ending) {
         let Some(number) = self.waiting.remove(&asked) else { return };
         if let Some(session) = self.sessions.get_mut(&number) {
             session.poll.take_if(|poll| *poll == asked);
             session.post.take_if(|post| post.asked() == asked);
         }
-        self.end(number, Ending::Broken);
+        self.end(number, ending);
     }
 
     /// The core closes a connection: what is queued for it is said first, if it is asked for.
@@ -57,8 +59,13 @@ impl Engine {
     pub(super) fn end(&mut self, number: u64, ending: Ending) {
         let Some(phase) = self.sessions.get(&number).map(|session| session.phase) else { return };
         self.give_up_probe(number);
-        if phase == Phase::Open {
-            self.leave(number, false);
+        match ending {
+            _ if phase != Phase::Open => {}
+            Ending::Unseen => {
+                let connection = ConnectionId(number);
+                self.inputs.push_back(Input::Lost { trunk: POLLING, connection });
+            }
+            _ => self.leave(number, false),
         }
         self.remove(number, ending);
     }
@@ -83,7 +90,7 @@ impl Engine {
         if let Some(asked) = session.poll {
             self.waiting.remove(&asked);
             match ending {
-                Ending::Broken => self.answer_ok(asked, CLOSE),
+                Ending::Broken | Ending::Unseen => self.answer_ok(asked, CLOSE),
                 Ending::Closed | Ending::Upgraded => self.answer_ok(asked, NOOP),
                 Ending::Moved => self.answer_moved(asked, None),
             }
@@ -97,7 +104,8 @@ impl Engine {
                 }
                 (Post::Coming(asked), Ending::Moved) => self.answer_moved(asked, None),
                 // What was only announced is not taken any more.
-                (Post::Coming(asked), _) | (Post::Unsettled(asked), Ending::Broken) => {
+                (Post::Coming(asked), _)
+                | (Post::Unsettled(asked), Ending::Broken | Ending::Unseen) => {
                     self.answer(asked, Problem::BadRequest);
                 }
             }

@@ -177,7 +177,7 @@ impl Engine {
             Said::Poll { asked, session } => self.poll(asked, &session),
             Said::Posting { asked, session } => self.announce(asked, &session),
             Said::Post { asked, session, body } => self.post(asked, &session, &body, now),
-            Said::Gone(asked) => self.gone(asked),
+            Said::Gone(asked) => self.gone(asked, Ending::Broken),
             Said::Release(asked) => self.release_poll(asked),
             Said::TooLarge(asked) => self.too_large(asked),
             Said::Probe { trunk, connection, session } => {
@@ -190,7 +190,7 @@ impl Engine {
         }
     }
 
-    /// A router worker is gone: so is who waited for its answer, and every WebSocket.
+    /// A router worker is gone. Who waited for its answer may be back, by another; every WebSocket is gone.
     pub(crate) fn trunk_down(&mut self, trunk: TrunkId) {
         let of_trunk = (trunk, ConnectionId(0))..=(trunk, ConnectionId(u64::MAX));
         let probes: Vec<_> = self.probes.range(of_trunk).map(|(at, _)| *at).collect();
@@ -199,7 +199,7 @@ impl Engine {
         });
         let of_trunk = Asked { trunk, request: 0 }..=Asked { trunk, request: u64::MAX };
         let waiting: Vec<_> = self.waiting.range(of_trunk).map(|(asked, _)| *asked).collect();
-        waiting.into_iter().for_each(|asked| self.gone(asked));
+        waiting.into_iter().for_each(|asked| self.gone(asked, Ending::Unseen));
         self.moves.lookups.trunk_down(trunk);
     }
 

@@ -160,6 +160,14 @@ impl Home {
         }
     }
 
+    /// Whoever speaks by this connection is where this shard can't see it. What it has said is said: nobody
+    /// says it again.
+    pub(crate) fn lose(&mut self, io: &mut Io, at: At) {
+        if let Some(line) = self.connections.remove(&at) {
+            self.lose_sight(io, line, at);
+        }
+    }
+
     /// The connection is gone: its sessions end, and may come back.
     pub(super) fn hang_on_no_more(
         &mut self,
@@ -218,8 +226,8 @@ impl Home {
         let seen = self.sessions.get(&id).and_then(|it| self.lines.get(&it.line));
         let seen = seen.map_or(0, Line::seen);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.is_welcome_due() {
-            // It was never in.
+        let was_in = !session.is_welcome_due();
+        if !was_in && session.recalled().is_none() {
             return self.end(io, id);
         }
         session.at = None;
@@ -244,6 +252,9 @@ impl Home {
             io.tell(owner, session.suspended_in(topic));
         }
         self.leave_inbox(io, id, at);
+        if !was_in {
+            self.give_away(io, id);
+        }
     }
 
     /// A Socket.IO session goes: what rules say is done, and then it is over.

@@ -38,6 +38,7 @@ use self::requests::{Asked, Pending, Requests, Subject};
 use self::session::Session;
 use self::socketio::departed::Departed;
 use self::socketio::gather::Gathers;
+use self::socketio::giving::Given;
 use self::socketio::rescue::Sought;
 use self::socketio::run::Run;
 use self::stream::Stream;
@@ -85,6 +86,8 @@ pub(crate) struct Home {
     aliases: BTreeMap<SessionId, Alias>,
     /// Sessions whose trunk broke, and when; they leave their rooms when the grace is over.
     orphans: Deadlines<(SessionId, Mono)>,
+    /// Sessions that may go on at other shards.
+    given: Deadlines<Given>,
     /// Socket.IO connections, until they must have connected to a namespace.
     unconnected: Deadlines<SessionId>,
     retries: Deadlines<(SessionId, Topic)>,
@@ -143,6 +146,7 @@ impl Home {
             departed: Departed::new(settings.recovery),
             aliases: BTreeMap::new(),
             orphans: Deadlines::new(settings.grace),
+            given: Deadlines::new(settings.grace),
             unconnected: Deadlines::new(settings.connect_timeout),
             retries: Deadlines::new(RETRY),
             expiries: BTreeSet::new(),
@@ -227,6 +231,7 @@ impl Home {
             self.gathers.next_deadline(),
             self.departed.next_deadline(),
             self.orphans.next(),
+            self.given.next(),
             self.unconnected.next_roughly(),
             self.retries.next(),
             self.gates.next_timer(),
@@ -259,6 +264,7 @@ impl Home {
                 self.finish(io, id, "transport close");
             }
         }
+        self.let_go_of_given(io);
         self.forget_departed(io);
         while let Some(line) = self.unconnected.pop_due(now) {
             self.expect_namespace(io, line);

@@ -12,7 +12,7 @@ use crate::dedupe::Dedupe;
 use crate::input::{Identity, Newcomer};
 use crate::name::{Namespace, RoomId};
 use crate::output::{Answer, Frame, FrameKind, Output, Part, SlotPosition};
-use crate::peer::{Member, PeerMessage};
+use crate::peer::{Member, PeerMessage, Recalled};
 use crate::position::Position;
 use crate::session_id::SessionId;
 use crate::small_map::SmallMap;
@@ -172,6 +172,14 @@ impl Session {
     /// Whether a Socket.IO client is on its way into its namespace.
     pub(super) fn is_welcome_due(&self) -> bool {
         self.socket.is_some() && matches!(self.greeting, Greeting::Due(_))
+    }
+
+    /// What it is on its way back to, if it is.
+    pub(super) fn recalled(&self) -> Option<&Recalled> {
+        match &self.greeting {
+            Greeting::Due(due) => due.recalled.as_deref(),
+            Greeting::Done => None,
+        }
     }
 
     /// Whether a Socket.IO client is in its namespace.

@@ -138,13 +138,15 @@ fn a_poll_that_a_router_gives_back_is_answered_and_the_session_goes_on() {
 }
 
 #[test]
-fn who_polled_by_a_trunk_that_breaks_is_gone_and_others_stay() {
+fn who_polled_by_a_trunk_that_breaks_can_not_be_seen_and_others_stay() {
     let mut stage = Stage::set();
     let number = stage.session(id(1));
     stage.session(id(2));
     stage.poll(id(1));
     stage.engine.trunk_down(TRUNK);
-    assert!(stage.is_detached(number));
+    let inputs = stage.inputs();
+    assert!(matches!(inputs.as_slice(), [Input::Lost { trunk: POLLING, connection }]
+        if connection.0 == number));
     assert_eq!(stage.engine.sessions(), 1);
 }
 

@@ -5,6 +5,7 @@ pub(super) mod call;
 pub(super) mod connect;
 pub(super) mod departed;
 pub(super) mod gather;
+pub(super) mod giving;
 mod intention;
 mod packet;
 mod parted;

@@ -16,12 +16,10 @@ use crate::home::greeting::{Due, Greeting};
 use crate::home::line::Line;
 use crate::home::requests::{Asked, Pending, Subject};
 use crate::home::respond::ReplyTo;
-use crate::home::socketio::departed::{Gone, tell_gone};
 use crate::home::{Alias, Home};
 use crate::link::ShardIndex;
 use crate::message::Body;
 use crate::name::{Namespace, RoomId};
-use crate::output::CloseCode;
 use crate::peer::{PeerMessage, Recalled, Refusal, Reply, SendStatus};
 use crate::rights::Verdict;
 use crate::rules;
@@ -165,78 +163,6 @@ impl Home {
             None => session.and_then(|it| it.socket.as_deref()?.came_with.as_deref()),
         };
         offset.is_some_and(|offset| self.stream.is_later(offset, came_with))
-    }
-
-    /// What is left of a session, which ends here; `None` if it can't go on without a gap.
-    fn give_back(
-        &mut self,
-        io: &mut Io,
-        asker: Asker,
-        private_id: SessionId,
-        namespace: &Namespace,
-        offset: Option<&str>,
-    ) -> Option<Recalled> {
-        let stays = asker.via.peer == io.links.me();
-        if let Some(id) = self.privates.get(&private_id).copied() {
-            self.take_from_line(io, id);
-            let orphaned = self.sessions.get(&id).is_some_and(|session| session.at.is_none());
-            if stays && orphaned && self.departed.has(&private_id) {
-                // Its rooms still list it, and never hear that it was away, unless it can't go on.
-                self.take_from_trunk(io, private_id, id);
-            } else {
-                self.end(io, id);
-            }
-        }
-        if self.departed.sessions.get(&private_id).is_some_and(|gone| gone.for_good) {
-            return None;
-        }
-        let gone = self.departed.sessions.remove(&private_id)?;
-        let positions = match gone.namespace == *namespace {
-            true => {
-                let came_with = gone.came_with.as_deref();
-                self.stream.positions(gone.session, (offset, came_with), &gone.spans())
-            }
-            false => None,
-        };
-        let may_be_asked_again = positions.is_none() && !gone.attachment.is_first();
-        if may_be_asked_again {
-            let rest = Gone { for_good: true, rooms: Vec::new(), inbox: None, ..gone.clone() };
-            self.departed.sessions.insert(private_id, rest);
-        } else if !stays {
-            tell_gone(io, gone.session, private_id);
-        }
-        let Gone { session, namespace, user, attachment, sequence, rooms, inbox, .. } = gone;
-        let rooms = rooms.into_iter().map(|(room, _)| room);
-        let Some(positions) = positions else {
-            let rooms = rooms.map(|room| Topic::Room(namespace.clone(), room));
-            forget(io, (session, attachment), rooms.chain([Topic::Inbox(user)]));
-            return None;
-        };
-        let mut positions = positions.into_iter();
-        let rooms = rooms.zip(positions.by_ref()).collect();
-        let inbox_after = inbox.and_then(|_| positions.next());
-        Some(Recalled { session, private_id, user, attachment, sequence, rooms, inbox_after })
-    }
-
-    /// A client comes back whose trunk broke. Rooms that it was on its way into it is not in.
-    fn take_from_trunk(&mut self, io: &mut Io, private_id: SessionId, id: SessionId) {
-        let Some(session) = self.take_session(id) else { return };
-        let goes_on_in = |room: &RoomId| {
-            let gone = self.departed.sessions.get(&private_id);
-            gone.is_some_and(|gone| gone.rooms.iter().any(|(it, _)| it == room))
-        };
-        let others = session.rooms.keys().filter(|room| !goes_on_in(room));
-        forget(io, (id, session.attachment), others.map(|room| session.room(room)));
-    }
-
-    /// A client comes back while its old connection is still believed to live.
-    fn take_from_line(&mut self, io: &mut Io, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        if session.at.is_some() {
-            let line = session.line;
-            self.remember(io, id);
-            self.hang_up(io, line, CloseCode::Done, "the client has come back elsewhere");
-        }
     }
 
     /// The session goes on here as another shard had it. What is here of it is of before that.
@@ -440,7 +366,7 @@ impl Home {
 }
 
 /// Topics may still list a session that does not go on in them.
-fn forget(
+pub(super) fn forget(
     io: &mut Io,
     (session, attachment): (SessionId, Attachment),
     topics: impl IntoIterator<Item = Topic>,

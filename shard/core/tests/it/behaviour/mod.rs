@@ -29,3 +29,4 @@ mod sockets;
 mod succession;
 mod tokens;
 mod town;
+mod unseen;
