@@ -4,16 +4,20 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::{Cluster, Setup, TRUNKLINE};
+use crate::tls::{certificate, with_tls};
 
 /// Runs a scenario briefly and gives its result.
 async fn bench(cluster: &Cluster, arguments: &[&str]) -> Value {
     let url = format!("ws://127.0.0.1:{}", cluster.port);
+    bench_by(Command::new(TRUNKLINE), cluster, &url, arguments).await
+}
+
+async fn bench_by(mut command: Command, cluster: &Cluster, url: &str, arguments: &[&str]) -> Value {
     let pids: Vec<String> = cluster.ids().values().map(u32::to_string).collect();
-    let mut command = Command::new(TRUNKLINE);
     command.arg("bench").args(arguments);
     command.args([
         "--url",
-        &url,
+        url,
         "--quiet",
         "--json",
         "-",
@@ -51,6 +55,20 @@ async fn every_scenario_in_each_dialect_delivers_what_it_expects() {
             let result = bench(&cluster, &[&[scenario][..], &load].concat()).await;
             is_whole(&result);
         }
+    }
+}
+
+#[tokio::test]
+async fn each_dialect_is_spoken_over_tls_to_whom_the_system_trusts() {
+    let certificate = certificate();
+    let cluster = with_tls(&certificate).await;
+    let url = format!("wss://localhost:{}", cluster.port);
+    for dialect in ["native", "socketio", "polling"] {
+        let load = ["fanout", "--clients", "20", "--rooms", "4", "--rate", "100"];
+        let mut command = Command::new(TRUNKLINE);
+        command.env("SSL_CERT_FILE", cluster.path("cert.pem"));
+        let load = [&load[..], &["--dialect", dialect]].concat();
+        is_whole(&bench_by(command, &cluster, &url, &load).await);
     }
 }
 

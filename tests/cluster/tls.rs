@@ -14,11 +14,12 @@ use trunkline_client::Options;
 
 use crate::harness::{Cluster, Connection, Setup, get, soon};
 
-fn certificate() -> CertifiedKey<KeyPair> {
+pub(crate) fn certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
 
-async fn cluster(certificate: &CertifiedKey<KeyPair>) -> Cluster {
+/// A cluster whose router has this certificate.
+pub(crate) async fn with_tls(certificate: &CertifiedKey<KeyPair>) -> Cluster {
     Setup::new()
         .file("cert.pem", certificate.cert.pem())
         .file("key.pem", certificate.signing_key.serialize_pem())
@@ -60,7 +61,7 @@ fn replace(cluster: &Cluster, certificate: &CertifiedKey<KeyPair>) {
 #[tokio::test]
 async fn clients_talk_over_wss_and_plain_ones_are_not_served() {
     let certificate = certificate();
-    let cluster = cluster(&certificate).await;
+    let cluster = with_tls(&certificate).await;
     let mut alice = connect(&cluster, &certificate, "alice").await;
     let mut bob = connect(&cluster, &certificate, "bob").await;
     alice.join("lobby").await;
@@ -74,7 +75,7 @@ async fn clients_talk_over_wss_and_plain_ones_are_not_served() {
 #[tokio::test]
 async fn a_new_certificate_is_served_once_the_files_have_changed() {
     let (old, new) = (certificate(), certificate());
-    let cluster = cluster(&old).await;
+    let cluster = with_tls(&old).await;
     let mut alice = connect(&cluster, &old, "alice").await;
     assert!(dial(&cluster, new.cert.der()).await.is_err());
     replace(&cluster, &new);
