@@ -131,7 +131,7 @@ impl Hub {
                     self.tally.borrow_mut().fail(why);
                 }
             }
-            Heard::Delivery(_) | Heard::Welcome { .. } | Heard::Presence => {}
+            Heard::Delivery(_) | Heard::Welcome { .. } | Heard::Presence { .. } => {}
         });
     }
 }

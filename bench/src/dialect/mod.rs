@@ -46,8 +46,8 @@ pub enum Heard<'a> {
     Welcome { recovered: bool },
     /// A message of the load, by what it carries.
     Delivery(Stamp),
-    /// Somebody has come into a room or gone from it.
-    Presence,
+    /// Somebody has come into a room (`is_here`) or gone from it.
+    Presence { user: &'a str, is_here: bool },
     /// A request has been carried out.
     Done(u64),
     /// A request has not.
@@ -118,6 +118,13 @@ fn stamp_in(message: &[u8]) -> Option<Stamp> {
 fn number_after(message: &[u8], before: &[u8]) -> Option<u64> {
     let start = memchr::memmem::find(message, before)? + before.len();
     number_at(&message[start..]).map(|(number, _)| number)
+}
+
+/// The text that follows another, up to the next quotation mark.
+fn text_after<'a>(message: &'a [u8], before: &[u8]) -> &'a str {
+    let start = memchr::memmem::find(message, before).map(|start| start + before.len());
+    let rest = &message[start.unwrap_or(message.len())..];
+    text(&rest[..memchr::memchr(b'"', rest).unwrap_or(rest.len())])
 }
 
 /// The number with which a text begins, and its length.

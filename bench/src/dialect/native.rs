@@ -3,7 +3,7 @@
 
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Dialect, Heard, Say, number_after, stamp_in, text};
+use super::{Dialect, Heard, Say, number_after, stamp_in, text, text_after};
 use crate::identity::Identity;
 
 pub(super) struct Native;
@@ -59,7 +59,10 @@ impl Dialect for Native {
                 None => heard(Heard::Error(text(message))),
             },
             b"welcome" => heard(Heard::Welcome { recovered: false }),
-            b"joined" | b"left" => heard(Heard::Presence),
+            b"joined" | b"left" => {
+                let user = text_after(message, b"\"user\":\"");
+                heard(Heard::Presence { user, is_here: kind == b"joined" });
+            }
             _ => {}
         }
     }
@@ -109,7 +112,11 @@ mod tests {
         assert_eq!(hear(message), ["Delivery(Stamp { time: 12, number: 1 })"]);
         assert_eq!(hear(r#"{"type":"ok","id":3}"#), ["Done(3)"]);
         assert_eq!(hear(r#"{"type":"welcome","session":"~x"}"#), ["Welcome { recovered: false }"]);
-        assert_eq!(hear(r#"{"type":"joined","room":"r","user":"b"}"#), ["Presence"]);
+        for (kind, is_here) in [("joined", true), ("left", false)] {
+            let message = format!(r#"{{"type":"{kind}","room":"r","user":"b"}}"#);
+            let presence = format!(r#"Presence {{ user: "b", is_here: {is_here} }}"#);
+            assert_eq!(hear(&message), [presence]);
+        }
         let error = r#"{"type":"error","id":3,"code":"forbidden"}"#;
         assert!(hear(error)[0].starts_with("Failed(3"));
         assert!(hear(r#"{"type":"error","code":"bad_request"}"#)[0].starts_with("Error("));

@@ -9,7 +9,7 @@ use trunkline_bench::{
     Arrival, Dialect, Entered, Heard, Identity, Say, Sink, Speech, Stamp, Stream, payload,
 };
 
-use crate::history::{Break, Client, Got, History, Message, To};
+use crate::history::{Announced, Break, Client, Got, History, Message, To};
 
 /// How long a client may take to get in.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -53,8 +53,17 @@ impl Census {
     }
 }
 
+/// What users' names begin with.
+const USER: &str = "promise-";
+
 fn user_name(client: usize) -> String {
-    format!("promise-{client}")
+    format!("{USER}{client}")
+}
+
+/// Whose name this is; nobody's of the crowd is no number of any.
+fn user_number(name: &str) -> usize {
+    let number = name.strip_prefix(USER).and_then(|number| number.parse().ok());
+    number.unwrap_or(usize::MAX)
 }
 
 fn room_name(room: usize) -> String {
@@ -265,7 +274,9 @@ impl Crowd {
                     complain(&why);
                 }
             }
-            Heard::Presence => client.announced.push(at),
+            Heard::Presence { user, is_here } => {
+                client.announced.push(Announced { at, user: user_number(user), is_here });
+            }
             Heard::Welcome { .. } => {}
         });
     }

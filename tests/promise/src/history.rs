@@ -35,8 +35,8 @@ pub(crate) struct Client {
     pub(crate) got: Vec<Got>,
     /// When it was away.
     pub(crate) breaks: Vec<Break>,
-    /// When somebody was said to have come or gone.
-    pub(crate) announced: Vec<u64>,
+    /// Who was said to have come or gone.
+    pub(crate) announced: Vec<Announced>,
     /// When it was told what no client should be.
     pub(crate) errors: Vec<u64>,
 }
@@ -46,6 +46,14 @@ pub(crate) struct Client {
 pub(crate) struct Got {
     pub(crate) number: usize,
     pub(crate) at: u64,
+}
+
+/// Somebody was said to have come (`is_here`) or gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announced {
+    pub(crate) at: u64,
+    pub(crate) user: usize,
+    pub(crate) is_here: bool,
 }
 
 /// A connection has ended, and perhaps another has taken its place.

@@ -67,7 +67,7 @@ pub struct Figures {
     pub repeated: u64,
     /// Messages that came in another order than others got them, or their sender said them.
     pub out_of_order: u64,
-    /// Comings and goings that were announced and were none.
+    /// Comings and goings that were announced and were none: of people who have not begun anew.
     pub announced: u64,
     /// Other errors, and messages that were meant for others.
     pub errors: u64,

@@ -1,5 +1,6 @@
 //! Whether clients have noticed, and how long they had to wait.
 
+mod announced;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ pub(crate) struct Noticed {
     /// Messages that somebody got after one that others got before, or that overtook another of
     /// the same sender.
     pub(crate) out_of_order: u64,
-    /// Comings and goings that were announced, of which there are none.
+    /// Comings and goings that were announced of people who have not begun anew: there are none.
     pub(crate) announced: u64,
     /// Other errors, and messages that were meant for others.
     pub(crate) errors: u64,
@@ -131,8 +132,7 @@ impl Row {
             && (all.lost == 0 || may_lose)
             && native.disconnects + socketio.disconnects == 0
             && (polling.disconnects == 0 || may_lose)
-            // Who begins anew has gone and come, and others are told so.
-            && (all.announced == 0 || (may_lose && polling.disconnects > 0))
+            && all.announced == 0
             && (all.came_back == 0 || kind.may_cut_off())
     }
 
@@ -195,10 +195,7 @@ impl Judge<'_> {
                 false => noticed.disconnects += 1,
             }
         }
-        // In the first, those who came last may still be announced.
-        for at in client.announced.iter().filter(|at| self.history.span_at(**at) > 0) {
-            self.noticed(client, *at).announced += 1;
-        }
+        announced::judge(self.history, client, |at| self.noticed(client, at).announced += 1);
         for at in &client.errors {
             self.noticed(client, *at).errors += 1;
         }

@@ -1,7 +1,7 @@
 //! Each way of breaking the promise, once, and what may be noticed.
 
 use super::*;
-use crate::history::{Break, Got, Span};
+use crate::history::{Announced, Break, Got, Span};
 
 const MS: u64 = 1000;
 const STORES: [Store; 3] = [Store::Memory, Store::Embedded, Store::JetStream];
@@ -214,13 +214,23 @@ fn who_polls_and_has_begun_anew_is_disconnected_as_it_may_be_where_a_crash_forge
 
 #[test]
 fn others_may_be_told_that_who_has_begun_anew_has_gone_and_come_and_of_nobody_else() {
-    let mut history = cut_off(false);
-    history.clients[0].announced.push(800 * MS);
-    let is_kept =
-        |history: &History| judge(history)[&Kind::Kill].is_kept(Kind::Kill, Store::Memory);
-    assert!(is_kept(&history));
-    history.clients[2].breaks.clear();
-    assert!(!is_kept(&history));
+    // At which times others are told of whom, and how often that is wrong.
+    let wrong = |user, breaks: usize, told: &[(u64, bool)]| {
+        let mut history = cut_off(false);
+        history.clients[2].breaks = vec![gone(701 * MS, 790 * MS, false); breaks];
+        let said = told.iter().map(|&(at, is_here)| Announced { at: at * MS, user, is_here });
+        history.clients[0].announced.extend(said);
+        let row = &judge(&history)[&Kind::Kill];
+        let announced = row.all().announced;
+        assert_eq!(row.is_kept(Kind::Kill, Store::Memory), announced == 0);
+        announced
+    };
+    assert_eq!(wrong(2, 1, &[(690, false), (800, true)]), 0);
+    assert_eq!(wrong(2, 1, &[(690, false), (800, true), (900, false)]), 1);
+    assert_eq!(wrong(2, 2, &[(690, false), (800, true), (900, false)]), 0);
+    assert_eq!(wrong(2, 0, &[(690, false), (800, true)]), 2);
+    assert_eq!(wrong(1, 1, &[(800, false)]), 1);
+    assert_eq!(wrong(usize::MAX, 1, &[(800, false)]), 1);
 }
 
 #[test]
@@ -236,7 +246,8 @@ fn a_socket_that_ended_is_a_disconnect_though_its_client_has_recovered() {
 #[test]
 fn what_is_announced_told_or_meant_for_others_is_counted() {
     let mut history = whole();
-    history.clients[0].announced.extend([100 * MS, 600 * MS]);
+    let said = [100 * MS, 600 * MS].map(|at| Announced { at, user: 1, is_here: true });
+    history.clients[0].announced.extend(said);
     assert_eq!(noticed(&history).announced, 1);
     let mut history = whole();
     history.clients[0].errors.push(600 * MS);
