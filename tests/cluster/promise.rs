@@ -10,7 +10,8 @@ use trunkline_promise::{Kind, Network, Outcome, Plan, Store, run};
 
 use crate::harness::TRUNKLINE;
 
-/// Sixty clients, native and of Socket.IO by WebSocket, over two routers and three shards, which suffer each of these once.
+/// Sixty clients, native and of Socket.IO by WebSocket and by polling, over two routers and three shards, which
+/// suffer each of these once.
 fn plan(name: &str, only: &[Kind]) -> Plan {
     Plan {
         program: TRUNKLINE.into(),
@@ -19,7 +20,7 @@ fn plan(name: &str, only: &[Kind]) -> Plan {
         network: Network::Loopback,
         shards: 3,
         clients: 60,
-        speeches: vec![Speech::Native, Speech::SocketIo],
+        speeches: vec![Speech::Native, Speech::SocketIo, Speech::Polling],
         rate: 60.0,
         time: Duration::ZERO,
         quiet: Duration::from_secs(1),
@@ -46,16 +47,10 @@ fn keeps(plan: &Plan) -> Outcome {
     outcome
 }
 
-/// The same with clients of Socket.IO that poll among them.
-fn with_polling(plan: Plan) -> Plan {
-    let speeches = vec![Speech::Native, Speech::SocketIo, Speech::Polling];
-    Plan { speeches, ..plan }
-}
-
 #[test]
 fn nobody_notices_that_shards_are_killed_and_restarted() {
     let only = [Kind::Kill, Kind::Restart, Kind::Kill];
-    let outcome = keeps(&with_polling(plan("kills", &only)));
+    let outcome = keeps(&plan("kills", &only));
     let times: Vec<_> = outcome.disruptions.iter().map(|it| (it.kind, it.times)).collect();
     assert_eq!(times, [(Kind::Quiet, 1), (Kind::Restart, 1), (Kind::Kill, 2)]);
 }
@@ -74,7 +69,7 @@ fn nobody_notices_that_shards_drain_come_and_go_and_those_that_stay_are_killed_a
 #[test]
 fn who_polls_does_not_notice_either_that_shards_drain_come_and_go_and_restart() {
     let only = [Kind::Drain, Kind::Add, Kind::Remove, Kind::Restart];
-    let outcome = keeps(&with_polling(plan("polling", &only)));
+    let outcome = keeps(&plan("polling", &only));
     assert!(outcome.disruptions.iter().all(|it| it.polling.came_back == 0), "{outcome}");
 }
 

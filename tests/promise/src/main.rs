@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// Disturb a cluster of real processes under load, and say what its clients have noticed
 ///
-/// Native clients and those of Socket.IO talk over two routers while shards are restarted, killed, drained,
+/// Native clients and those of Socket.IO, by WebSocket and by polling, talk over two routers while shards are restarted, killed, drained,
 /// added and removed, one after the other. Exits with 1 if anybody was disconnected, lost a
 /// message, got one twice or in another order than others.
 #[derive(Debug, Parser)]
@@ -41,7 +41,7 @@ struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Kind>,
     /// How clients speak
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "native,socketio")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "native,socketio,polling")]
     dialects: Vec<Dialect>,
     /// Chooses who speaks and who suffers
     #[arg(long, default_value_t = 1)]
