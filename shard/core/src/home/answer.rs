@@ -54,7 +54,10 @@ impl Home {
     fn grant(&mut self, io: &mut Io, pending: &Pending, reply: Reply) {
         let reply = match (&pending.subject, reply) {
             (Subject::Recall, Reply::Recalled(recalled)) => {
-                return self.recalled(io, pending.session, recalled);
+                return match self.sessions.contains_key(&pending.session) {
+                    true => self.recalled(io, pending.session, recalled),
+                    false => self.recalled_in_vain(io, pending, recalled),
+                };
             }
             (Subject::Part, _) => return,
             (_, reply) => reply,

@@ -10,6 +10,7 @@ use crate::deadlines::Deadlines;
 use crate::home::Home;
 use crate::home::greeting::Greeting;
 use crate::home::line::Line;
+use crate::home::requests::{Asked, Pending};
 use crate::home::session::{Membership, Session};
 use crate::home::stream::Span;
 use crate::link::ShardIndex;
@@ -152,6 +153,27 @@ impl Home {
             inbox: None,
         };
         self.depart(io, socket.private_id, gone);
+    }
+
+    /// A session has come to this shard for a client that is gone again. Now it is remembered here.
+    pub(in crate::home) fn recalled_in_vain(
+        &mut self,
+        io: &mut Io,
+        pending: &Pending,
+        recalled: Recalled,
+    ) {
+        let Asked::Recall { private_id, namespace, offset } = &pending.asked else { return };
+        let (session, private_id) = (recalled.session, *private_id);
+        let attachment = Some(recalled.attachment);
+        if self.remembered(private_id) >= attachment {
+            return;
+        }
+        let gone = self.still_gone(namespace, recalled, offset.clone(), io.now.mono);
+        self.depart(io, private_id, gone);
+        let named_by = io.home_of(&private_id);
+        if named_by != io.links.me() {
+            io.tell(named_by, PeerMessage::Moved { session, private_id, attachment });
+        }
     }
 
     /// A session that was to go on, and did not.

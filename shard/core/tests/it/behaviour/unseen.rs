@@ -145,6 +145,24 @@ fn who_is_lost_again_on_its_way_back_is_there_until_it_has_been_gone_for_too_lon
 }
 
 #[test]
+fn who_is_lost_again_before_it_is_known_where_it_was_comes_back_all_the_same() {
+    let mut scene = Scene::new();
+    scene.is_lost();
+    scene.town.world.plan.link = 50..=50;
+    scene.comes_to_the_fourth();
+    let fourth = scene.home;
+    // What is left of it is on its way there.
+    scene.town.wait(Duration::from_millis(75));
+    scene.is_lost();
+    for place in PLACES {
+        scene.comes_to(place);
+        scene.town.wait(seconds(1));
+        assert!(scene.has_recovered(), "from {fourth}, at {place}");
+    }
+    assert_eq!((scene.is_said(), scene.present()), (Vec::new(), (2, true)));
+}
+
+#[test]
 fn who_is_given_to_a_shard_that_then_dies_has_left_when_the_grace_is_over() {
     let mut scene = Scene::new();
     scene.is_lost();
