@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::command::Origin;
-use self::gate::Gates;
+use self::gate::{Gates, owner_of};
 use self::handovers::Handovers;
 use self::line::{At, Line};
 use self::requests::{Asked, Pending, Requests, Subject};
@@ -246,10 +246,13 @@ impl Home {
         let now = io.now.mono;
         while let Some(pending) = self.requests.pop_overdue(now) {
             self.refuse_or_forward(io, &pending, Refusal::Unavailable);
-            if let Subject::Join(topic) = &pending.subject
-                && !self.is_live(&pending, topic)
-            {
-                self.give_up_joining(io, &pending, topic);
+            match (&pending.subject, pending.topic()) {
+                (Subject::Join(topic), _) => self.give_up_joining(io, &pending, topic),
+                (Subject::Part, Some(topic)) => {
+                    self.leave_in_doubt(io, &pending, pending.owner);
+                    self.leave_in_doubt(io, &pending, owner_of(&self.subscriptions, io, topic));
+                }
+                _ => {}
             }
             if let Some(topic) = pending.topic() {
                 self.open_gate(io, topic);
@@ -278,33 +281,49 @@ impl Home {
         }
     }
 
-    /// Whether a session is in a topic, or has come back by another connection since it asked:
-    /// then the owner knows that it went.
-    fn is_live(&mut self, pending: &Pending, topic: &Topic) -> bool {
-        let Some(session) = self.sessions.get_mut(&pending.session) else { return false };
-        let has_come_back = session.line != pending.line;
-        has_come_back || session.membership(topic).is_some_and(|membership| membership.live)
-    }
-
     /// An owner that is late with a session's join may yet let it in, and the session must not
     /// stay in unknown to its home. Later joins are given up with it: the owner would take the
     /// session for a member that has had what was in the answer that nobody waits for.
     fn give_up_joining(&mut self, io: &mut Io, late: &Pending, topic: &Topic) {
+        let mut session = self.sessions.get_mut(&late.session);
+        let has_come_back = session.as_ref().is_some_and(|it| it.line != late.line);
+        let membership = session.as_mut().and_then(|it| it.membership(topic));
+        if !has_come_back && membership.is_some_and(|it| it.live) {
+            return;
+        }
+        if has_come_back {
+            // What it is to its owner by now was said when it went.
+            return self.leave_in_doubt(io, late, late.owner);
+        }
         for pending in self.requests.end_joins(late, topic) {
             self.refuse(io, &pending, Refusal::Unavailable);
         }
         let (topic, session) = (topic.clone(), late.session);
         let attachment = late.attachment();
+        let suspended = PeerMessage::Suspend { topic: topic.clone(), session, attachment };
+        io.tell(late.owner, suspended);
         match self.sessions.get(&session) {
             // It asks again, and has been there all the time as far as the others know.
-            Some(it) if it.resumes_after(&topic).is_some() => {
-                io.tell(late.owner, PeerMessage::Suspend { topic, session, attachment });
-            }
+            Some(it) if it.resumes_after(&topic).is_some() => {}
             Some(_) => self.part(io, session, topic),
             None => io.tell(late.owner, PeerMessage::Forget { topic, session, attachment }),
         }
     }
 
+    /// An owner that has not answered may yet let a session in, or have it: while another is the owner by
+    /// the view, it doesn't hear what becomes of the session. So it waits for that for a while only.
+    fn leave_in_doubt(&self, io: &mut Io, asked: &Pending, owner: ShardIndex) {
+        let (session, attachment) = (asked.session, asked.attachment());
+        if let Some(topic) = asked.topic().cloned() {
+            let is_in = |it: &Session| it.at.is_some() && !it.is_out_of(&topic);
+            let here = self.sessions.get(&session).filter(|it| it.attachment == attachment);
+            if here.is_some_and(|it| is_in(it)) {
+                // It has been let in since, or asks for it.
+                return;
+            }
+            io.tell(owner, PeerMessage::Suspend { topic, session, attachment });
+        }
+    }
     /// Looks after the end of a session's present token, and of no earlier one.
     fn watch_expiry(&mut self, io: &Io, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };

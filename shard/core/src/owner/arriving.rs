@@ -3,8 +3,8 @@
 //! or went.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
+use super::graces::Graces;
 use super::topic::{OwnedTopic, Serves, Stage, Title};
 use super::transfer::{Assembly, Ceded, People};
 use super::{Owner, Waiting};
@@ -22,8 +22,6 @@ use crate::topic::Topic;
 
 /// Bytes of parts of one peer that are not whole topics.
 const BYTES: usize = 1 << 30;
-/// Members that arrive within this time have one grace.
-const TOGETHER: Duration = Duration::from_millis(250);
 
 /// What one old owner has given.
 #[derive(Debug)]
@@ -56,9 +54,7 @@ pub(super) struct Arriving {
     parts: BTreeMap<(ShardIndex, Topic), Assembly>,
     bytes: BTreeMap<ShardIndex, usize>,
     arrivals: BTreeMap<Topic, VecDeque<Arrival>>,
-    /// The grace of those who have arrived last, and since when.
-    grace: Option<(Mono, u64)>,
-    graces: Deadlines<u64>,
+    graces: Graces,
     retries: Deadlines<Topic>,
 }
 
@@ -68,8 +64,7 @@ impl Arriving {
             parts: BTreeMap::new(),
             bytes: BTreeMap::new(),
             arrivals: BTreeMap::new(),
-            grace: None,
-            graces: Deadlines::new(settings.grace + TOGETHER),
+            graces: Graces::new(settings.grace),
             retries: Deadlines::new(super::LOG_RETRY),
         }
     }
@@ -294,20 +289,11 @@ impl Owner {
 
     /// The grace of those who are in doubt from now on.
     pub(super) fn arrival_grace(&mut self, io: &Io) -> u64 {
-        let now = io.now.mono;
-        if let Some((since, nth)) = self.arriving.grace
-            && now.since(since) < TOGETHER
-        {
-            return nth;
-        }
-        self.link_breaks += 1;
-        self.arriving.grace = Some((now, self.link_breaks));
-        self.arriving.graces.push(now, self.link_breaks);
-        self.link_breaks
+        self.arriving.graces.begin(io.now.mono, &mut self.doubts)
     }
 
     pub(super) fn run_arriving_timers(&mut self, io: &mut Io) {
-        while let Some(nth) = self.arriving.graces.pop_due(io.now.mono) {
+        while let Some(nth) = self.arriving.graces.pop_over(io.now.mono) {
             self.grace_is_over(io, nth);
         }
         while let Some(topic) = self.arriving.retries.pop_due(io.now.mono) {

@@ -35,9 +35,10 @@ struct Standing {
 /// Why a member may be gone without the owner knowing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
-    /// Its home can't see its router; the home will say when to forget it.
-    Router,
-    /// The link to its home broke, as the nth break that was seen.
+    /// Its home can't see its router, since the nth time that there was reason to doubt; the home will
+    /// say when to forget it.
+    Router(u64),
+    /// The link to its home broke, or it arrived, the nth time.
     Link(u64),
     /// Its home has claimed it, and is being brought up to date.
     Claimed,
@@ -188,8 +189,14 @@ impl Members {
 
     /// A home can't see a member's router. If it knows the member by a later attachment, it is its own by
     /// now.
-    pub(super) fn suspend(&mut self, home: ShardIndex, session: SessionId, by: Attachment) {
-        self.doubt(session, Doubt::Router);
+    pub(super) fn suspend(
+        &mut self,
+        home: ShardIndex,
+        session: SessionId,
+        by: Attachment,
+        nth: u64,
+    ) {
+        self.doubt(session, Doubt::Router(nth));
         self.is_of(home, session, by);
     }
 
@@ -262,7 +269,7 @@ impl Members {
             any = true;
             match standing.doubt {
                 Some(Doubt::Link(_)) => {}
-                Some(Doubt::Router | Doubt::Claimed) => standing.doubt = Some(Doubt::Link(nth)),
+                Some(Doubt::Router(_) | Doubt::Claimed) => standing.doubt = Some(Doubt::Link(nth)),
                 None => {
                     standing.doubt = Some(Doubt::Link(nth));
                     self.doubted += 1;
@@ -284,10 +291,14 @@ impl Members {
         self.is_of(home, session, by);
     }
 
-    /// The members who have been in doubt since the nth break of a link.
+    /// The members who have been in doubt since the nth time that there was reason to.
     pub(super) fn doubted_since(&self, nth: u64) -> Vec<SessionId> {
+        if self.are_sure() {
+            return Vec::new();
+        }
         let since = |(session, standing): (&SessionId, &Standing)| {
-            (standing.doubt == Some(Doubt::Link(nth))).then_some(*session)
+            let (Doubt::Link(since) | Doubt::Router(since)) = standing.doubt? else { return None };
+            (since == nth).then_some(*session)
         };
         self.sessions.iter().filter_map(since).collect()
     }
@@ -343,7 +354,7 @@ mod tests {
         let mut members = Members::default();
         members.join(A, member(1, "alice"));
         members.join(B, member(2, "bob"));
-        members.doubt(SessionId([2; 24]), Doubt::Router);
+        members.doubt(SessionId([2; 24]), Doubt::Router(1));
         assert_eq!(members.subscribers().collect::<Vec<_>>(), [A]);
         assert!(!members.are_sure());
         members.join(B, member(2, "bob"));

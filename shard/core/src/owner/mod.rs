@@ -6,6 +6,7 @@
 mod append;
 mod arriving;
 mod gather;
+mod graces;
 mod handing;
 mod join;
 mod left;
@@ -26,6 +27,7 @@ use trunkline_config::View;
 
 use self::arriving::Arriving;
 use self::gather::Gathering;
+use self::graces::Graces;
 use self::join::CatchUp;
 use self::members::Doubt;
 use self::moving::Moving;
@@ -91,8 +93,12 @@ pub(crate) struct Owner {
     tally: Tally,
     /// Until then there may be members of an earlier process of this shard who have not come back.
     doubtful_until: Mono,
-    link_breaks: u64,
+    /// How often there was reason to doubt that members are there.
+    doubts: u64,
     graces: Deadlines<u64>,
+    /// Of those whose home can't see their router. It should say in time what becomes of them, but may
+    /// say it to another owner.
+    out_of_sight: Graces,
     handovers: u64,
     handover_deadlines: Deadlines<(Topic, HandoverId)>,
     gathers: u64,
@@ -120,8 +126,9 @@ impl Owner {
             tickets: BTreeMap::new(),
             tally: Tally::default(),
             doubtful_until: Mono::default(),
-            link_breaks: 0,
+            doubts: 0,
             graces: Deadlines::new(settings.grace),
+            out_of_sight: Graces::new(late_by(settings)),
             handovers: 0,
             handover_deadlines: Deadlines::new(settings.handover_timeout),
             gathers: 0,
@@ -361,7 +368,8 @@ impl Owner {
         if owned.members.is_late(session, attachment) {
             return;
         }
-        owned.members.suspend(home, session, attachment);
+        let nth = self.out_of_sight.begin(io.now.mono, &mut self.doubts);
+        owned.members.suspend(home, session, attachment, nth);
         if !owned.joins_later(session, attachment) {
             owned.cancel_join(io, &mut self.tickets, session);
         }
@@ -369,7 +377,7 @@ impl Owner {
 
     /// The homes behind a broken link can't be delivered to; their sessions may come back.
     pub(crate) fn link_down(&mut self, io: &mut Io, peer: ShardIndex) {
-        self.link_breaks += 1;
+        self.doubts += 1;
         self.refused.link_down(peer);
         self.arriving.link_down(peer);
         self.answers_no_more(io, peer);
@@ -381,7 +389,7 @@ impl Owner {
         let topics: Vec<Topic> = self.topics.keys().cloned().collect();
         for topic in topics {
             let Some(owned) = self.topics.get_mut(&topic) else { continue };
-            any |= owned.members.doubt_shard(peer, self.link_breaks);
+            any |= owned.members.doubt_shard(peer, self.doubts);
             owned.joining.retain(|_, joining| joining.asker.via.peer != peer);
             owned.claiming.remove(&peer);
             owned.forget_queued(peer);
@@ -389,7 +397,7 @@ impl Owner {
             self.tidy(io, &topic);
         }
         if any {
-            self.graces.push(io.now.mono, self.link_breaks);
+            self.graces.push(io.now.mono, self.doubts);
         }
         self.owed_link_down(io, peer);
         self.moving_link_down(io, peer);
@@ -434,6 +442,7 @@ impl Owner {
     pub(crate) fn next_timer(&mut self, io: &Io) -> Option<Mono> {
         [
             self.graces.next(),
+            self.out_of_sight.next(),
             self.next_overdue_handover(io.now.mono),
             self.gather_deadlines.first().map(|(at, _)| *at),
             self.retries.next(),
@@ -450,6 +459,9 @@ impl Owner {
     pub(crate) fn run_timers(&mut self, io: &mut Io) {
         let now = io.now.mono;
         while let Some(nth) = self.graces.pop_due(now) {
+            self.grace_is_over(io, nth);
+        }
+        while let Some(nth) = self.out_of_sight.pop_over(now) {
             self.grace_is_over(io, nth);
         }
         while let Some((topic, handover)) = self.handover_deadlines.pop_due(now) {
@@ -472,7 +484,8 @@ impl Owner {
         }
     }
 
-    /// Who has not been claimed since the nth break of a link has left, unless it is the log that is late.
+    /// Who has been in doubt since the nth time that there was reason to has left, unless it is the log
+    /// that is late.
     fn grace_is_over(&mut self, io: &mut Io, nth: u64) {
         let topics: Vec<Topic> = self.topics.keys().cloned().collect();
         for topic in topics {
@@ -535,5 +548,10 @@ impl Owner {
 /// Until when it is known by which of its attachments a session has left: by then no home still says
 /// anything of an earlier one.
 fn remembered_until(io: &Io) -> Mono {
-    io.now.mono + 2 * (io.settings.grace + io.settings.request_timeout)
+    io.now.mono + late_by(&io.settings)
+}
+
+/// How late a home may say anything of a session that it can't see any more.
+fn late_by(settings: &CoreSettings) -> Duration {
+    2 * (settings.grace + settings.request_timeout)
 }

@@ -15,7 +15,7 @@ use crate::simulation::{inbox_topic, room_topic};
 
 pub(super) const ME: ShardIndex = ShardIndex(0);
 pub(super) const PEERS: [ShardIndex; 2] = [ShardIndex(1), ShardIndex(2)];
-const TRUNK: TrunkId = TrunkId(1);
+pub(super) const TRUNK: TrunkId = TrunkId(1);
 
 /// The shard, and what it is told of the cluster.
 pub(super) struct Alone {
@@ -25,6 +25,7 @@ pub(super) struct Alone {
     pub(super) view: View,
     views: u64,
     said: u64,
+    pub(super) now: Mono,
 }
 
 impl Alone {
@@ -39,8 +40,15 @@ impl Alone {
         let map = ShardMap::new(1, HashKey([7; 16]), ["a", "b", "c"].map(shard).to_vec());
         let (view, directory) = View::first(Arc::new(map));
         let core = Core::new(view.clone(), ME, BTreeSet::new(), CoreSettings::default());
-        let mut alone =
-            Self { core, statuses: Statuses::default(), directory, view, views: 0, said: 0 };
+        let mut alone = Self {
+            core,
+            statuses: Statuses::default(),
+            directory,
+            view,
+            views: 0,
+            said: 0,
+            now: Mono::default(),
+        };
         for peer in PEERS {
             alone.handle(Input::LinkUp { peer, restarted: false });
         }
@@ -52,7 +60,7 @@ impl Alone {
     pub(super) fn handle(&mut self, input: Input) -> Vec<Output> {
         let (mut wants, mut inputs) = (Vec::new(), vec![input]);
         while let Some(input) = inputs.pop() {
-            self.core.handle(input, Now { mono: Mono::default(), wall_ms: 1_790_000_000_000 });
+            self.core.handle(input, Now { mono: self.now, wall_ms: 1_790_000_000_000 });
             while let Some(output) = self.core.poll_output() {
                 if let Output::Log(LogRequest::Open { ticket, .. }) = &output {
                     let outcome = LogOutcome::Opened(Opened::new(Epoch::new("new")));

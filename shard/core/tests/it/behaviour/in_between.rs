@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use trunkline_core::{
-    Action, Attachment, ConnectionId, Epoch, Input, Joined, LogOutcome, LogRequest, Member, Output,
-    PeerMessage, Position, Record, Refusal, Reply, RequestId, SessionId, ShardIndex, Topic, UserId,
+    Action, Attachment, ConnectionId, CoreSettings, Epoch, Input, Joined, LogOutcome, LogRequest,
+    Member, Output, PeerMessage, Position, Record, Refusal, Reply, RequestId, SessionId,
+    ShardIndex, Topic, UserId,
 };
 
-use super::alone::{Alone, ME, PEERS, given, told};
+use super::alone::{Alone, ME, PEERS, TRUNK, given, told};
 use super::town::publish;
 
 fn place(offset: u64) -> Position {
@@ -181,4 +182,25 @@ pub(super) fn who_is_let_in_by_another_owner_than_the_one_that_is_heard_isnt_in(
     // The one that is heard is asked.
     let (again, _) = request(&said, PEERS[1]);
     assert_eq!(given(&room.answer(PEERS[1], again, Ok(room.let_in(0)))), ["ok"]);
+}
+
+/// What is said of who may be in a room.
+fn doubts(wants: &[Output], of: ShardIndex) -> usize {
+    let suspends = |it: &&&PeerMessage| matches!(it, PeerMessage::Suspend { .. });
+    told(wants, of).iter().filter(suspends).count()
+}
+
+#[test]
+fn an_owner_that_is_late_with_a_join_doubts_it_though_the_session_has_gone_and_another_has_the_room()
+ {
+    let mut room = Room::new();
+    let bob = room.alone.come(2);
+    room.join(bob);
+    let next = room.alone.view_without(&PEERS[..1]);
+    room.alone.sees(&next);
+    let moves = Input::Detach { trunk: TRUNK, connection: bob, moved: true };
+    room.alone.handle(moves);
+    room.alone.now = room.alone.now + CoreSettings::default().request_timeout;
+    let said = room.alone.handle(Input::Tick);
+    assert_eq!(doubts(&said, PEERS[0]), 1, "{said:?}");
 }

@@ -113,3 +113,30 @@ fn a_room_that_went_to_who_is_out_of_reach_before_it_was_opened_is_opened_when_i
     town.wait(seconds(1));
     assert_eq!(town.answer(alice, said).expect("it is answered")["offset"], 1);
 }
+
+#[test]
+fn who_went_while_their_room_was_anothers_that_cant_be_reached_has_left_when_it_is_back() {
+    let mut town = Town::of(Plan::calm(3));
+    let new = town.owner_of_room("lobby");
+    let users: Vec<String> = (0..50).map(|n| format!("user-{n}")).collect();
+    let owners: Vec<usize> = users.iter().map(|user| town.owner_of_inbox(user)).collect();
+    let of = |shard| owners.iter().position(|it| *it == shard).expect("somebody is there");
+    town.world.away(&[new]);
+    town.wait(Duration::ZERO);
+    let old = town.owner_of_room("lobby");
+    let [alice, bob] = [old, 3 - old - new].map(|shard| town.come(&users[of(shard)]));
+    for member in [alice, bob] {
+        town.join(member, "lobby");
+    }
+    assert!(town.world.cut_link(old, new, seconds(600)));
+    town.world.away(&[]);
+    town.wait(Duration::ZERO);
+    assert!(town.world.cut_trunk((0, old), seconds(600)));
+    // Her shard tells the room's new owner in vain that she has left.
+    town.wait(seconds(15));
+    town.world.away(&[new]);
+    town.wait(seconds(30));
+    let there = town.ask(bob, json!({"type": "presence", "room": "lobby"}));
+    assert_eq!(there["users"].as_array().map(Vec::len), Some(1), "{there}");
+    assert_eq!(there["sure"], true);
+}

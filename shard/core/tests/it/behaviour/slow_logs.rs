@@ -145,3 +145,17 @@ fn who_has_left_while_a_homes_claim_waited_is_said_to_it_afterwards() {
     assert_eq!(slow.opens(), [(NOW, "alice goes".to_owned())]);
     assert_eq!(slow.owner.present(), (1, true));
 }
+
+#[test]
+fn who_is_out_of_sight_has_left_in_the_end_though_no_home_says_so() {
+    let mut slow = Slow::new();
+    slow.arrives();
+    slow.claims(NOW, vec![member("bob", 2, 1)]);
+    slow.opens();
+    slow.cant_see(BEFORE, alice(1));
+    assert_eq!(slow.grace_is_over(), [], "her home may say more");
+    assert_eq!(slow.owner.present(), (2, false));
+    slow.owner.now = slow.owner.now + 2 * CoreSettings::default().request_timeout;
+    assert_eq!(slow.grace_is_over(), [(NOW, "alice goes".to_owned())]);
+    assert_eq!(slow.owner.present(), (1, true));
+}
