@@ -16,17 +16,21 @@ mod hearing;
 mod model;
 mod network;
 mod operator;
+mod outages;
 mod panics;
 mod people;
+mod perform;
 mod person;
 mod plan;
 #[cfg(debug_assertions)] // only then there are faults
 mod planted;
+mod process;
 mod quiet;
 mod script;
 mod seeds;
 mod store;
 mod truth;
+mod world;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

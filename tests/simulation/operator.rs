@@ -12,9 +12,9 @@ use trunkline_proto::peer::control_client::ControlClient;
 use trunkline_proto::transport::Security;
 
 use crate::clock;
-use crate::cluster::World;
 use crate::network::{PORT, Wires};
 use crate::plan::shard_name;
+use crate::world::World;
 
 /// The host they are at.
 pub(crate) const OPERATOR: &str = "operator";

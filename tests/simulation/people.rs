@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use trunkline_client::{Options, Wire, WireError};
 
-use crate::cluster::World;
 use crate::hearing::{Hearing, Standing};
 use crate::network::{self, PORT};
 use crate::person::{Destination, Excuses, Individual, Message, Mode, What};
 use crate::plan::{ROUTERS, person_name, room_name, router_name};
 use crate::truth::{inbox_topic, room_topic};
+use crate::world::World;
 use crate::{clock, held};
 
 /// How long somebody waits to be welcomed.

@@ -1,11 +1,11 @@
 //! When nothing breaks any more, everything is as it should be.
 
-use crate::cluster::World;
 use crate::held;
 use crate::people::present;
 use crate::person::Individual;
 use crate::plan::{SHARDS, room_name, shard_name};
 use crate::truth::{Truth, inbox_topic, room_topic};
+use crate::world::World;
 
 /// What is not yet as it should be in the end, if anything.
 pub(crate) fn unsettled(world: &World) -> Option<String> {

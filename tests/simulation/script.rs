@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::plan::{FIRST, ROUTERS, SHARDS};
+use crate::plan::{FIRST, ROUTERS, SHARDS, router_name, shard_name};
 
 /// One thing that happens to the cluster. What breaks something is followed by what mends it: the
 /// script says when. What makes topics and sessions move need not be taken back.
@@ -74,6 +74,15 @@ impl Act {
 pub(crate) enum Process {
     Shard(usize),
     Router(usize),
+}
+
+impl Process {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Shard(shard) => shard_name(shard),
+            Self::Router(router) => router_name(router),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
