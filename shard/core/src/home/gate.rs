@@ -17,7 +17,6 @@ use crate::core::Io;
 use crate::deadlines::Deadlines;
 use crate::link::ShardIndex;
 use crate::peer::{Refusal, RequestId};
-use crate::settings::LogReach;
 use crate::time::Mono;
 use crate::topic::Topic;
 
@@ -274,8 +273,8 @@ impl Home {
         true
     }
 
-    /// A request is under way to a peer whose link has just broken. With a log that all shards
-    /// share, the next owner knows what is done; else the request is given back.
+    /// A request is under way to a peer whose link has just broken. If another is the owner by now it
+    /// is asked: it knows what is done, by the log that all share or by what it was given, and waits for that.
     pub(super) fn keep_for_next(
         &mut self,
         io: &Io,
@@ -283,9 +282,7 @@ impl Home {
         mut pending: Box<Pending>,
     ) -> Option<Box<Pending>> {
         let Some(topic) = pending.topic().cloned() else { return Some(pending) };
-        let goes_on = io.settings.log == LogReach::Cluster
-            && io.owner_of(&topic) != pending.owner
-            && pending.asked.is_repeatable();
+        let goes_on = io.owner_of(&topic) != pending.owner && pending.asked.is_repeatable();
         if !goes_on {
             return Some(pending);
         }
