@@ -108,9 +108,11 @@ impl Home {
         io: &mut Io,
         pending: Box<Pending>,
     ) -> Result<(), OutOfReach> {
+        let mut has_it = None;
         if self.subscriptions.any_freed() {
-            for topic in self.subscriptions.take_freed() {
+            for (topic, heard_from) in self.subscriptions.take_freed() {
                 self.close_gate(io, &topic);
+                has_it = has_it.or_else(|| pending.leaves(&topic).then_some(heard_from));
             }
         }
         let owner = match &pending.asked {
@@ -126,7 +128,9 @@ impl Home {
                     self.claim(io, &topic);
                 }
                 let Asked::Topic { topic, .. } = &pending.asked else { return Err(OutOfReach) };
-                owner_of(&self.subscriptions, io, topic)
+                let owner = owner_of(&self.subscriptions, io, topic);
+                // Who leaves last is yet listed by whoever the others were heard from.
+                has_it.filter(|_| !io.links.is_up(owner)).unwrap_or(owner)
             }
             Asked::Whisper { to, .. } => io.home_of(to),
             Asked::Recall { private_id, .. } => io.home_of(private_id),

@@ -61,6 +61,14 @@ impl Pending {
         }
     }
 
+    /// Whether a session wants to be in the topic no more.
+    pub(super) fn leaves(&self, from: &Topic) -> bool {
+        match &self.asked {
+            Asked::Topic { topic, action: Action::Leave, .. } => topic == from,
+            _ => false,
+        }
+    }
+
     /// Which of the session's attachments has asked.
     pub(super) fn attachment(&self) -> Attachment {
         match &self.asked {

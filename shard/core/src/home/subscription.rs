@@ -80,8 +80,8 @@ pub(super) struct Subscriptions {
     topics: BTreeMap<Topic, Box<Subscription>>,
     /// Those whose owner isn't the one of the view: it has not parted with them.
     astray: BTreeSet<Topic>,
-    /// Those that were, and are no more.
-    freed: Vec<Topic>,
+    /// Those that were, and are no more, and who they were heard from.
+    freed: Vec<(Topic, ShardIndex)>,
     groups: u64,
 }
 
@@ -166,8 +166,8 @@ impl Subscriptions {
         self.astray.iter().filter(is_lost).cloned().collect()
     }
 
-    /// Topics that nobody hears any more from an owner that isn't the one of the view.
-    pub(super) fn take_freed(&mut self) -> Vec<Topic> {
+    /// Topics that nobody hears any more from an owner that isn't the one of the view, and that owner.
+    pub(super) fn take_freed(&mut self) -> Vec<(Topic, ShardIndex)> {
         std::mem::take(&mut self.freed)
     }
 
@@ -219,9 +219,10 @@ impl Subscriptions {
             subscription.quit(io, at, dialect, socket);
         }
         if subscription.members.is_empty() {
+            let owner = subscription.owner;
             self.topics.remove(topic);
             if !self.astray.is_empty() && self.astray.remove(topic) {
-                self.freed.push(topic.clone());
+                self.freed.push((topic.clone(), owner));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::town::{Town, publish, seconds};
-use crate::harness::Plan;
+use crate::harness::{ClientId, Plan};
 use crate::simulation::{inbox_topic, room_topic};
 
 /// Two shards, of which the first has what is the second's again, and doesn't reach it for longer than
@@ -114,8 +114,9 @@ fn a_room_that_went_to_who_is_out_of_reach_before_it_was_opened_is_opened_when_i
     assert_eq!(town.answer(alice, said).expect("it is answered")["offset"], 1);
 }
 
-#[test]
-fn who_went_while_their_room_was_anothers_that_cant_be_reached_has_left_when_it_is_back() {
+/// A room at a shard, `old`, whose it is while another, `new`, is away. Both are back, but don't see each other.
+/// Somebody is in it whose home is `old`, and somebody whose home is the third.
+fn owner_out_of_reach() -> (Town, [usize; 2], [ClientId; 2]) {
     let mut town = Town::of(Plan::calm(3));
     let new = town.owner_of_room("lobby");
     let users: Vec<String> = (0..50).map(|n| format!("user-{n}")).collect();
@@ -131,6 +132,12 @@ fn who_went_while_their_room_was_anothers_that_cant_be_reached_has_left_when_it_
     assert!(town.world.cut_link(old, new, seconds(600)));
     town.world.away(&[]);
     town.wait(Duration::ZERO);
+    (town, [old, new], [alice, bob])
+}
+
+#[test]
+fn who_went_while_their_room_was_anothers_that_cant_be_reached_has_left_when_it_is_back() {
+    let (mut town, [old, new], [_alice, bob]) = owner_out_of_reach();
     assert!(town.world.cut_trunk((0, old), seconds(600)));
     // Her shard tells the room's new owner in vain that she has left.
     town.wait(seconds(15));
@@ -139,4 +146,18 @@ fn who_went_while_their_room_was_anothers_that_cant_be_reached_has_left_when_it_
     let there = town.ask(bob, json!({"type": "presence", "room": "lobby"}));
     assert_eq!(there["users"].as_array().map(Vec::len), Some(1), "{there}");
     assert_eq!(there["sure"], true);
+}
+
+#[test]
+fn who_is_the_last_to_go_while_their_room_is_anothers_that_cant_be_reached_has_left() {
+    let (mut town, [old, new], [alice, bob]) = owner_out_of_reach();
+    let home = 3 - old - new;
+    assert!(town.world.cut_link(home, new, seconds(600)));
+    town.wait(Duration::ZERO);
+    let left = town.ask(bob, json!({"type": "leave", "room": "lobby"}));
+    assert_eq!(left["type"], "ok");
+    town.world.away(&[new]);
+    town.wait(seconds(30));
+    let there = town.ask(alice, json!({"type": "presence", "room": "lobby"}));
+    assert_eq!(there["users"].as_array().map(Vec::len), Some(1), "{there}");
 }
