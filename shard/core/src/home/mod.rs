@@ -324,6 +324,7 @@ impl Home {
             io.tell(owner, PeerMessage::Suspend { topic, session, attachment });
         }
     }
+
     /// Looks after the end of a session's present token, and of no earlier one.
     fn watch_expiry(&mut self, io: &Io, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
